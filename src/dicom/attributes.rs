@@ -1,0 +1,82 @@
+//! Reading attributes of a data set as text and numbers, and naming tags by keyword (PS3.6).
+
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_core::{DataElement, Tag};
+use dicom_dictionary_std::StandardDataDictionary;
+use dicom_object::InMemDicomObject;
+
+use super::{Uid, UidError};
+
+/// A data set in memory.
+pub type Dataset = InMemDicomObject;
+
+/// All values of an attribute as trimmed text, decoded with the data set's character set;
+/// empty when the attribute is absent, empty, or not textual or numeric.
+#[must_use]
+pub fn texts(dataset: &Dataset, tag: Tag) -> Vec<String> {
+    let Some(element) = dataset.get(tag) else { return Vec::new() };
+    values(element)
+}
+
+fn values<I, P>(element: &DataElement<I, P>) -> Vec<String> {
+    let Ok(strings) = element.value().to_multi_str() else { return Vec::new() };
+    let all: Vec<String> = strings.iter().map(|s| s.trim_matches([' ', '\0']).to_owned()).collect();
+    if all.iter().all(String::is_empty) { Vec::new() } else { all }
+}
+
+/// The first value of an attribute as trimmed text, `None` when absent or empty.
+#[must_use]
+pub fn text(dataset: &Dataset, tag: Tag) -> Option<String> {
+    texts(dataset, tag).into_iter().next().filter(|s| !s.is_empty())
+}
+
+/// All values of a numeric attribute (DS, IS, US, FD ...); `None` when one of them is no number.
+#[must_use]
+pub fn decimals(dataset: &Dataset, tag: Tag) -> Option<Vec<f64>> {
+    let all = texts(dataset, tag);
+    if all.is_empty() {
+        return None;
+    }
+    all.iter().map(|s| s.trim().parse::<f64>().ok().filter(|v| v.is_finite())).collect()
+}
+
+/// A UID attribute, checked; an absent attribute reads as [`UidError::Empty`].
+pub fn uid(dataset: &Dataset, tag: Tag) -> Result<Uid, UidError> {
+    Uid::parse(text(dataset, tag).as_deref().unwrap_or_default())
+}
+
+/// The PS3.6 keyword of `tag`, or `gggg,eeee` when the standard dictionary has none.
+#[must_use]
+pub fn keyword_of(tag: Tag) -> String {
+    StandardDataDictionary
+        .by_tag(tag)
+        .filter(|entry| entry.tag_range().inner() == tag)
+        .map_or_else(|| format!("{:04x},{:04x}", tag.group(), tag.element()), |entry| entry.alias().to_owned())
+}
+
+/// The tag of a PS3.6 keyword or of `gggg,eeee` (hexadecimal, optionally in parentheses).
+#[must_use]
+pub fn tag_of(name: &str) -> Option<Tag> {
+    if let Some(entry) = StandardDataDictionary.by_name(name) {
+        return Some(entry.tag_range().inner());
+    }
+    let (group, element) = name.trim_start_matches('(').trim_end_matches(')').split_once(',')?;
+    let hex = |s: &str| (s.len() == 4).then(|| u16::from_str_radix(s, 16).ok()).flatten();
+    Some(Tag(hex(group)?, hex(element)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dicom_dictionary_std::tags;
+
+    #[test]
+    fn tags_have_names_and_names_have_tags() {
+        assert_eq!(tag_of("BodyPartExamined"), Some(tags::BODY_PART_EXAMINED));
+        assert_eq!(tag_of("0018,0015"), Some(tags::BODY_PART_EXAMINED));
+        assert_eq!(tag_of("(0018,0015)"), Some(tags::BODY_PART_EXAMINED));
+        assert_eq!(tag_of("BodyPart"), None);
+        assert_eq!(keyword_of(tags::MODALITY), "Modality");
+        assert_eq!(keyword_of(Tag(0x0009, 0x1001)), "0009,1001");
+    }
+}

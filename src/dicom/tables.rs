@@ -1,0 +1,1 @@
+//! The one table of SOP classes and transfer syntaxes.

@@ -1,0 +1,264 @@
+//! The values that cross the ledger's seam.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::Millis;
+use crate::dicom::{SeriesKey, Uid};
+
+/// An instance whose bytes are durable in the spool, about to be recorded.
+#[derive(Debug, Clone)]
+pub struct ArrivedInstance {
+    pub series: SeriesKey,
+    pub sop_class: Uid,
+    pub sop_instance: Uid,
+    pub transfer_syntax: Uid,
+    /// Where the spool keeps the Part 10 file.
+    pub location: String,
+    pub length: u64,
+    /// SHA-256 of the data set as received, hexadecimal.
+    pub sha256: String,
+    pub calling_ae: String,
+    pub called_ae: String,
+    /// IP address of the sender, or `cli`, `http`.
+    pub sender: String,
+}
+
+/// What recording an instance meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// First time this SOP Instance UID is seen in its series.
+    New { revision: i64 },
+    /// The same bytes are held already: the new copy can be removed from the spool.
+    Identical,
+    /// Other bytes under the same SOP Instance UID: the newest bytes count from this revision on.
+    Replaced { revision: i64 },
+}
+
+/// A revision that is still open.
+#[derive(Debug, Clone)]
+pub struct OpenRevision {
+    pub id: i64,
+    pub series: SeriesKey,
+    pub number: i64,
+    pub opened_at: Millis,
+    pub last_arrival_at: Millis,
+    /// The association that fed it last was released at this time (and no instance came since).
+    pub released_at: Option<Millis>,
+    pub instances: u64,
+}
+
+/// Why a revision closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClosedBy {
+    Quiet,
+    QuietAfterRelease,
+    Operator,
+    ExpectedCount,
+}
+
+/// An instance of a revision, for reading.
+#[derive(Debug, Clone, Serialize)]
+pub struct InstanceRow {
+    pub sop_class: Uid,
+    pub sop_instance: Uid,
+    pub transfer_syntax: Uid,
+    pub location: String,
+    pub length: u64,
+    pub calling_ae: String,
+    pub called_ae: String,
+    pub sender: String,
+    pub received_at: Millis,
+}
+
+/// An infer job to be made when a revision closes.
+#[derive(Debug, Clone)]
+pub struct NewInferJob {
+    pub rule: String,
+    pub pipeline: String,
+    pub destinations: Vec<String>,
+    pub priority: Priority,
+    /// `true`: results are kept and nothing is sent (rule mode `shadow`).
+    pub shadow: bool,
+}
+
+/// Everything that is decided at closing, written in one transaction.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    pub revision: i64,
+    pub by: ClosedBy,
+    /// `GeometryVerdict` as JSON.
+    pub geometry: String,
+    /// `SeriesSummary` as JSON, for replay.
+    pub summary: String,
+    /// `Explanation` as JSON.
+    pub explanation: String,
+    /// Digest of the rules text that decided.
+    pub rules_revision: String,
+    pub jobs: Vec<NewInferJob>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    Stat,
+    Urgent,
+    Routine,
+    OffPeak,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobKind {
+    Infer,
+    Deliver,
+}
+
+/// A job's state. `Completed`, `Discarded`, `Cancelled` are final until an operator acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// Ready to be claimed at `scheduled_at`.
+    Available,
+    /// Claimed by a worker whose lease runs.
+    Running,
+    /// Failed, to be tried again at `scheduled_at`.
+    Retryable,
+    Completed,
+    /// Given up: the last attempt says why. An operator can retry it.
+    Discarded,
+    Cancelled,
+    /// Shadow or quarantine: waits for an operator.
+    Held,
+}
+
+/// A claimed job: the proof (`id`, `attempt`) that every later transition is guarded by.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub job: i64,
+    /// 1-based number of this attempt.
+    pub attempt: u32,
+    pub work: Work,
+}
+
+/// What a claimed job asks for.
+#[derive(Debug, Clone)]
+pub enum Work {
+    Infer {
+        revision: i64,
+        series: SeriesKey,
+        pipeline: String,
+        rule: String,
+        destinations: Vec<String>,
+        shadow: bool,
+        /// Fixed at the first claim: ContentDate/Time of every result, however often the job is tried.
+        analysis_started_at: Millis,
+    },
+    Deliver {
+        destination: String,
+        /// Results of the infer job, in sending order.
+        results: Vec<ResultRow>,
+    },
+}
+
+/// A result object whose bytes are durable in the spool.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResultRow {
+    pub sop_class: Uid,
+    pub sop_instance: Uid,
+    pub study: Uid,
+    pub series: Uid,
+    pub transfer_syntax: Uid,
+    /// `segmentation` ...
+    pub kind: String,
+    pub location: String,
+    pub length: u64,
+    pub sha256: String,
+}
+
+/// How a delivery ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivered {
+    /// The peer said that it has the objects (query, Orthanc's answer, stored file).
+    Confirmed,
+    /// The peer answered success to the transfer, nobody asked it again.
+    SentUnconfirmed,
+}
+
+/// How an attempt ended badly, and what follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setback {
+    /// Try again after this; counts as an attempt.
+    Retry { error: String, after: Duration },
+    /// Not now (device busy, shutdown): the attempt is given back.
+    Snooze { reason: String, after: Duration },
+    /// Trying again cannot help.
+    GiveUp { error: String },
+    /// A fault of the result itself (referee): kept, not sent, waits for an operator.
+    Hold { error: String },
+}
+
+/// A job as listed and shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobRow {
+    pub id: i64,
+    pub kind: JobKind,
+    pub state: JobState,
+    pub priority: Priority,
+    pub pipeline: String,
+    pub rule: String,
+    /// Of a deliver job.
+    pub destination: Option<String>,
+    pub study: Uid,
+    pub series: Uid,
+    pub revision: i64,
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub scheduled_at: Millis,
+    pub created_at: Millis,
+    pub finished_at: Option<Millis>,
+    pub delivered: Option<Delivered>,
+    pub last_error: Option<String>,
+}
+
+/// One try of a job.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRow {
+    pub number: u32,
+    pub worker: String,
+    pub started_at: Millis,
+    pub ended_at: Option<Millis>,
+    /// `completed`, `retry`, `snoozed`, `gave-up`, `held`, `lease-expired`, `cancelled`; `None` while running.
+    pub outcome: Option<String>,
+    pub error: Option<String>,
+}
+
+/// Everything about one job.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobDetail {
+    pub job: JobRow,
+    pub closed_by: Option<String>,
+    pub geometry: Option<serde_json::Value>,
+    pub explanation: Option<serde_json::Value>,
+    pub rules_revision: Option<String>,
+    pub attempts: Vec<AttemptRow>,
+    pub results: Vec<ResultRow>,
+    /// Deliver jobs of an infer job.
+    pub deliveries: Vec<JobRow>,
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    pub states: Vec<JobState>,
+    pub kind: Option<JobKind>,
+    pub study: Option<Uid>,
+    pub series: Option<Uid>,
+    pub destination: Option<String>,
+    /// At most this many, newest first; `None`: 100.
+    pub limit: Option<u32>,
+}
+

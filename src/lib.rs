@@ -1,0 +1,19 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod dicom;
+pub mod inference;
+pub mod intake;
+pub mod ledger;
+pub mod node;
+pub mod observe;
+pub mod pipeline;
+pub mod results;
+pub mod rules;
+pub mod scp;
+pub mod spool;
+pub mod volume;
+pub mod worker;
