@@ -1,7 +1,7 @@
 //! Reading attributes of a data set as text and numbers, and naming tags by keyword (PS3.6).
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_core::{DataElement, Tag};
+use dicom_core::Tag;
 use dicom_dictionary_std::StandardDataDictionary;
 use dicom_object::InMemDicomObject;
 
@@ -15,10 +15,6 @@ pub type Dataset = InMemDicomObject;
 #[must_use]
 pub fn texts(dataset: &Dataset, tag: Tag) -> Vec<String> {
     let Some(element) = dataset.get(tag) else { return Vec::new() };
-    values(element)
-}
-
-fn values<I, P>(element: &DataElement<I, P>) -> Vec<String> {
     let Ok(strings) = element.value().to_multi_str() else { return Vec::new() };
     let all: Vec<String> = strings.iter().map(|s| s.trim_matches([' ', '\0']).to_owned()).collect();
     if all.iter().all(String::is_empty) { Vec::new() } else { all }
