@@ -1,1 +1,214 @@
-//! (see ARCHITECTURE.md)
+//! Wires the parts into a running node, and takes it apart in order.
+//!
+//! Start: lock the data folder, open spool and ledger, give back the jobs of the dead process, sweep bytes
+//! that no row names, then listen. Stop: no new associations, no new claims, running work is given back,
+//! everything is waited for.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::{Config, NodeConfig};
+use crate::delivery::Delivery;
+use crate::inference::{Engine, EngineOptions, ModelStore};
+use crate::intake::Intake;
+use crate::ledger::{Ledger, LedgerError, LedgerOptions};
+use crate::pipeline::{Analyst, JobRunner};
+use crate::scp::{self, ScpOptions};
+use crate::spool::{Spool, SpoolError};
+use crate::worker::{self, Workers};
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error("cannot make the data folder {}: {source}", path.display())]
+    Data { path: PathBuf, source: std::io::Error },
+    #[error("another Sagittal works on {}; stop it first, or give this node a data folder of its own", path.display())]
+    Locked { path: PathBuf },
+    #[error("cannot listen on {address}: {source}; is another program using the port? (`listen` in node.toml)")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// A node at work.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    ledger: Ledger,
+    intake: Intake,
+    progress: watch::Receiver<worker::Running>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _lock: File,
+}
+
+/// The data folder of a node: where the ledger and the spool are.
+#[must_use]
+pub fn ledger_path(node: &NodeConfig) -> PathBuf {
+    node.data.join("ledger.sqlite")
+}
+
+#[must_use]
+pub fn spool_path(node: &NodeConfig) -> PathBuf {
+    node.data.join("spool")
+}
+
+/// How the ledger of `node` is opened, by the node and by the command line alike.
+pub fn open_ledger(node: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Ledger, LedgerError> {
+    Ledger::open(&ledger_path(node), clock, LedgerOptions { max_attempts: node.max_attempts })
+}
+
+/// The pipeline runner of `node`, for the node and for `sagittal run`.
+#[must_use]
+pub fn analyst(node: &NodeConfig, clock: Arc<dyn Clock>) -> Analyst {
+    let options = EngineOptions {
+        onnxruntime: node.onnxruntime.clone(),
+        threads: node.threads,
+        session_ttl: node.session_ttl,
+        clock,
+    };
+    Analyst {
+        engine: Arc::new(Engine::new(options)),
+        models: ModelStore::open(&node.models),
+        series_number_base: node.series_number_base,
+    }
+}
+
+/// Starts a node. Returns when it listens.
+pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, NodeError> {
+    let node = config.node.clone();
+    std::fs::create_dir_all(&node.data).map_err(|source| NodeError::Data { path: node.data.clone(), source })?;
+    let lock = lock(&node.data)?;
+    let spool = Arc::new(Spool::open(&spool_path(&node))?);
+    let ledger = open_ledger(&node, clock.clone())?;
+    let rescued = ledger.rescue_all_running()?;
+    let swept = sweep_orphans(&spool, &ledger)?;
+    if rescued + swept > 0 {
+        tracing::info!(rescued, swept, "took over from a process that ended without a word");
+    }
+    let listener = TcpListener::bind(node.listen)
+        .await
+        .map_err(|source| NodeError::Listen { address: node.listen, source })?;
+    let address = listener.local_addr().map_err(|source| NodeError::Listen { address: node.listen, source })?;
+
+    let config = Arc::new(ArcSwap::from_pointee(config));
+    let intake = Intake::new(spool.clone(), ledger.clone(), clock.clone(), config.clone());
+    let (stop, tasks, bell) = (CancellationToken::new(), TaskTracker::new(), Arc::new(Notify::new()));
+    let (progress, seen) = watch::channel(worker::Running::default());
+    let runner = JobRunner {
+        analyst: analyst(&node, clock.clone()),
+        ledger: ledger.clone(),
+        spool: spool.clone(),
+        config: config.clone(),
+    };
+    Workers {
+        ledger: ledger.clone(),
+        spool,
+        clock,
+        config,
+        runner,
+        delivery: Arc::new(Delivery::new()),
+        bell: bell.clone(),
+        progress,
+        stop: stop.clone(),
+        tasks: tasks.clone(),
+        name: format!("{}:{}", node.ae_title, std::process::id()).into(),
+    }
+    .start();
+    tasks.spawn(close_loop(intake.clone(), bell, stop.clone()));
+    tasks.spawn(scp::serve(listener, ScpOptions::of(&node), Arc::new(intake.clone()), stop.clone()));
+    tracing::info!(%address, ae_title = %node.ae_title, "listening");
+    Ok(Running { address, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+}
+
+/// One process a data folder: two would give back each other's running jobs.
+fn lock(data: &Path) -> Result<File, NodeError> {
+    let path = data.join("lock");
+    let file = File::create(&path).map_err(|source| NodeError::Data { path: path.clone(), source })?;
+    file.try_lock().map_err(|_| NodeError::Locked { path: data.to_owned() })?;
+    Ok(file)
+}
+
+/// Removes bytes that no row names: they were never acknowledged (an instance) or will be made again,
+/// byte for byte (a result).
+fn sweep_orphans(spool: &Spool, ledger: &Ledger) -> Result<u64, NodeError> {
+    let named: HashSet<String> = ledger.spool_locations()?.into_iter().collect();
+    let mut swept = 0;
+    for location in spool.locations()? {
+        if !named.contains(&location.0) {
+            spool.remove(&location)?;
+            swept += 1;
+        }
+    }
+    Ok(swept)
+}
+
+/// How often the completion timers are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+async fn close_loop(intake: Intake, bell: Arc<Notify>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let worker = intake.clone();
+        match tokio::task::spawn_blocking(move || worker.close_due()).await {
+            Ok(Ok(closed)) => {
+                for revision in &closed {
+                    tracing::info!(series = %revision.series.series, revision = revision.revision, by = ?revision.by,
+                        geometry = revision.geometry.name(), jobs = revision.jobs.len(), "series finished");
+                }
+                if !closed.is_empty() {
+                    bell.notify_waiters();
+                }
+            }
+            Ok(Err(error)) => tracing::error!("cannot close finished series: {error}"),
+            Err(fault) => tracing::error!("closing finished series failed: {fault}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
+impl Running {
+    /// Where the node listens for associations.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    #[must_use]
+    pub fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// Follows the running infer job.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<worker::Running> {
+        self.progress.clone()
+    }
+
+    /// Stops in order and waits; running work is given back without costing an attempt.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

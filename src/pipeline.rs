@@ -1,1 +1,240 @@
-//! (see ARCHITECTURE.md)
+//! One infer job from stored instances to results: series -> volume -> model stages -> findings -> DICOM
+//! objects -> referee. The same function serves the node and `sagittal run`.
+//!
+//! Decides nothing about retries: a [`PipelineError`] says what happened, the worker what follows.
+
+use std::sync::Arc;
+
+use crate::clock::Millis;
+use crate::config::{Config, Pipeline};
+use crate::dicom::Uid;
+use crate::inference::{Engine, InferenceError, ModelStore, PackageError};
+use crate::ledger::{Ledger, LedgerError, ResultRow};
+use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
+use crate::spool::{Location, Spool, SpoolError};
+use crate::volume::{Finding, InstanceSource, SeriesVolume, VolumeError, read_series};
+
+pub use crate::inference::Progress;
+
+/// Why a pipeline gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    #[error("pipeline {0:?} is not configured any more; add it to pipelines.toml and `sagittal jobs retry` the job")]
+    UnknownPipeline(String),
+    #[error("the series is {found}, and pipeline {pipeline:?} accepts {accepted}")]
+    NotAccepted { pipeline: String, found: String, accepted: String },
+    #[error("the series cannot become a volume: {0}")]
+    Volume(#[from] VolumeError),
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    #[error("the result cannot be written: {0}")]
+    Result(#[from] ResultError),
+    #[error("the referee refuses the {kind}: {faults}")]
+    Refused { kind: &'static str, faults: String },
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What can help after a [`PipelineError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// The machine was at fault: the same job may succeed later.
+    TryAgain,
+    /// The work was asked to stop.
+    Stopped,
+    /// The result itself is wrong: kept for an operator, never sent.
+    Inspect,
+    /// Trying again gives the same error.
+    None,
+}
+
+impl PipelineError {
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            PipelineError::Inference(InferenceError::Cancelled) => Remedy::Stopped,
+            PipelineError::Inference(error) if error.is_retryable() => Remedy::TryAgain,
+            PipelineError::Spool(_) | PipelineError::Ledger(_) => Remedy::TryAgain,
+            PipelineError::Refused { .. } => Remedy::Inspect,
+            PipelineError::UnknownPipeline(_)
+            | PipelineError::NotAccepted { .. }
+            | PipelineError::Volume(_)
+            | PipelineError::Package(_)
+            | PipelineError::Inference(_)
+            | PipelineError::Result(_) => Remedy::None,
+        }
+    }
+}
+
+/// What a pipeline made of a series.
+#[derive(Debug)]
+pub struct Analysis {
+    pub objects: Vec<ResultObject>,
+    /// Models that ran and found nothing to show.
+    pub nothing_found: Vec<String>,
+}
+
+/// What every pipeline run needs.
+#[derive(Debug, Clone)]
+pub struct Analyst {
+    pub engine: Arc<Engine>,
+    pub models: ModelStore,
+    pub series_number_base: u32,
+}
+
+/// Told how far the model stages are.
+pub type Watch<'a> = &'a (dyn Fn(Progress) + Sync);
+/// Asked between steps whether to stop.
+pub type Cancelled<'a> = &'a (dyn Fn() -> bool + Sync);
+
+impl Analyst {
+    /// Runs `pipeline` over the instances of one series; `started_at` becomes ContentDate and ContentTime.
+    pub fn analyse(
+        &self,
+        pipeline: &Pipeline,
+        instances: &[&dyn InstanceSource],
+        started_at: Millis,
+        watch: Watch<'_>,
+        cancelled: Cancelled<'_>,
+    ) -> Result<Analysis, PipelineError> {
+        let series = read_series(instances, &pipeline.accept)?;
+        let SeriesVolume { volume, headers, .. } = series;
+        let source = SourceSeries::new(headers)?;
+        let mut analysis = Analysis { objects: Vec::new(), nothing_found: Vec::new() };
+        let mut volume = Some(volume);
+        for (at, model) in pipeline.models.iter().enumerate() {
+            let package = self.models.load(model)?;
+            let last = at + 1 == pipeline.models.len();
+            let input = if last { volume.take() } else { volume.clone() };
+            let Some(input) = input else { break };
+            for finding in self.engine.run(&package, input, watch, cancelled)? {
+                self.write(pipeline, at, &source, &finding, started_at, &mut analysis)?;
+            }
+        }
+        Ok(analysis)
+    }
+
+    fn write(
+        &self,
+        pipeline: &Pipeline,
+        model_index: usize,
+        source: &SourceSeries,
+        finding: &Finding,
+        started_at: Millis,
+        analysis: &mut Analysis,
+    ) -> Result<(), PipelineError> {
+        let Finding::Segmentation(segmentation) = finding;
+        let context = ResultContext {
+            pipeline: pipeline.name.clone(),
+            series_number: self.series_number_base + pipeline.index * 10 + model_index as u32,
+            series_description: pipeline.description.clone(),
+            started_at: started_at.utc().map(|at| at.naive_utc()).unwrap_or_default(),
+            node_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let object = match results::segmentation(source, segmentation, &context) {
+            Err(ResultError::NothingFound) => {
+                analysis.nothing_found.push(segmentation.algorithm.name.clone());
+                return Ok(());
+            }
+            other => other?,
+        };
+        let faults = results::verify::segmentation(&object.bytes, source, Some(segmentation));
+        if !faults.is_empty() {
+            let faults = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            return Err(PipelineError::Refused { kind: object.kind, faults });
+        }
+        analysis.objects.push(object);
+        Ok(())
+    }
+}
+
+/// An instance in the spool, read when its turn comes.
+#[derive(Debug)]
+struct Parked<'a> {
+    spool: &'a Spool,
+    sop_instance: Uid,
+    location: Location,
+}
+
+impl InstanceSource for Parked<'_> {
+    fn name(&self) -> &str {
+        self.sop_instance.as_str()
+    }
+
+    fn bytes(&self) -> std::io::Result<Vec<u8>> {
+        self.spool.read(&self.location).map_err(std::io::Error::other)
+    }
+}
+
+/// The parts an infer job touches.
+#[derive(Debug, Clone)]
+pub struct JobRunner {
+    pub analyst: Analyst,
+    pub ledger: Ledger,
+    pub spool: Arc<Spool>,
+    pub config: Arc<arc_swap::ArcSwap<Config>>,
+}
+
+impl JobRunner {
+    /// Runs one infer job and parks its results; the caller tells the ledger. Blocking.
+    pub fn infer(
+        &self,
+        pipeline: &str,
+        revision: i64,
+        started_at: Millis,
+        watch: Watch<'_>,
+        cancelled: Cancelled<'_>,
+    ) -> Result<Vec<ResultRow>, PipelineError> {
+        let config = self.config.load_full();
+        let pipeline =
+            config.pipelines.get(pipeline).ok_or_else(|| PipelineError::UnknownPipeline(pipeline.to_owned()))?;
+        let instances = self.ledger.revision_instances(revision)?;
+        let parked: Vec<Parked<'_>> = instances
+            .into_iter()
+            .map(|row| Parked { spool: &self.spool, sop_instance: row.sop_instance, location: Location(row.location) })
+            .collect();
+        let sources: Vec<&dyn InstanceSource> = parked.iter().map(|p| p as &dyn InstanceSource).collect();
+        let analysis = self.analyst.analyse(pipeline, &sources, started_at, watch, cancelled)?;
+        for model in &analysis.nothing_found {
+            tracing::info!(revision, model, "ran, nothing found");
+        }
+        analysis.objects.into_iter().map(|object| self.park(object)).collect()
+    }
+
+    fn park(&self, object: ResultObject) -> Result<ResultRow, PipelineError> {
+        use sha2::{Digest, Sha256};
+        let key = crate::dicom::SeriesKey { study: object.study.clone(), series: object.series.clone() };
+        let location = self.spool.append(&key, &object.sop_instance, &[&object.bytes])?;
+        let digest = Sha256::digest(&object.bytes);
+        Ok(ResultRow {
+            sop_class: object.sop_class,
+            sop_instance: object.sop_instance,
+            study: object.study,
+            series: object.series,
+            transfer_syntax: object.transfer_syntax,
+            kind: object.kind.to_owned(),
+            location: location.0,
+            length: object.bytes.len() as u64,
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_remedy() {
+        let check = |error: PipelineError, expected: Remedy| assert_eq!(error.remedy(), expected, "{error}");
+        check(PipelineError::UnknownPipeline("x".into()), Remedy::None);
+        check(PipelineError::Inference(InferenceError::Cancelled), Remedy::Stopped);
+        check(PipelineError::Refused { kind: "segmentation", faults: "V2".into() }, Remedy::Inspect);
+        check(PipelineError::Spool(SpoolError::Missing("x".into())), Remedy::TryAgain);
+        check(PipelineError::Result(ResultError::NothingFound), Remedy::None);
+    }
+}

@@ -1,1 +1,167 @@
-//! (see ARCHITECTURE.md)
+//! The command line: one file a subcommand, and the exit codes.
+//!
+//! 0 done; 1 failed; 2 the configuration or the command line is wrong; 3 part of the input was refused or
+//! unreadable, the rest is done.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its standard streams")]
+
+mod check;
+mod demo;
+mod echo;
+mod jobs;
+mod models;
+mod rules;
+mod run;
+mod send;
+mod series;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::SystemClock;
+use crate::config::{Config, ConfigFaults};
+use crate::ledger::{Ledger, LedgerError};
+use crate::observe::{LogFormat, start_logs};
+
+#[derive(Debug, Parser)]
+#[command(name = "sagittal", version, about = "A DICOM network node that puts AI models to work. Research software, not a medical device.")]
+struct Arguments {
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the node
+    Serve(serve::Args),
+    /// Check the configuration folder; every fault is reported
+    Check(check::Args),
+    /// Explain rules
+    #[command(subcommand)]
+    Rules(rules::Command),
+    /// See and operate jobs
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// See received series and close them by hand
+    #[command(subcommand)]
+    Series(series::Command),
+    /// Run a pipeline on a folder of DICOM files, without a node
+    Run(run::Args),
+    /// Send DICOM files by C-STORE
+    Send(send::Args),
+    /// Ask a peer whether it is there (C-ECHO)
+    Echo(echo::Args),
+    /// See and check model packages
+    #[command(subcommand)]
+    Models(models::Command),
+    /// Show the whole way on a real head: send, segment, receive, look
+    Demo(demo::Args),
+}
+
+/// Where the configuration folder is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConfigFolder {
+    /// The configuration folder
+    #[arg(long = "config", value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG")]
+    folder: PathBuf,
+}
+
+impl ConfigFolder {
+    fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    fn load(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.folder)?)
+    }
+
+    /// The configuration and the ledger it points to.
+    fn ledger(&self) -> Result<(Config, Ledger), Failure> {
+        let config = self.load()?;
+        let path = crate::node::ledger_path(&config.node);
+        if !path.exists() {
+            return Err(Failure::Failed(format!("{} does not exist: this node has never run", path.display())));
+        }
+        let ledger = crate::node::open_ledger(&config.node, Arc::new(SystemClock))?;
+        Ok((config, ledger))
+    }
+}
+
+/// How a command ends when it does not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    Configuration(String),
+    #[error("{0}")]
+    Partial(String),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Failed(_) => 1,
+            Failure::Configuration(_) => 2,
+            Failure::Partial(_) => 3,
+        }
+    }
+}
+
+impl From<ConfigFaults> for Failure {
+    fn from(faults: ConfigFaults) -> Failure {
+        Failure::Configuration(faults.to_string())
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+/// Parses, runs, and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logs(arguments.log, "info");
+    match run_command(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("sagittal: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run_command(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => block_on(serve::run(args)),
+        Command::Check(args) => check::run(&args),
+        Command::Rules(command) => rules::run(&command),
+        Command::Jobs(command) => jobs::run(&command),
+        Command::Series(command) => series::run(&command),
+        Command::Run(args) => run::run(&args),
+        Command::Send(args) => block_on(send::run(args)),
+        Command::Echo(args) => block_on(echo::run(args)),
+        Command::Models(command) => models::run(&command),
+        Command::Demo(args) => block_on(demo::run(args)),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

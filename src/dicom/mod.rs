@@ -17,3 +17,9 @@ pub use code::Code;
 pub use geometry::{GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub};
 pub use status::StoreStatus;
 pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};
+
+/// Implementation Class UID (0002,0012) of everything this software writes or negotiates: `Uid::derived(&["sagittal", "implementation"])`.
+pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.255929190214718887164932969142124647075";
+
+/// Implementation Version Name (0002,0013), at most 16 characters.
+pub const IMPLEMENTATION_VERSION_NAME: &str = concat!("SAGITTAL_", env!("CARGO_PKG_VERSION"));

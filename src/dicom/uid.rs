@@ -176,6 +176,8 @@ mod tests {
         assert_eq!(uid, Uid::derived(&["a", "bc"]));
         assert_ne!(uid, Uid::derived(&["ab", "c"]));
         assert_eq!(Uid::parse(uid.as_str()), Ok(uid));
+        assert_eq!(Uid::derived(&["sagittal", "implementation"]).as_str(), crate::dicom::IMPLEMENTATION_CLASS_UID);
+        assert!(crate::dicom::IMPLEMENTATION_VERSION_NAME.len() <= 16);
     }
 
     #[test]

@@ -1,1 +1,4 @@
-fn main(){}
+//! The integration tests: one binary, behaviour seen from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::missing_panics_doc)]
+
+mod layers;

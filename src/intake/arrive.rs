@@ -1,0 +1,90 @@
+//! Reading an arrived data set's header, and the Part 10 header put before it (PS3.10 section 7.1).
+
+use std::io::{Cursor, Read};
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::OpenFileOptions;
+use dicom_object::file::ReadPreamble;
+use dicom_object::meta::FileMetaTableBuilder;
+use sha2::{Digest, Sha256};
+
+use super::{Arrival, IntakeError};
+use crate::dicom::{self, Dataset, SeriesKey, Uid};
+use crate::ledger::ArrivedInstance;
+use crate::spool::Location;
+
+/// What must be known of an instance before it is kept.
+#[derive(Debug, Clone)]
+pub struct Header {
+    pub series: SeriesKey,
+}
+
+/// Preamble, `DICM` and the file meta group for `arrival`.
+pub(super) fn part10_head(arrival: &Arrival<'_>) -> Result<Vec<u8>, IntakeError> {
+    let meta = FileMetaTableBuilder::new()
+        .media_storage_sop_class_uid(arrival.sop_class.as_str())
+        .media_storage_sop_instance_uid(arrival.sop_instance.as_str())
+        .transfer_syntax(arrival.transfer_syntax.as_str())
+        .implementation_class_uid(dicom::IMPLEMENTATION_CLASS_UID)
+        .implementation_version_name(dicom::IMPLEMENTATION_VERSION_NAME)
+        .source_application_entity_title(arrival.calling)
+        .build()
+        .map_err(|error| IntakeError::Unreadable(error.to_string()))?;
+    let mut head = vec![0_u8; 128];
+    head.extend_from_slice(b"DICM");
+    meta.write(&mut head).map_err(|error| IntakeError::Unreadable(error.to_string()))?;
+    Ok(head)
+}
+
+/// Reads the attributes of a Part 10 stream that stand before PixelData.
+pub(super) fn read_header(from: impl Read) -> Result<Dataset, IntakeError> {
+    OpenFileOptions::new()
+        .read_preamble(ReadPreamble::Always)
+        .read_until(tags::PIXEL_DATA)
+        .from_reader(from)
+        .map(dicom_object::FileDicomObject::into_inner)
+        .map_err(|error| IntakeError::Unreadable(error.to_string()))
+}
+
+/// Checks that the data set is readable, is the instance the command spoke of, and names its series.
+pub(super) fn check(head: &[u8], arrival: &Arrival<'_>) -> Result<Header, IntakeError> {
+    let dataset = read_header(Cursor::new(head).chain(Cursor::new(arrival.dataset)))?;
+    let uid = |tag: Tag, attribute| {
+        dicom::uid_of(&dataset, tag).map_err(|source| IntakeError::BadUid { attribute, source })
+    };
+    if uid(tags::SOP_INSTANCE_UID, "SOPInstanceUID")? != *arrival.sop_instance {
+        return Err(IntakeError::Mismatch { attribute: "SOPInstanceUID" });
+    }
+    if uid(tags::SOP_CLASS_UID, "SOPClassUID")? != *arrival.sop_class {
+        return Err(IntakeError::Mismatch { attribute: "SOPClassUID" });
+    }
+    let study = uid(tags::STUDY_INSTANCE_UID, "StudyInstanceUID")?;
+    let series = uid(tags::SERIES_INSTANCE_UID, "SeriesInstanceUID")?;
+    Ok(Header { series: SeriesKey { study, series } })
+}
+
+/// The ledger row of a parked instance.
+pub(super) fn row(arrival: &Arrival<'_>, header: &Header, head: &[u8], location: &Location) -> ArrivedInstance {
+    let owned = |uid: &Uid| uid.clone();
+    ArrivedInstance {
+        series: header.series.clone(),
+        sop_class: owned(arrival.sop_class),
+        sop_instance: owned(arrival.sop_instance),
+        transfer_syntax: owned(arrival.transfer_syntax),
+        location: location.0.clone(),
+        length: (head.len() + arrival.dataset.len()) as u64,
+        sha256: hex(&Sha256::digest(arrival.dataset)),
+        calling_ae: arrival.calling.to_owned(),
+        called_ae: arrival.called.to_owned(),
+        sender: arrival.sender.to_owned(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

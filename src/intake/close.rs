@@ -1,0 +1,155 @@
+//! When a series is finished, and what is decided then: geometry, rules, jobs; one transaction.
+
+use rayon::prelude::*;
+
+use super::{IntakeError, arrive};
+use crate::clock::Millis;
+use crate::config::{Config, LatePolicy, NodeConfig};
+use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, check_geometry};
+use crate::ledger::{ClosedBy, Closing, InstanceRow, Ledger, LedgerError, NewInferJob, OpenRevision};
+use crate::rules::{Routing, SeriesFacts, SeriesSummary};
+use crate::spool::{Location, Spool};
+
+/// What closing a revision brought.
+#[derive(Debug, Clone)]
+pub struct Closed {
+    pub series: SeriesKey,
+    pub revision: i64,
+    pub by: ClosedBy,
+    pub geometry: GeometryVerdict,
+    pub jobs: Vec<i64>,
+}
+
+/// Whether `open` is finished at `now`, and by which condition.
+pub(super) fn due(open: &OpenRevision, now: Millis, node: &NodeConfig) -> Option<ClosedBy> {
+    let released = open.released_at.is_some_and(|at| {
+        now >= at.plus(node.quiet_after_release) && now >= open.last_arrival_at.plus(node.quiet_after_release)
+    });
+    if released {
+        return Some(ClosedBy::QuietAfterRelease);
+    }
+    (now >= open.last_arrival_at.plus(node.quiet)).then_some(ClosedBy::Quiet)
+}
+
+/// Closes `open`; `None` when an instance came in between, so that it stays open.
+pub(super) fn close(
+    ledger: &Ledger,
+    spool: &Spool,
+    config: &Config,
+    open: &OpenRevision,
+    by: ClosedBy,
+) -> Result<Option<Closed>, IntakeError> {
+    let instances = ledger.revision_instances(open.id)?;
+    let headers = read_headers(spool, &instances)?;
+    let geometry = check_geometry(&headers.iter().map(Plane::of).collect::<Vec<_>>());
+    let summary = summarize(&instances, &headers, &geometry);
+    drop(headers);
+    let explanation = config.rules.explain(&summary);
+    let jobs = wanted_jobs(ledger, config, open, &instances, &config.rules.route(&summary))?;
+    let closing = Closing {
+        revision: open.id,
+        instances: instances.len() as u64,
+        by,
+        geometry: json(&geometry),
+        summary: json(&summary),
+        explanation: json(&explanation),
+        rules_revision: config.rules.revision().to_owned(),
+        jobs,
+    };
+    match ledger.close_revision(&closing) {
+        Ok(jobs) => Ok(Some(Closed { series: open.series.clone(), revision: open.number, by, geometry, jobs })),
+        Err(LedgerError::RevisionMoved { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_headers(spool: &Spool, instances: &[InstanceRow]) -> Result<Vec<Dataset>, IntakeError> {
+    instances
+        .par_iter()
+        .map(|row| {
+            let reader = spool.open_reader(&Location(row.location.clone()))?;
+            arrive::read_header(reader)
+        })
+        .collect()
+}
+
+fn summarize(instances: &[InstanceRow], headers: &[Dataset], geometry: &GeometryVerdict) -> SeriesSummary {
+    let first = instances.first();
+    let facts = SeriesFacts {
+        calling_ae: first.map(|row| row.calling_ae.clone()).unwrap_or_default(),
+        called_ae: first.map(|row| row.called_ae.clone()).unwrap_or_default(),
+        sender: first.map(|row| row.sender.clone()).unwrap_or_default(),
+        received_at: first.and_then(|row| row.received_at.utc()).map(|at| at.to_rfc3339()).unwrap_or_default(),
+        slices: headers.len(),
+        geometry: geometry.name().to_owned(),
+        spacing_between_slices: match geometry {
+            GeometryVerdict::Regular { spacing, .. } | GeometryVerdict::MissingSlices { spacing, .. } => Some(*spacing),
+            _ => None,
+        },
+    };
+    SeriesSummary::of(headers.iter(), facts)
+}
+
+/// The jobs a routing asks for; none for our own results (invariant 9) and for late instances that are only kept.
+fn wanted_jobs(
+    ledger: &Ledger,
+    config: &Config,
+    open: &OpenRevision,
+    instances: &[InstanceRow],
+    routing: &Routing,
+) -> Result<Vec<NewInferJob>, IntakeError> {
+    let ours = match instances.first() {
+        Some(row) => ledger.is_own_result(&row.sop_instance)?,
+        None => true,
+    };
+    let late = open.number > 1 && config.node.late == LatePolicy::Ignore;
+    if ours || late {
+        return Ok(Vec::new());
+    }
+    Ok(routing
+        .fired
+        .iter()
+        .map(|fired| NewInferJob {
+            rule: fired.name.clone(),
+            pipeline: fired.pipeline.clone(),
+            destinations: fired.destinations.clone(),
+            priority: fired.priority.into(),
+            shadow: fired.shadow,
+        })
+        .collect())
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"unserializable\":\"{error}\"}}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::Uid;
+
+    #[test]
+    fn the_first_condition_that_holds_closes() {
+        let mut node = crate::config::NodeConfig::for_tests();
+        node.quiet = std::time::Duration::from_secs(30);
+        node.quiet_after_release = std::time::Duration::from_secs(5);
+        let uid = || Uid::derived(&["x"]);
+        let check = |arrival: i64, released: Option<i64>, now: i64, expected: Option<ClosedBy>| {
+            let open = OpenRevision {
+                id: 1,
+                series: SeriesKey { study: uid(), series: uid() },
+                number: 1,
+                opened_at: Millis(0),
+                last_arrival_at: Millis(arrival),
+                released_at: released.map(Millis),
+                instances: 1,
+            };
+            assert_eq!(due(&open, Millis(now), &node), expected, "{arrival} {released:?} {now}");
+        };
+        check(0, None, 29_999, None);
+        check(0, None, 30_000, Some(ClosedBy::Quiet));
+        check(0, Some(1_000), 5_999, None);
+        check(0, Some(1_000), 6_000, Some(ClosedBy::QuietAfterRelease));
+        check(4_000, Some(1_000), 6_500, None);
+    }
+}

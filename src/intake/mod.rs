@@ -1,0 +1,233 @@
+//! Intake: an arrived instance becomes durable bytes and a ledger row, and a quiet series becomes a closed
+//! revision with its jobs.
+//!
+//! The durability point is here: [`Intake::store`] answers 0000 only after the spool has synced the bytes
+//! and the ledger has committed the row. Never runs a model and never sends anything.
+
+mod arrive;
+mod close;
+mod commit;
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dicom::{SeriesKey, StoreStatus, Uid};
+use crate::ledger::{ClosedBy, Ledger, LedgerError, Recorded};
+use crate::scp::{StoreAnswer, StoreHandler, StoreRequest};
+use crate::spool::{Spool, SpoolError};
+
+pub use arrive::Header;
+pub use close::Closed;
+use commit::Committer;
+
+/// Why an instance was not taken, or a revision not closed.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error("the data set cannot be read: {0}")]
+    Unreadable(String),
+    #[error("{attribute} is no valid UID: {source}")]
+    BadUid { attribute: &'static str, source: crate::dicom::UidError },
+    #[error("{attribute} of the data set differs from the command's")]
+    Mismatch { attribute: &'static str },
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("the node is shutting down")]
+    Stopping,
+    #[error("series {0} has no open revision; `sagittal series list` shows the open ones")]
+    NothingOpen(Uid),
+}
+
+impl IntakeError {
+    /// The C-STORE status that says this to the peer: the one place where an intake error becomes an answer.
+    #[must_use]
+    pub fn status(&self) -> StoreStatus {
+        match self {
+            IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
+            IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
+            IntakeError::Spool(_) => StoreStatus::OutOfResources,
+            IntakeError::Ledger(_) | IntakeError::Stopping | IntakeError::NothingOpen(_) => {
+                StoreStatus::ProcessingFailure
+            }
+        }
+    }
+
+    /// Whether the instance itself is at fault, so that its bytes go to quarantine.
+    fn blames_instance(&self) -> bool {
+        matches!(self, IntakeError::Unreadable(_) | IntakeError::BadUid { .. } | IntakeError::Mismatch { .. })
+    }
+}
+
+/// The receiving half of the node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    spool: Arc<Spool>,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    config: Arc<ArcSwap<Config>>,
+    committer: Committer,
+    /// Series fed by each open association.
+    fed: Arc<Mutex<HashMap<u64, HashSet<SeriesKey>>>>,
+}
+
+impl Intake {
+    #[must_use]
+    pub fn new(spool: Arc<Spool>, ledger: Ledger, clock: Arc<dyn Clock>, config: Arc<ArcSwap<Config>>) -> Intake {
+        let committer = Committer::start(ledger.clone());
+        Intake { spool, ledger, clock, config, committer, fed: Arc::default() }
+    }
+
+    /// Takes one instance: checked, durable, recorded. Blocking.
+    ///
+    /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
+    pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
+        let head = arrive::part10_head(arrival)?;
+        let header = match arrive::check(&head, arrival) {
+            Ok(header) => header,
+            Err(error) => {
+                self.quarantine(arrival, &head, &error);
+                return Err(error);
+            }
+        };
+        let location = self.spool.append(&header.series, arrival.sop_instance, &[&head, arrival.dataset])?;
+        let row = arrive::row(arrival, &header, &head, &location);
+        let recorded = self.committer.record(row);
+        if !matches!(recorded, Ok(Recorded::New { .. } | Recorded::Replaced { .. })) {
+            self.spool.remove(&location)?;
+        }
+        self.remember(arrival.association, header.series);
+        recorded
+    }
+
+    fn remember(&self, association: Option<u64>, series: SeriesKey) {
+        if let Some(association) = association {
+            self.fed.lock().unwrap_or_else(PoisonError::into_inner).entry(association).or_default().insert(series);
+        }
+    }
+
+    /// Keeps what could not be understood; a failure to do so is logged and does not change the answer.
+    fn quarantine(&self, arrival: &Arrival<'_>, head: &[u8], error: &IntakeError) {
+        if !error.blames_instance() {
+            return;
+        }
+        let name = format!("{}-{}.dcm", arrival.sop_instance, self.clock.now().0);
+        let reason = format!("{error}\nfrom {} at {}\n", arrival.calling, arrival.sender);
+        match self.spool.quarantine(&name, &reason, &[head, arrival.dataset]) {
+            Ok(path) => tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}"),
+            Err(fault) => tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}"),
+        }
+    }
+
+    /// The association is over: its series may close after the short quiet time. Blocking.
+    pub fn association_over(&self, association: u64) -> Result<(), IntakeError> {
+        let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner).remove(&association);
+        let series: Vec<SeriesKey> = fed.into_iter().flatten().collect();
+        if series.is_empty() {
+            return Ok(());
+        }
+        Ok(self.ledger.mark_released(&series)?)
+    }
+
+    /// Closes every revision whose time has come; see [`close`]. Blocking.
+    pub fn close_due(&self) -> Result<Vec<Closed>, IntakeError> {
+        let config = self.config.load_full();
+        let now = self.clock.now();
+        let mut closed = Vec::new();
+        for open in self.ledger.open_revisions()? {
+            let Some(by) = close::due(&open, now, &config.node) else { continue };
+            closed.extend(close::close(&self.ledger, &self.spool, &config, &open, by)?);
+        }
+        Ok(closed)
+    }
+
+    /// Closes a series now, whatever its timers say. Blocking.
+    pub fn close_now(&self, key: &SeriesKey) -> Result<Option<Closed>, IntakeError> {
+        let open = self.ledger.series_revision(key)?.ok_or_else(|| IntakeError::NothingOpen(key.series.clone()))?;
+        close::close(&self.ledger, &self.spool, &self.config.load(), &open, ClosedBy::Operator)
+    }
+}
+
+/// One instance on its way in.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    pub calling: &'a str,
+    pub called: &'a str,
+    pub sender: &'a str,
+    /// The association it came by, if it came by one.
+    pub association: Option<u64>,
+    pub sop_class: &'a Uid,
+    pub sop_instance: &'a Uid,
+    pub transfer_syntax: &'a Uid,
+    /// The data set in `transfer_syntax`, without Part 10 header.
+    pub dataset: &'a [u8],
+}
+
+impl StoreHandler for Intake {
+    async fn store(&self, request: StoreRequest) -> StoreAnswer {
+        let intake = self.clone();
+        let outcome = tokio::task::spawn_blocking(move || {
+            let sender = sender_name(request.peer);
+            intake.take(&Arrival {
+                calling: &request.calling,
+                called: &request.called,
+                sender: &sender,
+                association: Some(request.association),
+                sop_class: &request.sop_class,
+                sop_instance: &request.sop_instance,
+                transfer_syntax: &request.transfer_syntax,
+                dataset: &request.dataset,
+            })
+        });
+        match outcome.await {
+            Ok(Ok(_)) => StoreAnswer { status: StoreStatus::Success, comment: None, offending: None },
+            Ok(Err(error)) => refusal(&error),
+            Err(_) => StoreAnswer {
+                status: StoreStatus::ProcessingFailure,
+                comment: Some("internal fault, see the node's log".into()),
+                offending: None,
+            },
+        }
+    }
+
+    async fn released(&self, association: u64) {
+        let intake = self.clone();
+        let outcome = tokio::task::spawn_blocking(move || intake.association_over(association)).await;
+        if let Ok(Err(error)) = outcome {
+            tracing::error!(association, "cannot note the end of the association: {error}");
+        }
+    }
+}
+
+fn sender_name(peer: IpAddr) -> String {
+    peer.to_canonical().to_string()
+}
+
+fn refusal(error: &IntakeError) -> StoreAnswer {
+    let offending = match error {
+        IntakeError::BadUid { attribute, .. } | IntakeError::Mismatch { attribute } => crate::dicom::tag_of(attribute),
+        _ => None,
+    };
+    tracing::warn!(status = format!("{:04X}", error.status().code()), "instance refused: {error}");
+    StoreAnswer { status: error.status(), comment: Some(error.to_string()), offending }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_status() {
+        let check = |error: IntakeError, code: u16| assert_eq!(error.status().code(), code, "{error}");
+        check(IntakeError::Unreadable("x".into()), 0xc000);
+        check(IntakeError::BadUid { attribute: "StudyInstanceUID", source: crate::dicom::UidError::Empty }, 0xc000);
+        check(IntakeError::Mismatch { attribute: "SOPInstanceUID" }, 0xa900);
+        check(IntakeError::Spool(SpoolError::Missing("x".into())), 0xa700);
+        check(IntakeError::Stopping, 0x0110);
+    }
+}

@@ -1,0 +1,142 @@
+//! Deliver jobs, side by side: each destination has its own number of places, so that a slow or dead one
+//! delays no other.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{Workers, blocking, lease::Lease};
+use crate::config::Destination;
+use crate::delivery::{DeliveryError, Object};
+use crate::ledger::{Claim, Delivered, JobKind, ResultRow, Setback, Work, backoff};
+use crate::spool::{Location, Spool};
+
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+
+/// Deliveries under way, by destination.
+type Busy = Arc<Mutex<HashMap<String, usize>>>;
+
+pub(super) async fn run(workers: Workers) {
+    let busy: Busy = Arc::default();
+    loop {
+        let full = full_destinations(&workers, &busy);
+        let (ledger, name, lease) = (workers.ledger.clone(), workers.name.clone(), workers.lease());
+        match blocking(move || ledger.claim(JobKind::Deliver, &name, lease, 1, &full)).await {
+            Ok(claims) if claims.is_empty() => {
+                if !workers.wait().await {
+                    return;
+                }
+            }
+            Ok(claims) => claims.into_iter().for_each(|claim| spawn(&workers, &busy, claim)),
+            Err(error) => {
+                tracing::error!("cannot claim a deliver job: {error}");
+                if !workers.wait().await {
+                    return;
+                }
+            }
+        }
+        if workers.stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+fn full_destinations(workers: &Workers, busy: &Busy) -> Vec<String> {
+    let config = workers.config.load();
+    let busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+    let places = |name: &str| config.destinations.get(name).map_or(1, |d| d.concurrency.max(1));
+    busy.iter().filter(|(name, count)| **count >= places(name)).map(|(name, _)| name.clone()).collect()
+}
+
+fn spawn(workers: &Workers, busy: &Busy, claim: Claim) {
+    let Work::Deliver { destination, results } = claim.work.clone() else { return };
+    *busy.lock().unwrap_or_else(PoisonError::into_inner).entry(destination.clone()).or_default() += 1;
+    let (workers, busy) = (workers.clone(), busy.clone());
+    workers.tasks.clone().spawn(async move {
+        work(&workers, &claim, &destination, results).await;
+        let mut places = busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = places.get_mut(&destination) {
+            *count -= 1;
+        }
+        drop(places);
+        workers.bell.notify_waiters();
+    });
+}
+
+async fn work(workers: &Workers, claim: &Claim, destination: &str, results: Vec<ResultRow>) {
+    let Some(target) = workers.config.load().destinations.get(destination).cloned() else {
+        let error = format!(
+            "destination {destination:?} is not configured any more; add it to destinations.toml and `sagittal jobs retry {}`",
+            claim.job
+        );
+        return workers.set_back(claim, Setback::GiveUp { error }).await;
+    };
+    let lease = Lease::keep(workers, claim);
+    let outcome = tokio::select! {
+        outcome = send(workers, &target, results) => outcome,
+        () = workers.stop.cancelled() => {
+            let reason = "the node was stopped".into();
+            return workers.set_back(claim, Setback::Snooze { reason, after: Duration::ZERO }).await;
+        }
+    };
+    if lease.is_lost() {
+        return;
+    }
+    match outcome {
+        Ok(delivered) => complete(workers, claim.clone(), destination, delivered).await,
+        Err(setback) => workers.set_back(claim, setback_with_backoff(setback, claim.attempt, &target)).await,
+    }
+}
+
+/// A delivery that did not succeed, before the backoff is known.
+enum Failure {
+    Temporary(String),
+    Permanent(String),
+}
+
+async fn send(workers: &Workers, target: &Destination, results: Vec<ResultRow>) -> Result<Delivered, Failure> {
+    let spool = workers.spool.clone();
+    let objects = blocking(move || read_objects(&spool, results)).await.map_err(Failure::Temporary)?;
+    match workers.delivery.deliver(target, &objects).await {
+        Ok(crate::delivery::Outcome::Confirmed) => Ok(Delivered::Confirmed),
+        Ok(crate::delivery::Outcome::SentUnconfirmed) => Ok(Delivered::SentUnconfirmed),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+fn failure(error: &DeliveryError) -> Failure {
+    if error.is_permanent() { Failure::Permanent(error.to_string()) } else { Failure::Temporary(error.to_string()) }
+}
+
+fn setback_with_backoff(failure: Failure, attempt: u32, target: &Destination) -> Setback {
+    match failure {
+        Failure::Permanent(error) => Setback::GiveUp { error },
+        Failure::Temporary(error) => {
+            Setback::Retry { error, after: backoff::delay(attempt, FIRST_RETRY, target.backoff_cap, fastrand::f64()) }
+        }
+    }
+}
+
+fn read_objects(spool: &Spool, results: Vec<ResultRow>) -> Result<Vec<Object>, crate::spool::SpoolError> {
+    results
+        .into_iter()
+        .map(|row| {
+            let bytes = spool.read(&Location(row.location))?;
+            Ok(Object {
+                sop_class: row.sop_class,
+                sop_instance: row.sop_instance,
+                transfer_syntax: row.transfer_syntax,
+                bytes,
+            })
+        })
+        .collect()
+}
+
+async fn complete(workers: &Workers, claim: Claim, destination: &str, delivered: Delivered) {
+    let (ledger, job) = (workers.ledger.clone(), claim.job);
+    match blocking(move || ledger.complete_deliver(&claim, delivered)).await {
+        Ok(true) => tracing::info!(job, destination, ?delivered, "delivered"),
+        Ok(false) => tracing::warn!(job, destination, "delivered, but the job was no longer ours"),
+        Err(error) => tracing::error!(job, destination, "delivered, but not recorded; it will be sent again: {error}"),
+    }
+}

@@ -1,0 +1,85 @@
+//! Infer jobs, one at a time: the model has the machine to itself.
+
+use std::time::Duration;
+
+use super::{Running, Workers, blocking, lease::Lease, panic_text};
+use crate::ledger::{Claim, JobKind, ResultRow, Setback, Work, backoff};
+use crate::pipeline::{PipelineError, Progress, Remedy};
+
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+const LONGEST_RETRY: Duration = Duration::from_mins(10);
+
+pub(super) async fn run(workers: Workers) {
+    loop {
+        let (ledger, name, lease) = (workers.ledger.clone(), workers.name.clone(), workers.lease());
+        let claims = blocking(move || ledger.claim(JobKind::Infer, &name, lease, 1, &[])).await;
+        match claims.map(|c| c.into_iter().next()) {
+            Ok(Some(claim)) => work(&workers, claim).await,
+            Ok(None) => {}
+            Err(error) => tracing::error!("cannot claim an infer job: {error}"),
+        }
+        if workers.stop.is_cancelled() {
+            return;
+        }
+        if !more_waits(&workers).await && !workers.wait().await {
+            return;
+        }
+    }
+}
+
+/// Whether the next claim is worth trying at once.
+async fn more_waits(workers: &Workers) -> bool {
+    let (ledger, now) = (workers.ledger.clone(), workers.clock.now());
+    matches!(blocking(move || ledger.next_due(JobKind::Infer)).await, Ok(Some(due)) if due <= now)
+}
+
+async fn work(workers: &Workers, claim: Claim) {
+    let Work::Infer { revision, pipeline, analysis_started_at, series, .. } = claim.work.clone() else { return };
+    tracing::info!(job = claim.job, attempt = claim.attempt, pipeline, series = %series.series, "inference starts");
+    let lease = Lease::keep(workers, &claim);
+    let cancelled = lease.cancelled(workers);
+    let (runner, progress, job) = (workers.runner.clone(), workers.progress.clone(), claim.job);
+    let task = tokio::task::spawn_blocking(move || {
+        let watch = |p: Progress| {
+            progress.send_replace(Running { job: Some(job), stage: p.stage, done: p.done, total: p.total });
+        };
+        runner.infer(&pipeline, revision, analysis_started_at, &watch, &cancelled)
+    });
+    let outcome = task.await;
+    workers.progress.send_replace(Running::default());
+    if lease.is_lost() {
+        return;
+    }
+    match outcome {
+        Ok(Ok(results)) => complete(workers, claim, results).await,
+        Ok(Err(error)) => workers.set_back(&claim, setback(&error, claim.attempt, workers.stop.is_cancelled())).await,
+        Err(fault) => workers.set_back(&claim, retry(panic_text(fault), claim.attempt)).await,
+    }
+}
+
+async fn complete(workers: &Workers, claim: Claim, results: Vec<ResultRow>) {
+    let (ledger, job, count) = (workers.ledger.clone(), claim.job, results.len());
+    match blocking(move || ledger.complete_infer(&claim, &results)).await {
+        Ok(true) => tracing::info!(job, results = count, "inference done"),
+        Ok(false) => tracing::warn!(job, "the job was no longer ours; its results are not recorded"),
+        Err(error) => tracing::error!(job, "cannot record the results, the job will be rescued: {error}"),
+    }
+    workers.bell.notify_waiters();
+}
+
+/// What follows a failed inference.
+fn setback(error: &PipelineError, attempt: u32, stopping: bool) -> Setback {
+    let text = error.to_string();
+    match error.remedy() {
+        Remedy::TryAgain => retry(text, attempt),
+        Remedy::Stopped if stopping => {
+            Setback::Snooze { reason: "the node was stopped".into(), after: Duration::ZERO }
+        }
+        Remedy::Stopped | Remedy::None => Setback::GiveUp { error: text },
+        Remedy::Inspect => Setback::Hold { error: text },
+    }
+}
+
+fn retry(error: String, attempt: u32) -> Setback {
+    Setback::Retry { error, after: backoff::delay(attempt, FIRST_RETRY, LONGEST_RETRY, fastrand::f64()) }
+}
