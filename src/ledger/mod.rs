@@ -6,6 +6,104 @@
 //!
 //! Journal: WAL, synchronous FULL, foreign keys on, numbered migrations.
 
+mod arrivals;
+pub mod backoff;
+mod claims;
+mod error;
+mod listing;
+mod lookups;
+mod operator;
+mod outcomes;
+mod rescue;
+mod revisions;
 mod rows;
+mod schema;
+pub mod state;
+mod words;
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use error::LedgerError;
 pub use rows::*;
+pub use words::UnknownWord;
+
+use crate::clock::{Clock, Millis};
+
+/// How often a job may fail.
+#[derive(Debug, Clone)]
+pub struct LedgerOptions {
+    /// Attempts before a job is given up; also what an operator's retry adds.
+    pub max_attempts: u32,
+    /// Deliver jobs to the destinations named here have their own number.
+    pub destination_attempts: BTreeMap<String, u32>,
+    /// Lost leases and dead processes after which a job is taken for the cause and given up.
+    pub max_rescues: u32,
+}
+
+impl Default for LedgerOptions {
+    fn default() -> LedgerOptions {
+        LedgerOptions { max_attempts: 5, destination_attempts: BTreeMap::new(), max_rescues: 20 }
+    }
+}
+
+impl LedgerOptions {
+    fn attempts(&self, destination: Option<&str>) -> u32 {
+        let own = destination.and_then(|name| self.destination_attempts.get(name)).copied();
+        own.unwrap_or(self.max_attempts).max(1)
+    }
+}
+
+/// A handle to the ledger; clones share it. Blocking: async callers go through `spawn_blocking`.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writer: Mutex<Connection>,
+    /// Lists are read beside the writer (WAL), so that a console never delays a receipt.
+    reader: Mutex<Connection>,
+    clock: Arc<dyn Clock>,
+    options: LedgerOptions,
+}
+
+impl Ledger {
+    /// Opens (making it when absent) the ledger at `path` and brings its schema up to date. Running jobs
+    /// are left alone: the node, and only the node, calls [`Ledger::rescue_all_running`].
+    pub fn open(path: &Path, clock: Arc<dyn Clock>, options: LedgerOptions) -> Result<Ledger, LedgerError> {
+        let writer = schema::open_writer(path, clock.now())?;
+        let reader = schema::open_reader(path)?;
+        let inner = Inner { writer: Mutex::new(writer), reader: Mutex::new(reader), clock, options };
+        Ok(Ledger { inner: Arc::new(inner) })
+    }
+
+    fn now(&self) -> Millis {
+        self.inner.clock.now()
+    }
+
+    /// One transaction that has the write lock from its start; an error rolls it back.
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let mut connection = lock(&self.inner.writer);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = work(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// One read transaction: all statements of `work` see the same state.
+    fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let mut connection = lock(&self.inner.reader);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        work(&transaction)
+    }
+}
+
+/// A thread that panicked inside a transaction left it rolled back: the connection is sound.
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -46,7 +46,11 @@ pub struct OpenRevision {
     pub last_arrival_at: Millis,
     /// The association that fed it last was released at this time (and no instance came since).
     pub released_at: Option<Millis>,
+    /// Distinct SOP instances, those of earlier revisions included.
     pub instances: u64,
+    /// Grows with every arrival that changed this revision (new or replaced bytes): the proof that
+    /// [`Closing`] is guarded by.
+    pub arrivals: u64,
 }
 
 /// Why a revision closed.
@@ -88,6 +92,8 @@ pub struct NewInferJob {
 #[derive(Debug, Clone)]
 pub struct Closing {
     pub revision: i64,
+    /// `arrivals` of the [`OpenRevision`] that the decision was made on; read before its instances.
+    pub arrivals: u64,
     pub by: ClosedBy,
     /// `GeometryVerdict` as JSON.
     pub geometry: String,
@@ -109,7 +115,7 @@ pub enum Priority {
     OffPeak,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     Infer,
@@ -117,7 +123,7 @@ pub enum JobKind {
 }
 
 /// A job's state. `Completed`, `Discarded`, `Cancelled` are final until an operator acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobState {
     /// Ready to be claimed at `scheduled_at`.
@@ -215,6 +221,7 @@ pub struct JobRow {
     pub study: Uid,
     pub series: Uid,
     pub revision: i64,
+    /// Attempts that count; snoozes and lost leases were given back.
     pub attempt: u32,
     pub max_attempts: u32,
     pub scheduled_at: Millis,
@@ -224,9 +231,30 @@ pub struct JobRow {
     pub last_error: Option<String>,
 }
 
+/// How much there is of everything, for metrics and the console.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Pairs without a job are absent.
+    pub jobs: std::collections::BTreeMap<(JobKind, JobState), u64>,
+    pub open_revisions: u64,
+    pub closed_revisions: u64,
+}
+
+/// A closed revision as the rules saw it, for replay.
+#[derive(Debug, Clone)]
+pub struct HistoryRow {
+    pub series: SeriesKey,
+    /// Number of the revision within its series, from 1.
+    pub number: i64,
+    pub closed_at: Millis,
+    /// `SeriesSummary` as JSON.
+    pub summary: String,
+}
+
 /// One try of a job.
 #[derive(Debug, Clone, Serialize)]
 pub struct AttemptRow {
+    /// Number of the claim. Of snoozed attempts only the latest is kept, so numbers may be missing.
     pub number: u32,
     pub worker: String,
     pub started_at: Millis,
@@ -261,4 +289,3 @@ pub struct JobFilter {
     /// At most this many, newest first; `None`: 100.
     pub limit: Option<u32>,
 }
-

@@ -1,0 +1,140 @@
+//! Lists of jobs, one job in full, and counts: read beside the writer.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use serde_json::Value;
+
+use super::lookups::results_of;
+use super::{AttemptRow, Counts, JobDetail, JobFilter, JobRow, Ledger, LedgerError};
+
+/// Columns of [`job_row`].
+const JOB: &str = "
+    SELECT j.id, j.kind, j.state, j.priority, j.pipeline, j.rule, j.destination, s.study, s.series, r.number,
+           j.charged, j.max_attempts, j.scheduled_at, j.created_at, j.finished_at, j.delivered, j.last_error
+    FROM jobs j JOIN revisions r ON r.id = j.revision_id JOIN series s ON s.id = r.series_id";
+
+const DEFAULT_LIMIT: u32 = 100;
+
+impl Ledger {
+    /// The jobs that pass a filter, newest first.
+    pub fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>, LedgerError> {
+        let states: Vec<&str> = filter.states.iter().map(|state| state.word()).collect();
+        let states = (!states.is_empty()).then(|| Value::from(states).to_string());
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached(&format!(
+                "{JOB} WHERE (:states IS NULL OR j.state IN (SELECT value FROM json_each(:states)))
+                   AND (:kind IS NULL OR j.kind = :kind)
+                   AND (:study IS NULL OR s.study = :study)
+                   AND (:series IS NULL OR s.series = :series)
+                   AND (:destination IS NULL OR j.destination = :destination)
+                 ORDER BY j.id DESC LIMIT :limit"
+            ))?;
+            let rows = statement.query_map(
+                named_params! {
+                    ":states": states,
+                    ":kind": filter.kind,
+                    ":study": filter.study,
+                    ":series": filter.series,
+                    ":destination": filter.destination,
+                    ":limit": filter.limit.unwrap_or(DEFAULT_LIMIT),
+                },
+                job_row,
+            )?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Everything about one job. A deliver job shows the results that it sends.
+    pub fn job(&self, id: i64) -> Result<Option<JobDetail>, LedgerError> {
+        self.read(|transaction| {
+            let found =
+                transaction.prepare_cached(&format!("{JOB} WHERE j.id = ?1"))?.query_row([id], job_row).optional()?;
+            found.map(|job| detail(transaction, job)).transpose()
+        })
+    }
+
+    /// How many jobs there are of each kind and state, and how many revisions.
+    pub fn counts(&self) -> Result<Counts, LedgerError> {
+        self.read(|transaction| {
+            let jobs = transaction
+                .prepare_cached("SELECT kind, state, count(*) FROM jobs GROUP BY kind, state")?
+                .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get::<_, i64>(2)? as u64)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let (open, closed): (i64, i64) = transaction
+                .prepare_cached("SELECT count(*) FILTER (WHERE closed_at IS NULL), count(closed_at) FROM revisions")?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(Counts { jobs, open_revisions: open as u64, closed_revisions: closed as u64 })
+        })
+    }
+}
+
+fn detail(connection: &Connection, job: JobRow) -> Result<JobDetail, LedgerError> {
+    let (parent, closed_by, geometry, explanation, rules_revision) = connection
+        .prepare_cached(
+            "SELECT j.parent_id, r.closed_by, r.geometry, r.explanation, r.rules_revision
+             FROM jobs j JOIN revisions r ON r.id = j.revision_id WHERE j.id = ?1",
+        )?
+        .query_row([job.id], |row| {
+            Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?;
+    Ok(JobDetail {
+        closed_by,
+        geometry: json("revisions.geometry", geometry)?,
+        explanation: json("revisions.explanation", explanation)?,
+        rules_revision,
+        attempts: attempts_of(connection, job.id)?,
+        results: results_of(connection, parent.unwrap_or(job.id))?,
+        deliveries: deliveries_of(connection, job.id)?,
+        job,
+    })
+}
+
+fn json(column: &'static str, text: Option<String>) -> Result<Option<Value>, LedgerError> {
+    text.map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|source| LedgerError::Unreadable { column, source })
+}
+
+fn attempts_of(connection: &Connection, job: i64) -> Result<Vec<AttemptRow>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, worker, started_at, ended_at, outcome, error FROM attempts WHERE job_id = ?1 ORDER BY number",
+    )?;
+    let rows = statement.query_map([job], |row| {
+        Ok(AttemptRow {
+            number: row.get(0)?,
+            worker: row.get(1)?,
+            started_at: row.get(2)?,
+            ended_at: row.get(3)?,
+            outcome: row.get(4)?,
+            error: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn deliveries_of(connection: &Connection, job: i64) -> Result<Vec<JobRow>, LedgerError> {
+    let mut statement = connection.prepare_cached(&format!("{JOB} WHERE j.parent_id = ?1 ORDER BY j.id"))?;
+    let rows = statement.query_map([job], job_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+    Ok(JobRow {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        state: row.get(2)?,
+        priority: row.get(3)?,
+        pipeline: row.get(4)?,
+        rule: row.get(5)?,
+        destination: row.get(6)?,
+        study: row.get(7)?,
+        series: row.get(8)?,
+        revision: row.get(9)?,
+        attempt: row.get(10)?,
+        max_attempts: row.get(11)?,
+        scheduled_at: row.get(12)?,
+        created_at: row.get(13)?,
+        finished_at: row.get(14)?,
+        delivered: row.get(15)?,
+        last_error: row.get(16)?,
+    })
+}

@@ -1,0 +1,72 @@
+//! Short questions: own results, bytes in use, history.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, Row};
+
+use super::{HistoryRow, Ledger, LedgerError, ResultRow};
+use crate::dicom::{SeriesKey, Uid};
+
+impl Ledger {
+    /// Whether an object is one of our own results, which no rule may send to a model (invariant 9).
+    pub fn is_own_result(&self, sop_instance: &Uid) -> Result<bool, LedgerError> {
+        self.read(|transaction| {
+            let mut statement =
+                transaction.prepare_cached("SELECT EXISTS (SELECT 1 FROM results WHERE sop_instance = ?1)")?;
+            Ok(statement.query_row([sop_instance], |row| row.get(0))?)
+        })
+    }
+
+    /// Every spool location that a row names. What the spool holds beyond them was never acknowledged, as
+    /// long as nothing is being received: bytes are durable before their row is.
+    pub fn spool_locations(&self) -> Result<HashSet<String>, LedgerError> {
+        self.read(|transaction| {
+            let mut statement =
+                transaction.prepare("SELECT location FROM instances UNION ALL SELECT location FROM results")?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// The latest `limit` closed revisions with the summary that the rules saw, newest first.
+    pub fn series_history(&self, limit: u32) -> Result<Vec<HistoryRow>, LedgerError> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT s.study, s.series, r.number, r.closed_at, r.summary
+                 FROM revisions r JOIN series s ON s.id = r.series_id
+                 WHERE r.closed_at IS NOT NULL ORDER BY r.closed_at DESC, r.id DESC LIMIT ?1",
+            )?;
+            let rows = statement.query_map([limit], |row| {
+                Ok(HistoryRow {
+                    series: SeriesKey { study: row.get(0)?, series: row.get(1)? },
+                    number: row.get(2)?,
+                    closed_at: row.get(3)?,
+                    summary: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+}
+
+/// The results of an infer job, in the order they were given.
+pub(super) fn results_of(connection: &Connection, job: i64) -> Result<Vec<ResultRow>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sop_class, sop_instance, study, series, transfer_syntax, kind, location, length, sha256
+         FROM results WHERE job_id = ?1 ORDER BY id",
+    )?;
+    let rows = statement.query_map([job], |row: &Row<'_>| {
+        Ok(ResultRow {
+            sop_class: row.get(0)?,
+            sop_instance: row.get(1)?,
+            study: row.get(2)?,
+            series: row.get(3)?,
+            transfer_syntax: row.get(4)?,
+            kind: row.get(5)?,
+            location: row.get(6)?,
+            length: row.get::<_, i64>(7)? as u64,
+            sha256: row.get(8)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,142 @@
+//! Opening the SQLite file: settings of its connections and the numbered migrations.
+//!
+//! A migration that was released is never edited; the next one is added below it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+use super::LedgerError;
+use crate::clock::Millis;
+
+/// Name and text; the number is the position, from 1.
+const MIGRATIONS: &[(&str, &str)] = &[("initial", include_str!("migrations/0001_initial.sql"))];
+
+/// Another process (the command line beside the node) may hold the write lock this long.
+const BUSY: Duration = Duration::from_secs(10);
+
+pub(super) fn open_writer(path: &Path, now: Millis) -> Result<Connection, LedgerError> {
+    let failed = |source| LedgerError::Open { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    settle(&connection).map_err(failed)?;
+    migrate(&mut connection, path, now)?;
+    Ok(connection)
+}
+
+pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+    let failed = |source| LedgerError::Open { path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    settle(&connection).map_err(failed)?;
+    connection.pragma_update(None, "query_only", true).map_err(failed)?;
+    Ok(connection)
+}
+
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, path: &Path, now: Millis) -> Result<(), LedgerError> {
+    // the lock first: a second process that opens the same new file waits and then finds the work done
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS migrations (
+             number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL
+         ) STRICT",
+    )?;
+    let found: i64 = transaction.query_row("SELECT coalesce(max(number), 0) FROM migrations", [], |row| row.get(0))?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(LedgerError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    for (number, (name, text)) in (1_i64..).zip(MIGRATIONS).skip(found as usize) {
+        transaction.execute_batch(text)?;
+        transaction.execute("INSERT INTO migrations VALUES (?1, ?2, ?3)", params![number, name, now])?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_migrated_once_and_has_the_promised_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        drop(open_writer(&path, Millis(1)).unwrap());
+        let connection = open_writer(&path, Millis(2)).unwrap();
+        let applied: Vec<(i64, i64)> = connection
+            .prepare("SELECT number, applied_at FROM migrations")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(applied, [(1, 1)]);
+        let setting = |name: &str| {
+            connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap()
+        };
+        assert_eq!(setting("journal_mode"), "wal".to_owned().into());
+        assert_eq!(setting("synchronous"), 2.into());
+        assert_eq!(setting("foreign_keys"), 1.into());
+        assert_eq!(setting("busy_timeout"), 10_000.into());
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let connection = open_writer(&path, Millis(1)).unwrap();
+        connection.execute("INSERT INTO migrations VALUES (99, 'from tomorrow', 0)", []).unwrap();
+        drop(connection);
+        let refused = open_writer(&path, Millis(2)).unwrap_err();
+        assert!(matches!(refused, LedgerError::NewerSchema { found: 99, known: 1, .. }), "{refused}");
+        assert!(refused.to_string().contains("ledger.sqlite has schema 99"), "{refused}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_or_cannot_be_made_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        std::fs::write(&path, "this is no database, but long enough to be taken for one".repeat(40)).unwrap();
+        for path in [path, folder.path().join("absent").join("ledger.sqlite")] {
+            let refused = open_writer(&path, Millis(1)).unwrap_err();
+            assert!(refused.to_string().contains(path.to_str().unwrap()), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_a_job_whose_end_and_state_disagree() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(&folder.path().join("ledger.sqlite"), Millis(1)).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO series VALUES (1, '1.2', '1.3');
+                 INSERT INTO revisions (id, series_id, number, opened_at, last_arrival_at, instances)
+                 VALUES (1, 1, 1, 0, 0, 0);",
+            )
+            .unwrap();
+        let insert = |state: &str, finished: Option<i64>| {
+            connection.execute(
+                "INSERT INTO jobs (kind, state, priority, revision_id, rule, pipeline, destinations, shadow,
+                                   max_attempts, scheduled_at, created_at, finished_at)
+                 VALUES ('infer', ?1, 2, 1, 'r', 'p', '[]', 0, 1, 0, 0, ?2)",
+                params![state, finished],
+            )
+        };
+        assert_eq!(insert("available", None), Ok(1));
+        for (state, finished) in [("available", Some(5)), ("completed", None), ("running", None), ("done", None)] {
+            let refused = insert(state, finished).unwrap_err();
+            assert!(refused.to_string().contains("CHECK"), "{state}: {refused}");
+        }
+    }
+}
