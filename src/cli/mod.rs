@@ -1,1 +1,2 @@
 //! (see ARCHITECTURE.md)
+pub mod demo;
