@@ -166,6 +166,9 @@ fn slice_object(who: &Identity, plane: &Plane, k: usize, position: Vec3, pixels:
     set(tags::SOP_INSTANCE_UID, VR::UI, text(who.instance(k).as_str()));
     set(tags::MODALITY, VR::CS, text("MR"));
     set(tags::MANUFACTURER, VR::LO, text("Sagittal demo"));
+    // A DICOMDIR needs a date; this one is nobody's.
+    set(tags::STUDY_DATE, VR::DA, text("20000101"));
+    set(tags::STUDY_TIME, VR::TM, text("000000"));
     set(tags::SERIES_DESCRIPTION, VR::LO, text(&who.description));
     set(tags::STUDY_DESCRIPTION, VR::LO, text("Sagittal demo"));
     set(tags::PATIENT_NAME, VR::PN, text("Demo^Head"));
@@ -203,9 +206,7 @@ fn slice_object(who: &Identity, plane: &Plane, k: usize, position: Vec3, pixels:
 }
 
 /// Required to be present, allowed to be empty (type 2): what a template cannot know.
-const UNKNOWN: [(Tag, VR); 13] = [
-    (tags::STUDY_DATE, VR::DA),
-    (tags::STUDY_TIME, VR::TM),
+const UNKNOWN: [(Tag, VR); 9] = [
     (tags::ACCESSION_NUMBER, VR::SH),
     (tags::REFERRING_PHYSICIAN_NAME, VR::PN),
     (tags::PATIENT_BIRTH_DATE, VR::DA),
@@ -214,9 +215,7 @@ const UNKNOWN: [(Tag, VR); 13] = [
     (tags::REPETITION_TIME, VR::DS),
     (tags::ECHO_TIME, VR::DS),
     (tags::ECHO_TRAIN_LENGTH, VR::IS),
-    (tags::INVERSION_TIME, VR::DS),
     (tags::POSITION_REFERENCE_INDICATOR, VR::LO),
-    (tags::LATERALITY, VR::CS),
 ];
 
 /// A decimal string of at most 16 characters (PS3.5 section 6.2, DS).
