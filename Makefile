@@ -1,0 +1,34 @@
+# The first two are all a reader needs: `make demo` shows the node at work, `make test` proves it.
+.PHONY: help demo test bench bench-receive lint runtime models peers
+
+help:
+	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
+	@echo "make test     all that CI runs: unit, integration, documentation, Orthanc, DCMTK, validators"
+	@echo "make bench    Sagittal beside its peers: tables, and JSON in target/bench/"
+	@echo "make lint     rustfmt, clippy, the table of allowed imports"
+	@echo "make runtime | models | peers   the pieces that the above install by themselves"
+
+demo:
+	@scripts/demo.sh
+
+test:
+	@scripts/test.sh
+
+bench: bench-receive
+
+bench-receive:
+	@BENCH=receive scripts/bench.sh
+
+lint:
+	@scripts/cargo.sh fmt --check
+	@scripts/cargo.sh clippy --all-targets -- -D warnings
+	@scripts/cargo.sh test --test it layers
+
+runtime:
+	@scripts/runtime.sh
+
+models:
+	@scripts/models.sh
+
+peers:
+	@scripts/peers.sh

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Every comparison under benches/, the peer beside Sagittal in one run; tables here, JSON in target/bench/.
+source "$(dirname "$0")/env.sh"
+
+"$ROOT/scripts/runtime.sh"
+"$ROOT/scripts/peers.sh"
+"$ROOT/scripts/cargo.sh" build --release
+for bench in ${BENCH:-receive}; do
+    "$ROOT/.venv/peers/bin/python" "$ROOT/benches/$bench.py"
+done

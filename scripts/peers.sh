@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The software that the black-box suites talk to: DCMTK and Orthanc from Debian, the Python readers and validators.
+source "$(dirname "$0")/env.sh"
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+missing=()
+command -v storescu >/dev/null || missing+=(dcmtk)
+command -v Orthanc >/dev/null || [ -x /usr/sbin/Orthanc ] || missing+=(orthanc)
+command -v zstd >/dev/null || missing+=(zstd)
+if [ ${#missing[@]} -gt 0 ]; then
+    say "Installing ${missing[*]}"
+    command -v apt-get >/dev/null || die "the suites need ${missing[*]}; there is no apt-get here to install them"
+    # RUNLEVEL=1 keeps Debian's package from starting its own Orthanc.
+    install=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -y --no-install-recommends install "${missing[@]}")
+    as_root "${install[@]}" >/dev/null 2>&1 ||
+        { as_root apt-get -qq update && as_root "${install[@]}"; } >/dev/null ||
+        die "apt-get could not install ${missing[*]}; install them as root and run again"
+fi
+environment peers "$ROOT/tests/peers/requirements.txt" --only-binary=:all:
