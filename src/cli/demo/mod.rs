@@ -1,10 +1,167 @@
-//! The pieces of `sagittal demo`: a head that becomes a DICOM series, and the closing words.
+//! `sagittal demo`: a real head as a DICOM series, sent to a node of its own, and the SEG that comes back.
 //!
-//! Everything here works on values and folders; the node itself is started by the command. The series is
-//! synthetic in all but its voxels: no patient, no date of a real visit.
+//! Everything goes over DICOM on loopback: the series to the node, the result to a destination that this
+//! command embeds. The series is synthetic in all but its voxels: no patient, no date of a real visit.
 
-pub mod head;
-pub mod summary;
+mod head;
+mod pacs;
+mod site;
+mod summary;
 
-pub use head::{HeadError, write_series};
-pub use summary::{Part, Summary};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
+
+use super::{Failure, send, serve};
+use crate::clock::SystemClock;
+use crate::node::Running;
+use crate::results::Segments;
+use crate::volume::{self, Volume};
+use pacs::{Pacs, Received};
+use summary::{Kept, Part, Summary};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// T1 head as NIfTI (.nii or .nii.gz)
+    #[arg(long)]
+    head: PathBuf,
+    /// SeriesDescription of the series made of it
+    #[arg(long, default_value = "T1 3D head")]
+    description: String,
+    /// Folder of the model packages
+    #[arg(long, default_value = "models")]
+    models: PathBuf,
+    /// Folder for everything the demo makes
+    #[arg(long, default_value = "demo-out")]
+    out: PathBuf,
+    /// Leave the node running, to send series of your own to it
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Longest wait for the result: a slow machine needs a minute or two.
+const PATIENCE: Duration = Duration::from_mins(20);
+
+pub async fn run(args: Args) -> Result<(), Failure> {
+    println!("Sagittal demo. Research software, not a medical device.");
+    let out = args.out.clone();
+    if out.exists() {
+        std::fs::remove_dir_all(&out)?;
+    }
+    std::fs::create_dir_all(&out)?;
+    let out = out.canonicalize()?;
+    let volume = volume::nifti::read(&args.head).map_err(failed)?;
+    let files = head::write_series(&volume, &args.description, &out.join("sent")).map_err(failed)?;
+    println!("1. wrote {} DICOM slices of {:?} into {}", files.len(), args.description, out.join("sent").display());
+
+    let mut pacs = Pacs::start(&out.join("received")).await?;
+    let config = site::write(&out.join("site"), &args.models, pacs.address())?;
+    let node = crate::node::start(config, Arc::new(SystemClock)).await.map_err(failed)?;
+    println!("2. node SAGITTAL listens on {}, its destination on {}", node.address(), pacs.address());
+
+    send::folder(node.address(), "SAGITTAL", "DEMO", &out.join("sent")).await?;
+    println!("3. sent {} instances by C-STORE, each one acknowledged after it was synced to disk", files.len());
+    let sent = Instant::now();
+    let received = follow(&node, &mut pacs).await?;
+    let turnaround = sent.elapsed();
+
+    let kept = args.keep.then(|| Kept {
+        address: node.address(),
+        ae_title: "SAGITTAL".into(),
+        results: out.join("received"),
+    });
+    let summary = look(&out, &received, &args.description, files.len(), turnaround, kept)?;
+    println!("\n{summary}");
+    if args.keep {
+        serve::stop_signal().await?;
+    }
+    node.stop().await;
+    Ok(())
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+/// Shows how far the node is until the first result arrives at the destination or a job fails for good.
+async fn follow(node: &Running, pacs: &mut Pacs) -> Result<Received, Failure> {
+    let bar = ProgressBar::new(1).with_message("waiting for the series to be quiet").with_style(
+        ProgressStyle::with_template("4. {spinner} {msg} [{bar:24}] {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut progress = node.progress();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        tokio::select! {
+            received = pacs.next() => {
+                bar.finish_and_clear();
+                return received.ok_or_else(|| Failure::Failed("the embedded destination ended".into()));
+            }
+            changed = progress.changed() => {
+                if changed.is_ok() {
+                    show(&bar, &progress.borrow_and_update());
+                }
+            }
+            () = tokio::time::sleep(Duration::from_millis(200)) => {
+                bar.tick();
+                given_up(node)?;
+            }
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::Failed(format!("no result after {} minutes", PATIENCE.as_secs() / 60)));
+        }
+    }
+}
+
+fn show(bar: &ProgressBar, running: &crate::worker::Running) {
+    if running.job.is_some() {
+        bar.set_length(running.total.max(1));
+        bar.set_position(running.done);
+        bar.set_message(running.stage.clone());
+    }
+}
+
+fn given_up(node: &Running) -> Result<(), Failure> {
+    use crate::ledger::{JobFilter, JobState};
+    let filter = JobFilter { states: vec![JobState::Discarded, JobState::Held], ..JobFilter::default() };
+    match node.ledger().jobs(&filter)?.into_iter().next() {
+        None => Ok(()),
+        Some(job) => Err(Failure::Failed(format!("job {} failed: {}", job.id, job.last_error.unwrap_or_default()))),
+    }
+}
+
+/// Reads the SEG as any receiver would, measures it and draws it over the anatomy.
+fn look(
+    out: &Path,
+    received: &Received,
+    series: &str,
+    slices: usize,
+    turnaround: Duration,
+    kept: Option<Kept>,
+) -> Result<Summary, Failure> {
+    let segments = Segments::read(&std::fs::read(&received.path)?).map_err(failed)?;
+    let sent = sent_series(&out.join("sent"))?;
+    let labels = segments.on(&sent.grid).map_err(failed)?;
+    let sheet = volume::sheet::contact_sheet(&sent, &labels, &segments.colors(), &segments.names());
+    let path = out.join("contact-sheet.png");
+    std::fs::write(&path, sheet.png().map_err(failed)?)?;
+    let parts = segments.volumes_ml().into_iter().map(|(name, millilitres)| Part { name, millilitres }).collect();
+    Ok(Summary {
+        series: series.to_owned(),
+        slices,
+        segmentation: received.path.clone(),
+        parts,
+        contact_sheet: path,
+        turnaround,
+        kept,
+    })
+}
+
+fn sent_series(folder: &Path) -> Result<Volume, Failure> {
+    let files = super::run::dicom_files(folder)?;
+    let sources: Vec<&dyn volume::InstanceSource> = files.iter().map(|f| f as &dyn volume::InstanceSource).collect();
+    Ok(volume::read_series(&sources, &[]).map_err(failed)?.volume)
+}
