@@ -86,9 +86,8 @@ impl Other {
     /// The answer of PS3.7 annex C.5.23 (Unrecognized Operation), or `None` for what must not be answered.
     #[must_use]
     pub fn unrecognized(&self) -> Option<Command> {
-        (self.field & field::RESPONSE == 0).then(|| {
-            Command::Other(Other { field: self.field | field::RESPONSE, has_data: false, ..self.clone() })
-        })
+        (self.field & field::RESPONSE == 0)
+            .then(|| Command::Other(Other { field: self.field | field::RESPONSE, has_data: false, ..self.clone() }))
     }
 }
 
