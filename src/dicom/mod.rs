@@ -8,6 +8,7 @@ mod attributes;
 mod code;
 pub mod command;
 mod geometry;
+pub mod message;
 mod status;
 pub mod tables;
 mod uid;

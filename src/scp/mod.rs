@@ -1,1 +1,184 @@
-//! (see ARCHITECTURE.md)
+//! The receiving application entity: C-ECHO and C-STORE over TCP (PS3.8, PS3.7 section 9, PS3.4 annex B).
+//!
+//! The caller binds the listener and passes the stop signal. What happens to an object is the
+//! [`StoreHandler`]'s business: its answer becomes the C-STORE-RSP, so success is said when it says so and
+//! never earlier. This module knows neither spool nor ledger, parses no data set and writes no file.
+
+mod association;
+mod echo;
+mod negotiation;
+mod store;
+mod wire;
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::NodeConfig;
+use crate::dicom::{AeTitle, StoreStatus, Uid};
+
+/// Connections beyond the associations allowed: they are told "local limit exceeded" rather than left waiting.
+const SPARE_CONNECTIONS: usize = 16;
+
+/// Who may come in, and how much they may send.
+#[derive(Debug, Clone)]
+pub struct ScpOptions {
+    pub ae_title: AeTitle,
+    /// Calling AE titles that may associate. When empty, peers on loopback only, unless `open`.
+    pub allowed_calling: Vec<AeTitle>,
+    /// With an empty list, accept every calling AE title from every address.
+    pub open: bool,
+    pub accept_any_called: bool,
+    /// Largest PDU taken, bytes, announced to the peer.
+    pub max_pdu: u32,
+    pub max_associations: usize,
+    /// Largest data set taken, bytes.
+    pub max_object: u64,
+    /// Time for the next PDU, and for the peer to take an answer.
+    pub idle_timeout: Duration,
+    /// Time for the A-ASSOCIATE-RQ, and for the peer to close after an abort (PS3.8 section 9.1.4).
+    pub artim_timeout: Duration,
+}
+
+impl From<&NodeConfig> for ScpOptions {
+    fn from(node: &NodeConfig) -> ScpOptions {
+        ScpOptions {
+            ae_title: node.ae_title.clone(),
+            allowed_calling: node.allowed_calling.clone(),
+            open: false,
+            accept_any_called: node.accept_any_called,
+            max_pdu: node.max_pdu,
+            max_associations: node.max_associations,
+            max_object: node.max_object,
+            idle_timeout: node.idle_timeout,
+            artim_timeout: node.artim_timeout,
+        }
+    }
+}
+
+/// One object as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreRequest {
+    /// Calling and called AE title as the peer wrote them, trimmed.
+    pub calling: String,
+    pub called: String,
+    pub peer: IpAddr,
+    /// Number of the association, never used twice while the node runs.
+    pub association: u64,
+    pub sop_class: Uid,
+    pub sop_instance: Uid,
+    pub transfer_syntax: Uid,
+    /// The data set as received, without a Part 10 header.
+    pub dataset: Vec<u8>,
+}
+
+/// The answer to a C-STORE-RQ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreAnswer {
+    pub status: StoreStatus,
+    /// Error Comment: what was wrong, without patient data.
+    pub comment: Option<String>,
+    pub offending: Option<dicom_core::Tag>,
+}
+
+impl StoreAnswer {
+    pub const SUCCESS: StoreAnswer = StoreAnswer { status: StoreStatus::Success, comment: None, offending: None };
+
+    #[must_use]
+    pub fn failure(status: StoreStatus, comment: impl Into<String>) -> StoreAnswer {
+        StoreAnswer { status, comment: Some(comment.into()), offending: None }
+    }
+
+    #[must_use]
+    pub fn offending(self, tag: dicom_core::Tag) -> StoreAnswer {
+        StoreAnswer { offending: Some(tag), ..self }
+    }
+}
+
+/// What keeps the objects. A panic in it is answered with 0110 and ends no association.
+pub trait StoreHandler: Send + Sync + 'static {
+    /// Keeps one object; [`StoreStatus::Success`] means that it survives a power cut.
+    fn store(&self, request: StoreRequest) -> impl Future<Output = StoreAnswer> + Send;
+
+    /// The association is over, by release, abort or a lost connection; none of its objects is still to come.
+    fn released(&self, association: u64) -> impl Future<Output = ()> + Send;
+}
+
+/// What every association shares.
+struct Node<H> {
+    options: ScpOptions,
+    handler: Arc<H>,
+    associations: Arc<Semaphore>,
+    numbers: AtomicU64,
+}
+
+impl<H> Node<H> {
+    /// A place among the associations, `None` when all are taken.
+    fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.associations).try_acquire_owned().ok()
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Receives on `listener` until `shutdown`: then it accepts nobody more, lets every message in work be answered,
+/// aborts the associations and returns.
+pub async fn serve<H: StoreHandler>(
+    listener: TcpListener,
+    options: ScpOptions,
+    handler: Arc<H>,
+    shutdown: CancellationToken,
+) {
+    let connections = Arc::new(Semaphore::new(options.max_associations + SPARE_CONNECTIONS));
+    let associations = Arc::new(Semaphore::new(options.max_associations));
+    let node = Arc::new(Node { options, handler, associations, numbers: AtomicU64::new(1) });
+    let tasks = TaskTracker::new();
+    loop {
+        let (stream, peer, permit) = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        let (node, shutdown) = (Arc::clone(&node), shutdown.clone());
+        tasks.spawn(async move {
+            association::run(stream, peer.ip(), &node, &shutdown).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// The next connection, with its place among the connections. Accepting fails when the process is out of
+/// descriptors: waiting lets some associations end.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    let permit = Arc::clone(connections).acquire_owned().await.ok();
+    let mut pause = Duration::from_millis(10);
+    loop {
+        match listener.accept().await.and_then(|(stream, peer)| nodelay(stream).map(|stream| (stream, peer))) {
+            Ok((stream, peer)) => return (stream, peer, permit),
+            Err(error) => tracing::warn!(%error, "cannot accept a connection; trying again"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+fn nodelay(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,182 @@
+//! One association from its request to its end, as acceptor (PS3.8 section 9.2).
+//!
+//! Messages are answered one at a time, in order. Whatever breaks the protocol ends in A-ABORT and is logged
+//! with the peer; whatever can be answered is answered. Never decides about an object.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dicom_ul::pdu::{AbortRQServiceProviderReason, AssociationRQ, PDataValue, PDataValueType, Pdu};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::negotiation::{self, Accepted, Context};
+use super::store::Sender;
+use super::wire::{Incoming, Wire, WireError, abort};
+use super::{Node, StoreHandler, echo, store};
+use crate::dicom::command::{Command, Response};
+use crate::dicom::message::{self, Assembler, Message, MessageError};
+
+/// Unrecognized operation (PS3.7 annex C.5.23).
+const UNRECOGNIZED: u16 = 0x0211;
+
+/// Why an association ended otherwise than by release.
+#[derive(Debug, thiserror::Error)]
+enum AssociationError {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("a message for presentation context {0}, which was not accepted")]
+    UnknownContext(u8),
+    #[error("an unexpected PDU: {0}")]
+    UnexpectedPdu(String),
+    #[error("a PDU of the unknown type {0:#04x}")]
+    UnknownPdu(u8),
+    #[error("an unexpected response, to a request never made")]
+    UnexpectedResponse,
+    #[error("the peer aborted")]
+    Aborted,
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Serves one connection until it is closed.
+pub(super) async fn run<H: StoreHandler>(
+    stream: TcpStream,
+    peer: IpAddr,
+    node: &Arc<Node<H>>,
+    shutdown: &CancellationToken,
+) {
+    let mut wire = Wire::new(stream, node.options.max_pdu);
+    let artim = node.options.artim_timeout;
+    let request = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return,
+        request = association_request(&mut wire, artim) => request,
+    };
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => return fail(wire, &error, peer, artim, shutdown).await,
+    };
+    let place = node.admit();
+    let answer = match &place {
+        Some(_) => negotiation::answer(&request, peer, &node.options),
+        None => Err(negotiation::crowded()),
+    };
+    let accepted = match answer {
+        Ok(accepted) => accepted,
+        Err(rejection) => {
+            tracing::warn!(%peer, calling = request.calling_ae_title, reason = %rejection.source, "association rejected");
+            return wire.finish(&Pdu::AssociationRJ(rejection), artim, shutdown).await;
+        }
+    };
+    let id = node.number();
+    tracing::info!(association = id, %peer, calling = accepted.calling, "association accepted");
+    let sender = Sender { calling: accepted.calling.clone(), called: accepted.called.clone(), peer, association: id };
+    let ended = talk(&mut wire, accepted, &sender, node, shutdown).await;
+    // Before the release is answered: a peer that has its answer finds the association over here, too.
+    node.handler.released(id).await;
+    drop(place);
+    match ended {
+        Ok(()) => wire.finish(&Pdu::ReleaseRP, artim, shutdown).await,
+        Err(error) => fail(wire, &error, peer, artim, shutdown).await,
+    }
+    tracing::info!(association = id, "association over");
+}
+
+async fn association_request(wire: &mut Wire, artim: Duration) -> Result<AssociationRQ, AssociationError> {
+    match wire.receive(artim).await? {
+        Incoming::Control(Pdu::AssociationRQ(request)) => Ok(request),
+        Incoming::Control(pdu) => Err(unexpected(&pdu)),
+        Incoming::Data(_) => Err(AssociationError::UnexpectedPdu("P-DATA before the association".to_owned())),
+    }
+}
+
+/// Accepts, then answers messages until the peer asks for release.
+async fn talk<H: StoreHandler>(
+    wire: &mut Wire,
+    accepted: Accepted,
+    sender: &Sender,
+    node: &Node<H>,
+    shutdown: &CancellationToken,
+) -> Result<(), AssociationError> {
+    let patience = node.options.idle_timeout;
+    wire.send(&Pdu::AssociationAC(accepted.answer), patience).await?;
+    let mut assembler = Assembler::new(node.options.max_object);
+    loop {
+        let incoming = tokio::select! {
+            biased;
+            () = shutdown.cancelled(), if assembler.is_idle() => return Err(AssociationError::Stopping),
+            incoming = wire.receive(patience) => incoming?,
+        };
+        let messages: Vec<Message> = match incoming {
+            Incoming::Data(pdu) => message::values(pdu)
+                .filter_map(|value| value.and_then(|value| assembler.push(value)).transpose())
+                .collect::<Result<_, _>>()?,
+            Incoming::Control(Pdu::ReleaseRQ) => return Ok(()),
+            Incoming::Control(Pdu::AbortRQ { .. }) => return Err(AssociationError::Aborted),
+            Incoming::Control(pdu) => return Err(unexpected(&pdu)),
+        };
+        for message in messages {
+            let id = message.context;
+            let context = accepted.contexts.get(&id).ok_or(AssociationError::UnknownContext(id))?;
+            if let Some(response) = answer(message, context, sender, &node.handler).await? {
+                wire.send(&command_pdu(id, &response), patience).await?;
+            }
+        }
+    }
+}
+
+async fn answer<H: StoreHandler>(
+    message: Message,
+    context: &Context,
+    sender: &Sender,
+    handler: &Arc<H>,
+) -> Result<Option<Command>, AssociationError> {
+    Ok(match message.command {
+        Command::EchoRq { message_id } => Some(echo::answer(message_id)),
+        Command::StoreRq(request) => Some(store::answer(handler, sender, context, request, message.body).await),
+        Command::FindRq { message_id, sop_class } => {
+            Some(Command::FindRsp(Response { message_id, sop_class, status: UNRECOGNIZED, ..Response::default() }))
+        }
+        Command::CancelRq => None,
+        Command::Other(other) => Some(other.unrecognized().ok_or(AssociationError::UnexpectedResponse)?),
+        Command::StoreRsp(_) | Command::EchoRsp(_) | Command::FindRsp(_) => {
+            return Err(AssociationError::UnexpectedResponse);
+        }
+    })
+}
+
+fn command_pdu(context: u8, command: &Command) -> Pdu {
+    let data = command.encode();
+    let value_type = PDataValueType::Command;
+    Pdu::PData { data: vec![PDataValue { presentation_context_id: context, value_type, is_last: true, data }] }
+}
+
+fn unexpected(pdu: &Pdu) -> AssociationError {
+    match pdu {
+        Pdu::Unknown { pdu_type, .. } => AssociationError::UnknownPdu(*pdu_type),
+        other => AssociationError::UnexpectedPdu(other.short_description().to_string()),
+    }
+}
+
+/// Logs why the association failed and tells the peer, if it is still there.
+async fn fail(wire: Wire, error: &AssociationError, peer: IpAddr, artim: Duration, shutdown: &CancellationToken) {
+    use AbortRQServiceProviderReason as Reason;
+    tracing::warn!(%peer, %error, "association ended without release");
+    let pdu = match error {
+        AssociationError::Wire(error) => error.abort(),
+        AssociationError::Aborted => None,
+        AssociationError::UnexpectedPdu(_) => Some(abort(Reason::UnexpectedPdu)),
+        AssociationError::UnknownPdu(_) => Some(abort(Reason::UnrecognizedPdu)),
+        AssociationError::Message(_) | AssociationError::UnknownContext(_) | AssociationError::UnexpectedResponse => {
+            Some(abort(Reason::InvalidPduParameter))
+        }
+        AssociationError::Stopping => Some(abort(Reason::ReasonNotSpecified)),
+    };
+    if let Some(pdu) = pdu {
+        wire.finish(&pdu, artim, shutdown).await;
+    }
+}

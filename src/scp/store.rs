@@ -1,0 +1,127 @@
+//! Storage: C-STORE (PS3.7 section 9.1.1, statuses of PS3.4 section B.2.3).
+//!
+//! Every readable request gets an answer that says what is wrong with it; only what passes goes to the
+//! handler. Never parses the data set.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use dicom_core::Tag;
+
+use super::negotiation::Context;
+use super::{StoreAnswer, StoreHandler, StoreRequest};
+use crate::dicom::command::{Command, Response, StoreRq};
+use crate::dicom::message::Body;
+use crate::dicom::{StoreStatus, Uid, tables};
+
+const AFFECTED_SOP_CLASS: Tag = Tag(0x0000, 0x0002);
+const AFFECTED_SOP_INSTANCE: Tag = Tag(0x0000, 0x1000);
+const DATA_SET_TYPE: Tag = Tag(0x0000, 0x0800);
+
+/// Who sends, for all objects of an association.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    pub calling: String,
+    pub called: String,
+    pub peer: IpAddr,
+    pub association: u64,
+}
+
+/// Has `handler` keep the object and makes the C-STORE-RSP.
+pub async fn answer<H: StoreHandler>(
+    handler: &Arc<H>,
+    sender: &Sender,
+    context: &Context,
+    request: StoreRq,
+    body: Body,
+) -> Command {
+    let answer = match check(sender, context, &request, body) {
+        Ok(object) => keep(Arc::clone(handler), object).await,
+        Err(answer) => answer,
+    };
+    if answer.status != StoreStatus::Success {
+        let (status, comment) = (answer.status, answer.comment.as_deref());
+        tracing::warn!(association = sender.association, calling = sender.calling, ?status, comment, "not stored");
+    }
+    Command::StoreRsp(Response {
+        message_id: request.message_id,
+        sop_class: request.sop_class,
+        sop_instance: Some(request.sop_instance).filter(|uid| uid.len() <= 64),
+        status: answer.status.code(),
+        comment: answer.comment,
+        offending: answer.offending,
+        has_data: false,
+    })
+}
+
+/// In a task of its own, so that a panic becomes an answer.
+async fn keep<H: StoreHandler>(handler: Arc<H>, object: StoreRequest) -> StoreAnswer {
+    let kept = tokio::spawn(async move { handler.store(object).await }).await;
+    kept.unwrap_or_else(|_| StoreAnswer::failure(StoreStatus::ProcessingFailure, "the node failed to keep the object"))
+}
+
+fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> Result<StoreRequest, StoreAnswer> {
+    if !tables::is_storage_class(&context.abstract_syntax) {
+        return Err(StoreAnswer::failure(StoreStatus::SopClassNotSupported, "the context is not for storage")
+            .offending(AFFECTED_SOP_CLASS));
+    }
+    let sop_class = Uid::parse(&request.sop_class).ok().filter(|uid| uid.as_str() == context.abstract_syntax);
+    let sop_class = sop_class.ok_or_else(|| {
+        let comment = "SOP class differs from that of the context";
+        StoreAnswer::failure(StoreStatus::DataSetDoesNotMatchSopClass, comment).offending(AFFECTED_SOP_CLASS)
+    })?;
+    let sop_instance = Uid::parse(&request.sop_instance).map_err(|error| {
+        StoreAnswer::failure(StoreStatus::InvalidObjectInstance, error.to_string()).offending(AFFECTED_SOP_INSTANCE)
+    })?;
+    let transfer_syntax = Uid::parse(&context.transfer_syntax)
+        .map_err(|error| StoreAnswer::failure(StoreStatus::CannotUnderstand, error.to_string()))?;
+    let dataset = match body {
+        Body::Dataset(bytes) => bytes,
+        Body::None => {
+            let answer = StoreAnswer::failure(StoreStatus::CannotUnderstand, "the request has no data set");
+            return Err(answer.offending(DATA_SET_TYPE));
+        }
+        Body::TooLarge(size) => {
+            let comment = format!("a data set of {size} bytes is over this node's limit");
+            return Err(StoreAnswer::failure(StoreStatus::OutOfResources, comment));
+        }
+    };
+    let Sender { calling, called, peer, association } = sender.clone();
+    Ok(StoreRequest { calling, called, peer, association, sop_class, sop_instance, transfer_syntax, dataset })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const MR: &str = "1.2.840.10008.5.1.4.1.1.4";
+
+    #[test]
+    fn every_fault_has_its_status() {
+        let sender = Sender {
+            calling: "MODALITY".into(),
+            called: "SAGITTAL".into(),
+            peer: "127.0.0.1".parse().unwrap(),
+            association: 1,
+        };
+        let check = |abstract_syntax: &str, class: &str, instance: &str, body: Body, expected: Option<u16>| {
+            let context =
+                Context { abstract_syntax: abstract_syntax.into(), transfer_syntax: "1.2.840.10008.1.2".into() };
+            let (sop_class, sop_instance) = (class.to_owned(), instance.to_owned());
+            let request = StoreRq { message_id: 1, sop_class, sop_instance, has_data: true };
+            let status = check(&sender, &context, &request, body).err().map(|answer| answer.status.code());
+            assert_eq!(status, expected, "{abstract_syntax} {class} {instance}");
+        };
+        let data = || Body::Dataset(vec![1]);
+        check(MR, MR, "1.2.3", data(), None);
+        check("1.2.840.10008.1.1", MR, "1.2.3", data(), Some(0x0122));
+        check(MR, "1.2.840.10008.5.1.4.1.1.2", "1.2.3", data(), Some(0xa900));
+        check(MR, "", "1.2.3", data(), Some(0xa900));
+        check(MR, MR, "../../etc/passwd", data(), Some(0x0117));
+        check(MR, MR, "", data(), Some(0x0117));
+        check(MR, MR, "1.2.3", Body::TooLarge(9), Some(0xa700));
+        check(MR, MR, "1.2.3", Body::None, Some(0xc000));
+    }
+}
