@@ -1,0 +1,134 @@
+//! From the text of `rules.toml` to checked rules.
+//!
+//! ```toml
+//! [[rule]]
+//! name = "brain T1"
+//! when.Modality = "MR"
+//! when.SliceThickness = { max = 1.5 }
+//! pipeline = "brain-tissue"
+//! send_to = ["orthanc"]
+//! ```
+
+mod condition;
+
+use std::collections::BTreeSet;
+
+use super::fault::{Fault, did_you_mean};
+use super::ruleset::{Action, Mode, Priority, Rule};
+use super::section::{self, Entry, Section};
+use condition::clauses;
+
+/// The names a rule may refer to; `None` where they are not known and are not compared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Names<'n> {
+    pub pipelines: Option<&'n BTreeSet<String>>,
+    pub destinations: Option<&'n BTreeSet<String>>,
+}
+
+/// The rules that read without a fault, and all faults.
+pub fn rules(file: &str, text: &str, names: &Names<'_>) -> (Vec<Rule>, Vec<Fault>) {
+    section::read(file, text, |root| {
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let entries = root.get("rule").map(|entry| entry.items()).unwrap_or_default();
+        for (i, section) in entries.iter().filter_map(Entry::section).enumerate() {
+            let label = section.get("name").and_then(|e| e.value().as_str()).map(|n| format!("\"{n}\""));
+            let path = format!("rule[{}]", label.unwrap_or_else(|| (i + 1).to_string()));
+            let section = section.called(path);
+            rules.extend(rule(&section, names, &mut seen));
+            section.finish();
+        }
+        rules
+    })
+}
+
+fn rule(section: &Section<'_>, names: &Names<'_>, seen: &mut BTreeSet<String>) -> Option<Rule> {
+    let name = section.required("name", "a name that no other rule has").and_then(|entry| rule_name(&entry, seen));
+    let conditions = section
+        .required("when", "conditions, or when = {} for every series")
+        .and_then(|entry| entry.section())
+        .and_then(|when| clauses(&when));
+    let mode = match section.get("mode") {
+        Some(entry) => entry.choice(&[("live", Mode::Live), ("shadow", Mode::Shadow), ("off", Mode::Off)]),
+        None => Some(Mode::Live),
+    };
+    let stop = section.get("stop").map_or(Some(false), |entry| entry.boolean());
+    let action = action(section, names, mode, stop);
+    Some(Rule { name: name?, line: section.line(), mode: mode?, action: action?, stop: stop?, conditions: conditions? })
+}
+
+fn rule_name(entry: &Entry<'_>, seen: &mut BTreeSet<String>) -> Option<String> {
+    let name = entry.text()?;
+    if name.chars().count() > 64 || name.chars().any(char::is_control) {
+        return entry.refuse("at most 64 characters on one line", None);
+    }
+    if !seen.insert(name.to_owned()) {
+        return entry.refuse("a name that no other rule has", None);
+    }
+    Some(name.to_owned())
+}
+
+/// Every key is read, whichever the action is, so that all their faults are found.
+fn action(section: &Section<'_>, names: &Names<'_>, mode: Option<Mode>, stop: Option<bool>) -> Option<Action> {
+    let hold = section.get("hold");
+    let pipeline = section.get("pipeline");
+    let send_to = section.get("send_to");
+    let priority = section.get("priority").map_or(Some(Priority::Routine), |e| e.choice(&Priority::NAMES));
+
+    let pipeline_name = pipeline.as_ref().map(|entry| known_name(entry, names.pipelines, "a pipeline"));
+    let destinations = send_to.as_ref().map(|entry| send_to_names(entry, names));
+    if let Some(hold) = hold {
+        let reason = hold.text();
+        for other in [&pipeline, &send_to].into_iter().flatten() {
+            other.refuse_key::<()>("hold and this key in one rule", "one of the two", None);
+        }
+        if mode == Some(Mode::Shadow) {
+            let hint = "a shadow rule changes nothing: give it mode = \"live\" or \"off\"".to_owned();
+            return hold.refuse_key("hold in a shadow rule", "hold in a live rule", Some(hint));
+        }
+        return Some(Action::Hold { reason: reason?.to_owned() });
+    }
+    match (pipeline_name, destinations, mode) {
+        (Some(pipeline), Some(send_to), _) => {
+            Some(Action::Run { pipeline: pipeline?, send_to: send_to?, priority: priority? })
+        }
+        (Some(pipeline), None, Some(Mode::Shadow | Mode::Off)) => {
+            Some(Action::Run { pipeline: pipeline?, send_to: Vec::new(), priority: priority? })
+        }
+        (Some(_), None, _) => {
+            let hint = "mode = \"shadow\" runs the pipeline, keeps the results and sends nothing".to_owned();
+            section.fault_for("send_to", "nothing: the key is required", "destinations to send to", Some(hint));
+            None
+        }
+        (None, None, Some(Mode::Live) | None) if stop == Some(true) => Some(Action::Nothing),
+        (None, ..) => {
+            let allowed = "pipeline = \"...\" with send_to, hold = \"reason\", or stop = true in a live rule";
+            section.fault_for("pipeline", "a rule that does nothing", allowed, None);
+            None
+        }
+    }
+}
+
+fn send_to_names(entry: &Entry<'_>, names: &Names<'_>) -> Option<Vec<String>> {
+    let items = entry.items();
+    if items.is_empty() {
+        return entry.refuse("at least one destination", None);
+    }
+    let found: Vec<Option<String>> =
+        items.iter().map(|item| known_name(item, names.destinations, "a destination")).collect();
+    let mut found: Vec<String> = found.into_iter().collect::<Option<_>>()?;
+    let mut seen = BTreeSet::new();
+    found.retain(|name| seen.insert(name.clone()));
+    Some(found)
+}
+
+fn known_name(entry: &Entry<'_>, known: Option<&BTreeSet<String>>, what: &str) -> Option<String> {
+    let name = entry.text()?;
+    let Some(known) = known else { return Some(name.to_owned()) };
+    if known.contains(name) {
+        return Some(name.to_owned());
+    }
+    let list: Vec<&str> = known.iter().map(String::as_str).collect();
+    let allowed = if list.is_empty() { format!("{what}, but there is none") } else { format!("{what}: {}", list.join(", ")) };
+    entry.refuse(&allowed, did_you_mean(name, list))
+}
