@@ -1,1 +1,76 @@
-//! (see ARCHITECTURE.md)
+//! Findings become DICOM objects: one file an object, and `verify/`, the referee that reads them back.
+//!
+//! Pure: no I/O, no clock, no randomness. The same source series, finding and [`ResultContext`] give
+//! byte-identical objects (invariant 4). Knows no model and no peer.
+//! PS3.3 annex A.51 (Segmentation IOD) and the modules it names; PS3.10 for the file form.
+
+mod bits;
+mod color;
+mod context;
+mod elements;
+mod encode;
+mod frames;
+mod modules;
+mod seg;
+mod segments;
+mod source;
+pub mod verify;
+
+pub use context::ResultContext;
+pub use encode::{IMPLEMENTATION_CLASS_UID, implementation_version_name};
+pub use seg::segmentation;
+pub use source::SourceSeries;
+
+use dicom_core::Tag;
+
+use crate::dicom::{Uid, UidError, keyword_of};
+
+/// A finished DICOM object in its file form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultObject {
+    /// What it is, in the words of the configuration: `seg`.
+    pub kind: &'static str,
+    pub sop_class: Uid,
+    pub sop_instance: Uid,
+    pub study: Uid,
+    pub series: Uid,
+    pub transfer_syntax: Uid,
+    /// The whole Part 10 file, preamble and meta group included.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a finding cannot become a DICOM object. Slices are counted from 0 in volume order.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultError {
+    /// The model ran and marked no voxel: an answer, not a fault. The caller decides how to tell it.
+    #[error("nothing found: no voxel is marked, so there is no segmentation to write")]
+    NothingFound,
+    #[error("the source series has no instances; give the headers of its slices in volume order")]
+    NoSource,
+    #[error("source slice {slice}: {} is missing or unreadable; the result cannot refer to the image without it", keyword_of(*tag))]
+    Missing { slice: usize, tag: Tag },
+    #[error("source slice {slice}: {} is no usable UID: {fault}", keyword_of(*tag))]
+    BadUid { slice: usize, tag: Tag, fault: UidError },
+    #[error("source slice {slice} belongs to another series than slice 0; give one series at a time")]
+    MixedSeries { slice: usize },
+    #[error("the source series' geometry is {verdict}; a segmentation needs distinct, parallel slices in one frame of reference")]
+    Geometry { verdict: &'static str },
+    #[error("the segmentation's grid is not the source's: {fault}; bring the labels back to the source grid first")]
+    GridMismatch { fault: String },
+    #[error("label {label} has voxels but no segment describes it; add it to the model's labels")]
+    UndescribedLabel { label: u8 },
+    #[error("label {label} is described twice or is 0, the background; correct the model's labels")]
+    BadLabel { label: u8 },
+    #[error(
+        "{what} has the code value {value:?}, which is empty or longer than 16 characters; correct the model's labels"
+    )]
+    BadCode { what: &'static str, value: String },
+    #[error(
+        "{what} holds characters outside the source's character set {charset:?}; use ASCII in the model's labels"
+    )]
+    Unencodable { what: &'static str, charset: String },
+    #[error("the pixel data would need {bytes} bytes, a DICOM element holds 4294967294; segment fewer labels at a time")]
+    TooLarge { bytes: u64 },
+    #[error("the object could not be encoded: {0}")]
+    Encode(String),
+}

@@ -1,0 +1,230 @@
+//! The source series as results need it: what is copied from it, where its slices lie, what they are called.
+//!
+//! Values are kept as they were read, never normalised: identity, dates and positions go into results
+//! character for character. Holds no pixels.
+
+use std::io::Cursor;
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
+use dicom_object::OpenFileOptions;
+
+use super::ResultError;
+use super::elements::legal_decimals;
+use crate::dicom::{
+    Dataset, GeometryVerdict, Plane, Uid, Vec3, check_geometry, dot, norm, scale, sub, text, texts, uid_of,
+};
+use crate::volume::Grid;
+
+/// A single-frame series in volume order: slice `k` here is slice `k` of the label array.
+#[derive(Debug, Clone)]
+pub struct SourceSeries {
+    /// The header of slice 0: everything that is the same for the whole series.
+    first: Dataset,
+    slices: Vec<Slice>,
+    study: Uid,
+    series: Uid,
+    frame_of_reference: Uid,
+    verdict: GeometryVerdict,
+    lossy: Option<Lossy>,
+}
+
+/// One source image.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    pub class: Uid,
+    pub instance: Uid,
+    pub plane: Plane,
+    /// ImagePositionPatient as the source writes it (values over 16 characters rounded to fit).
+    pub position: Vec<String>,
+}
+
+/// The compression that some source image went through (PS3.3 section C.7.6.1.1.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lossy {
+    pub ratios: Vec<String>,
+    pub methods: Vec<String>,
+}
+
+impl SourceSeries {
+    /// From the headers of single-frame images, in volume order. Pixel data and private attributes are dropped.
+    pub fn new(headers: Vec<Dataset>) -> Result<SourceSeries, ResultError> {
+        let slices = headers.iter().enumerate().map(|(k, h)| Slice::of(h, k)).collect::<Result<Vec<_>, _>>()?;
+        let lossy = headers.iter().find_map(Lossy::of);
+        let Some(first) = headers.first() else { return Err(ResultError::NoSource) };
+        let (study, series) = (uid_at(first, 0, tags::STUDY_INSTANCE_UID)?, uid_at(first, 0, tags::SERIES_INSTANCE_UID)?);
+        for (slice, header) in headers.iter().enumerate() {
+            let same = uid_at(header, slice, tags::SERIES_INSTANCE_UID)? == series
+                && uid_at(header, slice, tags::STUDY_INSTANCE_UID)? == study;
+            if !same {
+                return Err(ResultError::MixedSeries { slice });
+            }
+        }
+        let frame_of_reference = uid_at(first, 0, tags::FRAME_OF_REFERENCE_UID)?;
+        let planes: Vec<_> = slices.iter().map(|s| Some(s.plane.clone())).collect();
+        let verdict = check_geometry(&planes);
+        match verdict {
+            GeometryVerdict::Regular { .. }
+            | GeometryVerdict::SingleSlice
+            | GeometryVerdict::MissingSlices { .. }
+            | GeometryVerdict::NonUniform { .. } => {}
+            _ => return Err(ResultError::Geometry { verdict: verdict.name() }),
+        }
+        let mut first = first.clone();
+        first.retain(|e| e.header().tag.group() % 2 == 0 && e.header().tag.group() < 0x5000);
+        Ok(SourceSeries { first, slices, study, series, frame_of_reference, verdict, lossy })
+    }
+
+    /// From Part 10 files in memory, in volume order. Reads up to the pixel data.
+    pub fn from_part10<B: AsRef<[u8]>>(files: &[B]) -> Result<SourceSeries, ResultError> {
+        let read = |(slice, file): (usize, &B)| {
+            let object = OpenFileOptions::new().read_until(tags::PIXEL_DATA).from_reader(Cursor::new(file.as_ref()));
+            object.map(|o| o.into_inner()).map_err(|_| ResultError::Missing { slice, tag: tags::SOP_INSTANCE_UID })
+        };
+        SourceSeries::new(files.iter().enumerate().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// The header of slice 0, without private attributes.
+    #[must_use]
+    pub fn header(&self) -> &Dataset {
+        &self.first
+    }
+
+    /// In volume order.
+    #[must_use]
+    pub fn slices(&self) -> &[Slice] {
+        &self.slices
+    }
+
+    #[must_use]
+    pub fn study(&self) -> &Uid {
+        &self.study
+    }
+
+    #[must_use]
+    pub fn series(&self) -> &Uid {
+        &self.series
+    }
+
+    #[must_use]
+    pub fn frame_of_reference(&self) -> &Uid {
+        &self.frame_of_reference
+    }
+
+    /// `None` when no source image was compressed with loss.
+    #[must_use]
+    pub fn lossy(&self) -> Option<&Lossy> {
+        self.lossy.as_ref()
+    }
+
+    /// Position of slice `k` along the slice normal, mm.
+    #[must_use]
+    pub fn along_normal(&self, k: usize) -> f64 {
+        dot(self.slices[0].plane.normal(), self.slices[k].plane.position)
+    }
+
+    /// Slice numbers sorted by position along the normal, ascending.
+    #[must_use]
+    pub fn ascending(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.slices.len()).collect();
+        order.sort_by(|a, b| self.along_normal(*a).total_cmp(&self.along_normal(*b)));
+        order
+    }
+
+    /// Distance between neighbouring slices, mm; `None` for one slice or uneven spacing.
+    #[must_use]
+    pub fn slice_distance(&self) -> Option<f64> {
+        match self.verdict {
+            GeometryVerdict::Regular { .. } => {
+                let ends = self.along_normal(self.slices.len() - 1) - self.along_normal(0);
+                Some(ends.abs() / (self.slices.len() - 1) as f64)
+            }
+            GeometryVerdict::MissingSlices { spacing, .. } => Some(spacing),
+            _ => None,
+        }
+    }
+
+    /// Whether `text` can be written in the source's character set.
+    pub(super) fn can_write(&self, text: &str) -> bool {
+        text.is_ascii() || self.codec().is_some_and(|codec| codec.encode(text).is_ok())
+    }
+
+    /// Whether every text of the source was truly decoded, so that it may be written in another character set.
+    pub(super) fn can_be_recoded(&self) -> bool {
+        let is_ascii = |tag: Tag| texts(&self.first, tag).iter().all(|t| t.is_ascii());
+        self.codec().is_some() || self.first.iter().all(|e| is_ascii(e.header().tag))
+    }
+
+    /// The codec of a source that declares exactly one character set, and one that is known.
+    fn codec(&self) -> Option<SpecificCharacterSet> {
+        let declared = texts(&self.first, tags::SPECIFIC_CHARACTER_SET);
+        let [only] = declared.as_slice() else { return None };
+        SpecificCharacterSet::from_code(only).filter(|_| !only.ends_with("IR 6"))
+    }
+
+    /// Checks that voxel `(i, j, k)` of `grid` is pixel `(i, j)` of slice `k`.
+    pub(super) fn check_grid(&self, grid: &Grid, shape: [usize; 3]) -> Result<(), ResultError> {
+        let refuse = |fault: String| Err(ResultError::GridMismatch { fault });
+        let plane = &self.slices[0].plane;
+        let size = [plane.columns, plane.rows, self.slices.len()];
+        if grid.size != size || shape != [size[2], size[1], size[0]] {
+            return refuse(format!("grid {:?}, labels {shape:?}, source {size:?} columns, rows, slices", grid.size));
+        }
+        let near = |a: Vec3, b: Vec3, tolerance: f64| norm(sub(a, b)) <= tolerance;
+        let steps = [scale(plane.row, plane.spacing[1]), scale(plane.column, plane.spacing[0])];
+        let in_plane = (0..2).all(|a| near(grid.axes[a], steps[a], 1e-3 * norm(steps[a])));
+        if !in_plane {
+            return refuse("its rows or columns run otherwise than the image's".into());
+        }
+        let last = self.slices.len() - 1;
+        let reversed = last > 0 && dot(grid.axes[2], sub(self.slices[last].plane.position, plane.position)) <= 0.0;
+        if reversed {
+            return refuse("its slices run the other way".into());
+        }
+        let regular = matches!(self.verdict, GeometryVerdict::Regular { .. });
+        let tolerance = (0.05 * self.slice_distance().unwrap_or(0.0)).max(0.02);
+        let checked = if regular { last + 1 } else { 1 };
+        let off = (0..checked)
+            .find(|k| !near(grid.position([0.0, 0.0, *k as f64]), self.slices[*k].plane.position, tolerance));
+        match off {
+            Some(k) => refuse(format!("its slice {k} lies elsewhere than the image")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Slice {
+    fn of(header: &Dataset, slice: usize) -> Result<Slice, ResultError> {
+        let missing = |tag| ResultError::Missing { slice, tag };
+        Ok(Slice {
+            class: uid_at(header, slice, tags::SOP_CLASS_UID)?,
+            instance: uid_at(header, slice, tags::SOP_INSTANCE_UID)?,
+            plane: Plane::of(header).ok_or(missing(tags::IMAGE_POSITION_PATIENT))?,
+            position: decimal_texts(header, tags::IMAGE_POSITION_PATIENT),
+        })
+    }
+}
+
+impl Lossy {
+    fn of(header: &Dataset) -> Option<Lossy> {
+        (text(header, tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01")).then(|| Lossy {
+            ratios: decimal_texts(header, tags::LOSSY_IMAGE_COMPRESSION_RATIO),
+            methods: texts(header, tags::LOSSY_IMAGE_COMPRESSION_METHOD),
+        })
+    }
+}
+
+/// The values of a decimal string attribute as they stand, without the padding at the end.
+pub(super) fn decimal_texts(dataset: &Dataset, tag: Tag) -> Vec<String> {
+    let values = dataset.get(tag).and_then(|e| e.value().to_multi_str().ok());
+    let mut values: Vec<String> = values.map(|v| v.iter().cloned().collect()).unwrap_or_default();
+    if let Some(last) = values.last_mut() {
+        last.truncate(last.trim_end_matches([' ', '\0']).len());
+    }
+    legal_decimals(&values)
+}
+
+fn uid_at(header: &Dataset, slice: usize, tag: Tag) -> Result<Uid, ResultError> {
+    uid_of(header, tag).map_err(|fault| ResultError::BadUid { slice, tag, fault })
+}
