@@ -1,0 +1,160 @@
+"""The main road against Debian's Orthanc: a series by `storescu`, one SEG over C-STORE, the same one over REST."""
+
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+import phantom
+import seg
+import settings
+from support import ROOT, Node, Orthanc, asset, run, storescu, wait, workspace
+
+# assets/README.md, mL; the names of model18cls.labels.json
+VOLUMES = {
+    "Cerebral-Cortex": 605, "Cerebral-White-Matter": 580, "Cerebellum-Cortex": 131, "Thalamus": 18.6, "Hippocampus": 8.4,
+    "Brain-Stem": 23.7, "Lateral-Ventricle": 30.0,
+}
+
+
+class Site:
+    """A node between two Orthancs: `pacs` gets results by C-STORE, `archive` by REST."""
+
+    def __init__(self, name, pipelines, rules, up=True, quiet="1s"):
+        self.folder = workspace(name)
+        self.pacs = Orthanc(self.folder / "pacs", "PACS", start=up)
+        self.archive = Orthanc(self.folder / "archive", "ARCHIVE", start=up)
+        destinations = {"pacs": settings.dicom(self.pacs), "archive": settings.rest(self.archive)}
+        self.node = None
+        try:
+            self.node = Node(self.folder / "node", settings.files(pipelines, rules, destinations, quiet))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for thing in (self.node, self.pacs, self.archive):
+            if thing:
+                thing.stop()
+
+    def results(self, count, limit):
+        """`count` SEG files from each Orthanc, in the order of their SeriesDescription."""
+        arrived = lambda: min(len(o.results()) for o in (self.pacs, self.archive)) >= count
+        wait(f"{count} SEG in both Orthancs", arrived, limit)
+        done = lambda: all(j["state"] in ("completed", "discarded", "cancelled") for j in self.node.jobs())
+        wait("every job is done", done, limit)
+        return [self.fetch(o) for o in (self.pacs, self.archive)]
+
+    def fetch(self, orthanc):
+        files = [orthanc.download(i, self.folder / f"{orthanc.aet}-{i}.dcm") for i in orthanc.results()]
+        return {seg.pydicom.dcmread(f, stop_before_pixels=True).SeriesDescription: f for f in files}
+
+
+def test_phantom_gives_one_seg_each_way():
+    with Site("phantom", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")]) as site:
+        files = phantom.write(site.folder / "series", "e2e")
+        status, acked, output = storescu(site.node, files)
+        assert status == 0 and len(acked) == len(files), output
+        by_store, by_rest = site.results(1, 60)
+        assert len(site.pacs.results()) == len(site.archive.results()) == 1
+        check_same(by_store["ball"], by_rest["ball"])
+        check_valid(files, by_store["ball"])
+        source = seg.Source(files)
+        labels, _ = seg.label_map(by_store["ball"], source)
+        expected = np.array([seg.pydicom.dcmread(f).pixel_array for f in files])[order(files, source)] > 500
+        assert np.array_equal(labels > 0, expected), "the mask is not the ball"
+        check_seg(files, by_store["ball"])
+
+
+def test_real_t1_gives_one_seg_each_way():
+    archive = asset("data/mr_t1_dicom/T1w_384slices.tar.zst")
+    expected = asset("data/mr_t1_dicom/expected")
+    names = json.loads(asset("models/meshnet/model18cls.labels.json").read_text())["labels"]
+    rules = [(p, {"Modality": "MR", "SeriesDescription": {"glob": "*T1*"}}, p) for p in ("tissue", "regions")]
+    with Site("t1", {"tissue": "meshnet-gwm", "regions": "meshnet-18"}, rules) as site:
+        run("tar", "--zstd", "-xf", archive, "-C", site.folder)
+        files = sorted((site.folder / "dicoms").rglob("*.dcm"))
+        assert len(files) == 384
+        status, acked, output = storescu(site.node, files)
+        sent = time.monotonic()
+        assert status == 0 and len(acked) == 384, output[-2000:]
+        by_store, by_rest = site.results(2, 900)
+        seconds = time.monotonic() - sent
+        for name in ("tissue", "regions"):
+            check_same(by_store[name], by_rest[name])
+            check_valid(files, by_store[name])
+        assert len(site.pacs.results()) == len(site.archive.results()) == 2
+        source = seg.Source(files)
+        scores = check_tissue(by_store["tissue"], source, expected / "seg_model5_gw_ae.nii.gz")
+        volumes = check_volumes(by_store["regions"], source, names)
+        check_seg(files, by_store["tissue"])
+        peak = site.node.peak_memory()
+        return f"both models in {seconds:.0f} s, peak {peak:.0f} MB; Dice {scores}; mL {volumes}"
+
+
+def test_orthanc_down_gets_its_seg_when_it_is_back():
+    with Site("down", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], up=False) as site:
+        files = phantom.write(site.folder / "series", "down")
+        status, acked, output = storescu(site.node, files)
+        assert status == 0 and len(acked) == len(files), output
+        tried = lambda: [j for j in site.node.jobs() if j["kind"] == "deliver" and j["state"] == "retryable"]
+        wait("both deliveries wait for another try", lambda: len(tried()) == 2)
+        site.pacs.start()
+        site.archive.start()
+        by_store, by_rest = site.results(1, 60)
+        check_same(by_store["ball"], by_rest["ball"])
+        assert len(site.pacs.results()) == len(site.archive.results()) == 1
+        infer = [j for j in site.node.jobs() if j["kind"] == "infer"]
+        assert [j["state"] for j in infer] == ["completed"], "an outage must not run a model again"
+
+
+def order(files, source):
+    """Indices of `files` in the slice order of `source`."""
+    uids = [str(seg.pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID) for f in files]
+    return [uids.index(u) for u in source.uids]
+
+
+def check_same(a, b):
+    one, two = seg.pydicom.dcmread(a), seg.pydicom.dcmread(b)
+    assert one.SOPInstanceUID == two.SOPInstanceUID, "two destinations got two objects"
+    assert one.PixelData == two.PixelData and one.to_json() == two.to_json(), "the copies differ"
+
+
+def check_valid(files, path):
+    """dciodvfy names the object and nothing else; dcentvfy says nothing."""
+    done = run("dciodvfy", path, check=False)
+    lines = (done.stdout + done.stderr).split("\n")
+    assert [line for line in lines if line] == ["Segmentation"], "\n".join(lines)
+    done = run("dcentvfy", *files, path, check=False)
+    assert not (done.stdout + done.stderr).strip(), done.stdout + done.stderr
+
+
+def check_seg(files, path):
+    """Voxel sets as highdicom and dcmqi read them, against the mask as pydicom reads it."""
+    folder = pathlib.Path(files[0]).parent
+    run(sys.executable, ROOT / "tests/peers/check_seg.py", path, folder)
+
+
+def check_tissue(path, source, expected):
+    labels, _ = seg.label_map(path, source)
+    wanted = source.resample(*seg.nifti(expected))
+    scores = {number: round(seg.dice(labels == number, wanted == number), 4) for number in (1, 2)}
+    assert min(scores.values()) >= 0.97, scores
+    return scores
+
+
+def check_volumes(path, source, names):
+    labels, _ = seg.label_map(path, source)
+    count = np.bincount(labels.ravel(), minlength=len(names)) * source.voxel_ml
+    found = {name: round(float(count[names.index(name)]), 1) for name in VOLUMES}
+    wrong = {n: (found[n], v) for n, v in VOLUMES.items() if abs(found[n] - v) > 0.02 * v}
+    assert not wrong, f"mL found, expected: {wrong}"
+    return found

@@ -1,0 +1,82 @@
+"""`kill -9` of the node at random moments: nothing acknowledged is lost, no result is doubled.
+
+Each round starts the node on the same data, sends one more series (and what earlier rounds did not get acknowledged, as
+a modality would) and kills it a random time later, so that kills fall into receiving, closing, inference and delivery of several
+series at once. At the end the node runs undisturbed until every job is done.
+"""
+
+import os
+import random
+import threading
+import time
+
+import phantom
+import seg
+from e2e_orthanc import Site
+from support import storescu, wait
+
+KILLS = int(os.environ.get("SAGITTAL_KILLS", "50"))
+
+
+def test_fifty_kills():
+    seed = int(os.environ.get("SAGITTAL_SEED", random.randrange(10**6)))
+    moments = random.Random(seed)
+    print(f"          seed {seed} (SAGITTAL_SEED repeats the moments)", flush=True)
+    with Site("kill", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], quiet="2s") as site:
+        series, acked = [], set()
+        for n in range(KILLS):
+            if n:
+                site.node.start()
+            series.append(phantom.write(site.folder / f"series/{n:02}", f"kill-{n}", slices=6, size=24))
+            send_and_kill(site.node, series, acked, moments.uniform(0.02, 1.5))
+        site.node.start()
+        for files in unacknowledged(series, acked):
+            _, done, output = storescu(site.node, files)
+            assert len(done) == len(files), output
+            acked.update(done)
+        settle(site)
+        check(site, series)
+        return f"{KILLS} kills, {sum(map(len, series))} instances"
+
+
+def unacknowledged(series, acked):
+    left = ([f for f in files if str(f) not in acked] for files in series)
+    return [files for files in left if files]
+
+
+def send_and_kill(node, series, acked, seconds):
+    killer = threading.Timer(seconds, node.kill)
+    killer.start()
+    for files in unacknowledged(series, acked):
+        _, done, _ = storescu(node, files)
+        acked.update(done)
+        if not node.program.alive():
+            break
+    killer.join()
+
+
+def settle(site):
+    """Until nothing is left to do: every series has a job and every job is done."""
+    def done():
+        jobs = site.node.jobs()
+        infer = [j for j in jobs if j["kind"] == "infer"]
+        return len(infer) >= KILLS and all(j["state"] == "completed" for j in jobs) and jobs
+
+    wait("every job is completed", done, 300)
+
+
+def check(site, series):
+    """Both Orthancs hold the same SEGs; none is doubled; each series has one over all its instances."""
+    held = []
+    for orthanc in (site.pacs, site.archive):
+        files = [orthanc.download(i, site.folder / f"{orthanc.aet}-{i}.dcm") for i in orthanc.results()]
+        sources = [frozenset(seg.referenced(f)) for f in files]
+        assert len(sources) == len(set(sources)), f"{orthanc.aet} has two SEGs of the same instances"
+        whole = [frozenset(seg.Source(files).uids) for files in series]
+        lost = [n for n, uids in enumerate(whole) if uids not in sources]
+        assert not lost, f"{orthanc.aet}: no SEG over all acknowledged instances of series {lost}"
+        partial = [s for s in sources if s not in whole]
+        assert not partial, f"{orthanc.aet} has {len(partial)} SEGs of series that were not complete"
+        held.append({str(seg.pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID) for f in files})
+    assert held[0] == held[1], "the two destinations hold different SEGs"
+    assert len(held[0]) == KILLS, f"{len(held[0])} SEGs for {KILLS} series"

@@ -1,0 +1,51 @@
+"""The configuration folders of the suites: short quiet times, port 0, destinations of the test's own."""
+
+import json
+
+import models
+
+NODE = """\
+ae_title = "SAGITTAL"
+listen = "127.0.0.1:0"
+allow_any = true
+data = "../data"
+models = {models}
+quiet = "{quiet}"
+quiet_after_release = "{quiet}"
+lease = "5s"
+max_attempts = 200
+threads = 2
+"""
+
+
+def files(pipelines, rules, destinations, quiet="1s"):
+    """Texts of the four files. `pipelines`: name -> model id; `destinations`: name -> table;
+    `rules`: list of (name, conditions, pipeline), each sent to every destination."""
+    names = json.dumps(list(destinations))
+    return {
+        "node.toml": NODE.format(models=json.dumps(str(models.folder())), quiet=quiet),
+        "destinations.toml": "\n".join(table(f"destination.{name}", values) for name, values in destinations.items()),
+        "pipelines.toml": "\n".join(
+            table(f"pipeline.{name}", {"models": [model], "description": name}) for name, model in pipelines.items()
+        ),
+        "rules.toml": "\n".join(
+            f'[[rule]]\nname = "{name}"\npipeline = "{pipeline}"\ndestinations = {names}\n'
+            + f"[rule.when]\n{''.join(f'{key} = {json.dumps(value)}' + chr(10) for key, value in conditions.items())}"
+            for name, conditions, pipeline in rules
+        ),
+    }
+
+
+def table(name, values):
+    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+
+
+def dicom(orthanc):
+    """A destination by C-STORE, confirmed by a query."""
+    return {"kind": "dicom", "host": "127.0.0.1", "port": orthanc.dicom, "called": orthanc.aet, "confirm": "query",
+            "backoff_cap": "1s", "timeout": "20s"}
+
+
+def rest(orthanc):
+    """A destination by Orthanc's REST interface."""
+    return {"kind": "orthanc", "url": orthanc.url, "backoff_cap": "1s", "timeout": "20s"}

@@ -1,0 +1,202 @@
+"""Real software for the black-box suites: Orthanc, DCMTK and the node, started on free ports and stopped again.
+
+Waiting means looking at a condition until it holds or a limit passes; nothing waits for a fixed time.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("SAGITTAL_BIN", ROOT / "target/debug/sagittal"))
+ASSETS = pathlib.Path(os.environ.get("SAGITTAL_ASSETS", ROOT.parent / "shared/assets"))
+ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1", "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"}
+
+
+class Skipped(Exception):
+    """A suite cannot run here; the reason is the message."""
+
+
+def asset(path):
+    """A file or folder of the assets, or the suite is skipped."""
+    if not (ASSETS / path).exists():
+        raise Skipped(f"{path} is not under {ASSETS} (SAGITTAL_ASSETS names another folder)")
+    return ASSETS / path
+
+
+def wait(what, condition, limit=60.0):
+    """The first true value of `condition()`."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what}: not within {limit:.0f} s")
+
+
+def run(*command, check=True, limit=600):
+    """A finished command; its output is the message when it must succeed and does not."""
+    done = subprocess.run([str(c) for c in command], env=ENVIRONMENT, capture_output=True, text=True, errors="replace",
+                          timeout=limit, cwd=ROOT, stdin=subprocess.DEVNULL)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+class Program:
+    """A program that says `ready name=value ...` on its standard output when it can be used."""
+
+    def __init__(self, command, log, limit=90.0):
+        self.log = pathlib.Path(log)
+        with self.log.open("ab") as errors:
+            self.process = subprocess.Popen([str(c) for c in command], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=errors,
+                                            text=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+        self.lines = []
+        self.reader = threading.Thread(target=lambda: self.lines.extend(iter(self.process.stdout.readline, "")), daemon=True)
+        self.reader.start()
+        self.ready = wait(f"{command[0]} says ready", self._ready, limit)
+
+    def _ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"exit {self.process.returncode} before it was ready:\n{self.log.read_text()[-2000:]}")
+        line = next((line for line in list(self.lines) if line.startswith("ready ")), None)
+        return line and dict(word.split("=", 1) for word in line.split()[1:])
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def stop(self, number=signal.SIGTERM):
+        """Sends a signal and gives the exit status."""
+        if self.alive():
+            self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def kill(self):
+        self.stop(signal.SIGKILL)
+
+
+class Orthanc:
+    """Debian's Orthanc with the shipped configuration. `start` after `stop` keeps the ports and the images."""
+
+    def __init__(self, folder, aet="ORTHANC", start=True):
+        self.folder, self.aet = pathlib.Path(folder), aet
+        self.dicom, self.http, self.program = free_port(), free_port(), None
+        if start:
+            self.start()
+
+    def start(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.program = Program([ROOT / "orthanc/start.sh", self.folder, "--aet", self.aet, "--dicom", self.dicom,
+                                "--http", self.http], self.folder / "start.log")
+
+    def stop(self):
+        if self.program:
+            self.program.stop()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http}"
+
+    def ask(self, path, body=None):
+        """JSON, or the bytes of a file."""
+        request = urllib.request.Request(self.url + path, data=json.dumps(body).encode() if body is not None else None)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+            data = answer.read()
+            return json.loads(data) if "json" in answer.headers.get("Content-Type", "") else data
+
+    def results(self, series=""):
+        """Orthanc's ids of the SEG instances, of one SeriesDescription where it is given."""
+        query = {"Modality": "SEG", **({"SeriesDescription": series} if series else {})}
+        return self.ask("/tools/find", {"Level": "Instance", "Query": query, "CaseSensitive": False})
+
+    def download(self, instance, path):
+        pathlib.Path(path).write_bytes(self.ask(f"/instances/{instance}/file"))
+        return pathlib.Path(path)
+
+
+class Node:
+    """`sagittal serve` on a configuration folder of its own. `files` maps a configuration file to its text."""
+
+    def __init__(self, folder, files, start=True):
+        self.folder, self.program = pathlib.Path(folder), None
+        self.config = self.folder / "config"
+        self.config.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (self.config / name).write_text(text)
+        if start:
+            self.start()
+
+    def start(self):
+        self.program = Program([BIN, "serve", "--config", self.config], self.folder / "node.log")
+        self.host, port = self.program.ready["dicom"].rsplit(":", 1)
+        self.port = int(port)
+        return self
+
+    def stop(self):
+        return self.program.stop() if self.program else None
+
+    def kill(self):
+        self.program.kill()
+
+    def log(self):
+        return (self.folder / "node.log").read_text(errors="replace")
+
+    def peak_memory(self):
+        """Megabytes, the largest the process has been."""
+        status = pathlib.Path(f"/proc/{self.program.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+
+    def jobs(self):
+        """`sagittal jobs list --json`."""
+        return json.loads(run(BIN, "jobs", "list", "--json", "--config", self.config).stdout)
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def storescu(node, files, options=(), aet="SAGITTAL"):
+    """DCMTK's storescu with TCP_NODELAY: (exit status, files acknowledged with status 0000, output).
+
+    `-R` proposes only what the files need."""
+    command = ["storescu", "-v", "-R", "-aet", "STORESCU", "-aec", aet, *options, node.host, str(node.port), *map(str, files)]
+    done = run(*command, check=False)
+    output = done.stdout + done.stderr
+    return done.returncode, acknowledged(output), output
+
+
+def acknowledged(output):
+    """The files that `storescu -v` reports as stored with Success."""
+    files, current = [], None
+    for line in output.splitlines():
+        if match := re.match(r"I: Sending file: (.*)", line):
+            current = match[1]
+        elif line.startswith("I: Received Store Response (Success)") and current:
+            files.append(current)
+    return files
+
+
+def workspace(name):
+    """An empty folder under target/peers, kept after the run for a look."""
+    folder = ROOT / "target/peers" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def scratch():
+    return tempfile.TemporaryDirectory(prefix="sagittal-peers-")
