@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use chrono::{Offset, TimeZone};
+
 use crate::clock::Millis;
 use crate::config::{Config, Pipeline};
 use crate::dicom::Uid;
@@ -96,7 +98,7 @@ impl Analyst {
     pub fn analyse(
         &self,
         pipeline: &Pipeline,
-        instances: &[&dyn InstanceSource],
+        instances: &[impl InstanceSource],
         started_at: Millis,
         watch: Watch<'_>,
         cancelled: Cancelled<'_>,
@@ -128,12 +130,12 @@ impl Analyst {
         analysis: &mut Analysis,
     ) -> Result<(), PipelineError> {
         let Finding::Segmentation(segmentation) = finding;
+        let started_at = started_at.utc().unwrap_or_default();
+        let number = self.series_number_base + pipeline.index * 10 + model_index as u32;
         let context = ResultContext {
-            pipeline: pipeline.name.clone(),
-            series_number: self.series_number_base + pipeline.index * 10 + model_index as u32,
-            series_description: pipeline.description.clone(),
-            started_at: started_at.utc().map(|at| at.naive_utc()).unwrap_or_default(),
-            node_version: env!("CARGO_PKG_VERSION").to_owned(),
+            // The zone of that moment, not of now: a retry after the clocks changed writes the same bytes.
+            zone: chrono::Local.offset_from_utc_datetime(&started_at.naive_utc()).fix(),
+            ..ResultContext::new(&pipeline.name, number, &pipeline.description, started_at)
         };
         let object = match results::segmentation(source, segmentation, &context) {
             Err(ResultError::NothingFound) => {
@@ -161,8 +163,8 @@ struct Parked<'a> {
 }
 
 impl InstanceSource for Parked<'_> {
-    fn name(&self) -> &str {
-        self.sop_instance.as_str()
+    fn name(&self) -> String {
+        self.sop_instance.to_string()
     }
 
     fn bytes(&self) -> std::io::Result<Vec<u8>> {
@@ -197,8 +199,7 @@ impl JobRunner {
             .into_iter()
             .map(|row| Parked { spool: &self.spool, sop_instance: row.sop_instance, location: Location(row.location) })
             .collect();
-        let sources: Vec<&dyn InstanceSource> = parked.iter().map(|p| p as &dyn InstanceSource).collect();
-        let analysis = self.analyst.analyse(pipeline, &sources, started_at, watch, cancelled)?;
+        let analysis = self.analyst.analyse(pipeline, &parked, started_at, watch, cancelled)?;
         for model in &analysis.nothing_found {
             tracing::info!(revision, model, "ran, nothing found");
         }

@@ -12,7 +12,6 @@ use crate::config::Pipeline;
 use crate::dicom::SeriesKey;
 use crate::pipeline::{Analysis, Analyst, Progress};
 use crate::results::ResultObject;
-use crate::volume::InstanceSource;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,20 +27,6 @@ pub struct Args {
     /// Print the results as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// A DICOM file on disk, read when its turn comes.
-#[derive(Debug)]
-struct DicomFile(PathBuf, String);
-
-impl InstanceSource for DicomFile {
-    fn name(&self) -> &str {
-        &self.1
-    }
-
-    fn bytes(&self) -> std::io::Result<Vec<u8>> {
-        std::fs::read(&self.0)
-    }
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
@@ -80,8 +65,6 @@ fn analyse(
     files: &[PathBuf],
     started_at: Millis,
 ) -> Result<Analysis, crate::pipeline::PipelineError> {
-    let files: Vec<DicomFile> = files.iter().map(|path| DicomFile(path.clone(), path.display().to_string())).collect();
-    let sources: Vec<&dyn InstanceSource> = files.iter().map(|f| f as &dyn InstanceSource).collect();
     let bar = ProgressBar::new(1).with_style(
         ProgressStyle::with_template("{spinner} {msg} [{bar:30}] {pos}/{len} {elapsed}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -91,7 +74,7 @@ fn analyse(
         bar.set_position(p.done);
         bar.set_message(p.stage);
     };
-    let analysis = analyst.analyse(pipeline, &sources, started_at, &watch, &|| false);
+    let analysis = analyst.analyse(pipeline, files, started_at, &watch, &|| false);
     bar.finish_and_clear();
     analysis
 }
@@ -133,6 +116,3 @@ fn report(written: &[Written], json: bool) -> Result<(), Failure> {
     }
     Ok(())
 }
-
-/// Files of each series, in the order they were met.
-pub(super) type SeriesFiles = BTreeMap<SeriesKey, Vec<PathBuf>>;

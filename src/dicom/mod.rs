@@ -8,6 +8,7 @@ mod attributes;
 mod code;
 pub mod command;
 mod geometry;
+mod part10;
 pub mod message;
 mod status;
 pub mod tables;
@@ -18,6 +19,7 @@ pub use code::Code;
 pub use geometry::{
     GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub,
 };
+pub use part10::{Part10Error, part10_head};
 pub use status::StoreStatus;
 pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};
 

@@ -6,7 +6,6 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::OpenFileOptions;
 use dicom_object::file::ReadPreamble;
-use dicom_object::meta::FileMetaTableBuilder;
 use sha2::{Digest, Sha256};
 
 use super::{Arrival, IntakeError};
@@ -20,21 +19,11 @@ pub struct Header {
     pub series: SeriesKey,
 }
 
-/// Preamble, `DICM` and the file meta group for `arrival`.
+/// The Part 10 head put before the data set of `arrival`.
 pub(super) fn part10_head(arrival: &Arrival<'_>) -> Result<Vec<u8>, IntakeError> {
-    let meta = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(arrival.sop_class.as_str())
-        .media_storage_sop_instance_uid(arrival.sop_instance.as_str())
-        .transfer_syntax(arrival.transfer_syntax.as_str())
-        .implementation_class_uid(dicom::IMPLEMENTATION_CLASS_UID)
-        .implementation_version_name(dicom::IMPLEMENTATION_VERSION_NAME)
-        .source_application_entity_title(arrival.calling)
-        .build()
-        .map_err(|error| IntakeError::Unreadable(error.to_string()))?;
-    let mut head = vec![0_u8; 128];
-    head.extend_from_slice(b"DICM");
-    meta.write(&mut head).map_err(|error| IntakeError::Unreadable(error.to_string()))?;
-    Ok(head)
+    let Arrival { sop_class, sop_instance, transfer_syntax, calling, .. } = arrival;
+    dicom::part10_head(sop_class, sop_instance, transfer_syntax, Some(calling))
+        .map_err(|error| IntakeError::Unreadable(error.to_string()))
 }
 
 /// Reads the attributes of a Part 10 stream that stand before PixelData.

@@ -6,8 +6,8 @@ use super::{IntakeError, arrive};
 use crate::clock::Millis;
 use crate::config::{Config, LatePolicy, NodeConfig};
 use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, check_geometry};
-use crate::ledger::{ClosedBy, Closing, InstanceRow, Ledger, LedgerError, NewInferJob, OpenRevision};
-use crate::rules::{Routing, SeriesFacts, SeriesSummary};
+use crate::ledger::{self, ClosedBy, Closing, InstanceRow, Ledger, LedgerError, NewInferJob, OpenRevision};
+use crate::rules::{self, Routing, SeriesFacts, SeriesSummary};
 use crate::spool::{Location, Spool};
 
 /// What closing a revision brought.
@@ -44,11 +44,14 @@ pub(super) fn close(
     let geometry = check_geometry(&headers.iter().map(Plane::of).collect::<Vec<_>>());
     let summary = summarize(&instances, &headers, &geometry);
     drop(headers);
-    let explanation = config.rules.explain(&summary);
-    let jobs = wanted_jobs(ledger, config, open, &instances, &config.rules.route(&summary))?;
+    let (routing, explanation) = config.rules.decide(&summary);
+    if let Some(held) = &routing.held {
+        tracing::warn!(series = %open.series.series, rule = held.rule, "series held: {}", held.reason);
+    }
+    let jobs = wanted_jobs(ledger, config, open, &instances, &routing)?;
     let closing = Closing {
         revision: open.id,
-        instances: instances.len() as u64,
+        arrivals: open.arrivals,
         by,
         geometry: json(&geometry),
         summary: json(&summary),
@@ -75,19 +78,15 @@ fn read_headers(spool: &Spool, instances: &[InstanceRow]) -> Result<Vec<Dataset>
 
 fn summarize(instances: &[InstanceRow], headers: &[Dataset], geometry: &GeometryVerdict) -> SeriesSummary {
     let first = instances.first();
+    let of_first = |value: fn(&InstanceRow) -> &String| first.map(|row| value(row).clone()).unwrap_or_default();
     let facts = SeriesFacts {
-        calling_ae: first.map(|row| row.calling_ae.clone()).unwrap_or_default(),
-        called_ae: first.map(|row| row.called_ae.clone()).unwrap_or_default(),
-        sender: first.map(|row| row.sender.clone()).unwrap_or_default(),
-        received_at: first.and_then(|row| row.received_at.utc()).map(|at| at.to_rfc3339()).unwrap_or_default(),
-        slices: headers.len(),
-        geometry: geometry.name().to_owned(),
-        spacing_between_slices: match geometry {
-            GeometryVerdict::Regular { spacing, .. } | GeometryVerdict::MissingSlices { spacing, .. } => Some(*spacing),
-            _ => None,
-        },
+        calling_ae: of_first(|row| &row.calling_ae),
+        called_ae: of_first(|row| &row.called_ae),
+        sender: of_first(|row| &row.sender),
+        received_at: instances.iter().map(|row| row.received_at.0).max(),
+        ..SeriesFacts::default()
     };
-    SeriesSummary::of(headers.iter(), facts)
+    SeriesSummary::of(headers, facts.with_geometry(geometry, headers.len()))
 }
 
 /// The jobs a routing asks for; none for our own results (invariant 9) and for late instances that are only kept.
@@ -113,10 +112,20 @@ fn wanted_jobs(
             rule: fired.name.clone(),
             pipeline: fired.pipeline.clone(),
             destinations: fired.destinations.clone(),
-            priority: fired.priority.into(),
+            priority: priority(fired.priority),
             shadow: fired.shadow,
         })
         .collect())
+}
+
+/// The ledger keeps its own words, so that neither it nor the rules import the other.
+fn priority(asked: rules::Priority) -> ledger::Priority {
+    match asked {
+        rules::Priority::Stat => ledger::Priority::Stat,
+        rules::Priority::Urgent => ledger::Priority::Urgent,
+        rules::Priority::Routine => ledger::Priority::Routine,
+        rules::Priority::OffPeak => ledger::Priority::OffPeak,
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> String {
@@ -143,6 +152,7 @@ mod tests {
                 last_arrival_at: Millis(arrival),
                 released_at: released.map(Millis),
                 instances: 1,
+                arrivals: 1,
             };
             assert_eq!(due(&open, Millis(now), &node), expected, "{arrival} {released:?} {now}");
         };

@@ -3,20 +3,10 @@
 
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::FileMetaTableBuilder;
 use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
 
 use super::ResultError;
-use crate::dicom::{Dataset, Uid};
-
-/// (0002,0012) of every object this program writes.
-pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.251277262987050315657763013659195078849";
-
-/// (0002,0013), at most 16 characters.
-#[must_use]
-pub fn implementation_version_name(node_version: &str) -> String {
-    format!("SAGITTAL_{node_version}").chars().take(16).collect()
-}
+use crate::dicom::{Dataset, Uid, part10_head};
 
 /// A Part 10 file of `dataset` ending in a Pixel Data element of `pixel_bytes` zero bytes.
 ///
@@ -31,17 +21,8 @@ pub(super) fn part10(
     let length = u32::try_from(pixel_bytes).ok().filter(|n| *n < u32::MAX);
     let Some(length) = length else { return Err(ResultError::TooLarge { bytes: pixel_bytes }) };
     let failed = |error: &dyn std::error::Error| ResultError::Encode(chain(error));
-    let meta = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(sop_class.as_str())
-        .media_storage_sop_instance_uid(sop_instance.as_str())
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-        .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
-        .implementation_version_name(implementation_version_name(node_version))
-        .build()
-        .map_err(|e| failed(&e))?;
-    let mut header = vec![0_u8; 128];
-    header.extend_from_slice(b"DICM");
-    meta.write(&mut header).map_err(|e| failed(&e))?;
+    let syntax = Uid::parse(uids::EXPLICIT_VR_LITTLE_ENDIAN).map_err(|e| failed(&e))?;
+    let mut header = part10_head(sop_class, sop_instance, &syntax, None).map_err(|e| failed(&e))?;
     dataset.write_dataset_with_ts(&mut header, &EXPLICIT_VR_LITTLE_ENDIAN.erased()).map_err(|e| failed(&e))?;
     let start = header.len() + 12;
     let mut file = Vec::with_capacity(start + length as usize);

@@ -64,6 +64,24 @@ impl From<&NodeConfig> for ScpOptions {
     }
 }
 
+impl ScpOptions {
+    /// A receiver for peers on this machine, with room for large objects: embedded destinations and tests.
+    #[must_use]
+    pub fn loopback(ae_title: AeTitle) -> ScpOptions {
+        ScpOptions {
+            ae_title,
+            allowed_calling: Vec::new(),
+            open: false,
+            accept_any_called: false,
+            max_pdu: 128 * 1024,
+            max_associations: 16,
+            max_object: 2 << 30,
+            idle_timeout: Duration::from_mins(5),
+            artim_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
 /// One object as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreRequest {

@@ -67,7 +67,13 @@ impl Spool {
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             durable::sync_folder(parent)?;
         }
-        Ok(Spool { root: root.to_owned(), durable: Mutex::default(), next: AtomicU64::new(0) })
+        Ok(Spool::attach(root))
+    }
+
+    /// The spool at `root` beside a node that has it open: half-written objects are that node's and stay.
+    #[must_use]
+    pub fn attach(root: &Path) -> Spool {
+        Spool { root: root.to_owned(), durable: Mutex::default(), next: AtomicU64::new(0) }
     }
 
     /// Appends one object to its series, durably. `parts` are written one after the other.

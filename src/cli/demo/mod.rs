@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::{Failure, send, serve};
 use crate::clock::SystemClock;
 use crate::node::Running;
-use crate::results::Segments;
-use crate::volume::{self, Volume};
+use crate::results;
+use crate::volume::{self, Segment, Segmentation, Sheet};
 use pacs::{Pacs, Received};
 use summary::{Kept, Part, Summary};
 
@@ -53,7 +53,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
     std::fs::create_dir_all(&out)?;
     let out = out.canonicalize()?;
-    let volume = volume::nifti::read(&args.head).map_err(failed)?;
+    let volume = volume::read_nifti(&args.head).map_err(failed)?;
     let files = head::write_series(&volume, &args.description, &out.join("sent")).map_err(failed)?;
     println!("1. wrote {} DICOM slices of {:?} into {}", files.len(), args.description, out.join("sent").display());
 
@@ -73,7 +73,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         ae_title: "SAGITTAL".into(),
         results: out.join("received"),
     });
-    let summary = look(&out, &received, &args.description, files.len(), turnaround, kept)?;
+    let summary = look(&out, &received, &args.description, &files, turnaround, kept)?;
     println!("\n{summary}");
     if args.keep {
         serve::stop_signal().await?;
@@ -138,30 +138,31 @@ fn look(
     out: &Path,
     received: &Received,
     series: &str,
-    slices: usize,
+    sent: &[PathBuf],
     turnaround: Duration,
     kept: Option<Kept>,
 ) -> Result<Summary, Failure> {
-    let segments = Segments::read(&std::fs::read(&received.path)?).map_err(failed)?;
-    let sent = sent_series(&out.join("sent"))?;
-    let labels = segments.on(&sent.grid).map_err(failed)?;
-    let sheet = volume::sheet::contact_sheet(&sent, &labels, &segments.colors(), &segments.names());
+    let segmentation = results::read::segmentation(&std::fs::read(&received.path)?).map_err(failed)?;
+    let sent = volume::read_series(sent, &["regular"]).map_err(failed)?.volume;
+    let sheet = Sheet { title: segmentation.algorithm.name.clone(), ..Sheet::default() };
+    let picture = volume::contact_sheet(&sent, &segmentation, &sheet).map_err(failed)?;
     let path = out.join("contact-sheet.png");
-    std::fs::write(&path, sheet.png().map_err(failed)?)?;
-    let parts = segments.volumes_ml().into_iter().map(|(name, millilitres)| Part { name, millilitres }).collect();
+    std::fs::write(&path, picture.png().map_err(failed)?)?;
     Ok(Summary {
         series: series.to_owned(),
-        slices,
+        slices: sent.len(),
         segmentation: received.path.clone(),
-        parts,
+        parts: parts(&segmentation),
         contact_sheet: path,
         turnaround,
         kept,
     })
 }
 
-fn sent_series(folder: &Path) -> Result<Volume, Failure> {
-    let files = super::run::dicom_files(folder)?;
-    let sources: Vec<&dyn volume::InstanceSource> = files.iter().map(|f| f as &dyn volume::InstanceSource).collect();
-    Ok(volume::read_series(&sources, &[]).map_err(failed)?.volume)
+/// Volume of each segment, mL.
+fn parts(segmentation: &Segmentation) -> Vec<Part> {
+    let millilitres = segmentation.grid.voxel_volume() / 1000.0;
+    let count = |label: u8| segmentation.labels.iter().filter(|voxel| **voxel == label).count();
+    let part = |s: &Segment| Part { name: s.name.clone(), millilitres: count(s.label) as f64 * millilitres };
+    segmentation.segments.iter().map(part).collect()
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::Failure;
-use crate::dicom::{AeTitle, SeriesKey, StoreStatus, Uid};
+use crate::dicom::{AeTitle, StoreStatus};
 use crate::scp::{self, ScpOptions, StoreAnswer, StoreHandler, StoreRequest};
 
 /// One object that arrived.
@@ -79,7 +79,7 @@ impl StoreHandler for Keep {
 }
 
 fn write(path: &Path, request: &StoreRequest) -> Result<(), Box<dyn std::error::Error>> {
-    let head = scp::part10_head(&request.sop_class, &request.sop_instance, &request.transfer_syntax, &request.calling)?;
+    let head = crate::dicom::part10_head(&request.sop_class, &request.sop_instance, &request.transfer_syntax, Some(&request.calling))?;
     std::fs::write(path, [head.as_slice(), &request.dataset].concat())?;
     Ok(())
 }
