@@ -21,7 +21,7 @@ use crate::clock::TestClock;
 use crate::dicom::{SeriesKey, Uid};
 
 const START: Millis = Millis(1_000_000);
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Something that keeps a ledger and can lose its process.
@@ -32,6 +32,7 @@ trait Store {
 }
 
 struct Stand {
+    make: fn() -> Box<dyn Store>,
     store: Box<dyn Store>,
     clock: TestClock,
     options: LedgerOptions,
@@ -39,12 +40,18 @@ struct Stand {
 }
 
 impl Stand {
-    fn new(store: Box<dyn Store>) -> Stand {
+    fn new(make: fn() -> Box<dyn Store>) -> Stand {
+        let store = make();
         let clock = TestClock::at(START.0);
         let options =
             LedgerOptions { max_attempts: 3, destination_attempts: [("slow".to_owned(), 7)].into(), max_rescues: 4 };
         let ledger = store.open(&clock, options.clone());
-        Stand { store, clock, options, ledger }
+        Stand { make, store, clock, options, ledger }
+    }
+
+    /// An empty stand of the same form.
+    fn another(&self) -> Stand {
+        Stand::new(self.make)
     }
 
     /// Another handle on the same store, as of a second process.
@@ -158,7 +165,7 @@ struct SqliteFile {
 }
 
 impl SqliteFile {
-    fn new() -> Box<dyn Store> {
+    fn make() -> Box<dyn Store> {
         Box::new(SqliteFile { folder: tempfile::tempdir().unwrap(), crashes: 0 })
     }
 
@@ -187,7 +194,7 @@ macro_rules! exercises {
             $($(
                 #[test]
                 fn $name() {
-                    super::$group::$name(super::Stand::new(super::SqliteFile::new()));
+                    super::$group::$name(super::Stand::new(super::SqliteFile::make));
                 }
             )+)+
         }

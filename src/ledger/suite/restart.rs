@@ -52,10 +52,10 @@ fn complete(ledger: &Ledger, claim: &Claim) -> bool {
     }
 }
 
-pub(super) fn a_crash_after_any_call_loses_and_repeats_nothing(_: Stand) {
+pub(super) fn a_crash_after_any_call_loses_and_repeats_nothing(first: Stand) {
     let mut crashes = 0;
     for calls in 0.. {
-        let mut stand = Stand::new(SqliteFile::new());
+        let mut stand = first.another();
         let finished = live(&stand.ledger, &mut Fuse(calls)).is_some();
         stand.crash();
         assert!(live(&stand.ledger, &mut Fuse(u32::MAX)).is_some());
