@@ -207,7 +207,8 @@ exercises! {
         other_bytes_replace_from_their_revision_on
         a_late_instance_opens_revision_2_with_all_earlier_ones
         a_batch_is_recorded_whole_or_not_at_all
-        a_release_counts_until_the_next_arrival;
+        a_release_counts_until_the_next_arrival
+        concurrent_arrivals_share_one_revision;
     revisions: closing_makes_the_jobs_in_order
         a_revision_that_moved_on_is_not_closed
         a_revision_closes_once

@@ -86,3 +86,18 @@ pub(super) fn a_release_counts_until_the_next_arrival(stand: Stand) {
     stand.ledger.record_instances(&[arrived(1, 2, "b")]).unwrap();
     assert_eq!(released(), None);
 }
+
+pub(super) fn concurrent_arrivals_share_one_revision(stand: Stand) {
+    let handles = [stand.ledger.clone(), stand.second_handle()];
+    std::thread::scope(|scope| {
+        for (thread, ledger) in (0..).zip(&handles) {
+            scope.spawn(move || {
+                for instance in 1..=40 {
+                    ledger.record_instances(&[arrived(1, thread * 40 + instance, "a")]).unwrap();
+                }
+            });
+        }
+    });
+    let open = stand.ledger.open_revisions().unwrap();
+    assert_eq!((open.len(), open[0].instances, open[0].arrivals), (1, 80, 80));
+}
