@@ -19,6 +19,8 @@ mod revisions;
 mod rows;
 mod schema;
 pub mod state;
+#[cfg(test)]
+mod suite;
 mod words;
 
 use std::collections::BTreeMap;

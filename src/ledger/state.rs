@@ -83,9 +83,10 @@ pub fn next(state: JobState, event: Event) -> Result<JobState, Illegal> {
         (Running, Event::Complete) => Completed,
         (Running, Event::Fail { last: false }) => Retryable,
         (Running, Event::Fail { last: true } | Event::GiveUp | Event::Rescue { hopeless: true }) => Discarded,
-        (Running, Event::Snooze | Event::Rescue { hopeless: false }) => Available,
         (Running, Event::Park) | (Available | Retryable, Event::Hold) => Held,
-        (Available | Retryable | Discarded | Cancelled | Held, Event::Retry) | (Held, Event::Release) => Available,
+        (Running, Event::Snooze | Event::Rescue { hopeless: false })
+        | (Available | Retryable | Discarded | Cancelled | Held, Event::Retry)
+        | (Held, Event::Release) => Available,
         (Available | Running | Retryable | Held, Event::Cancel) => Cancelled,
         _ => return Err(Illegal { state, event }),
     };
