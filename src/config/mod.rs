@@ -1,15 +1,31 @@
 //! The configuration folder: text -> raw -> checked. All faults are reported at once.
 //!
-//! `node.toml`, `destinations.toml`, `pipelines.toml`, `rules.toml`. The checked form is what the rest of
-//! the crate sees; serde types stay in here.
+//! `node.toml`, `destinations.toml`, `pipelines.toml`, `rules.toml`, each read through
+//! [`crate::rules::section`], so that every fault has its file, line, key path, what was found, what is
+//! allowed and a hint. The checked form is what the rest of the crate sees. Reading these files, and those
+//! and the environment variables that hold secrets, is the only I/O.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+mod destination;
+mod node;
+mod pipeline;
+mod quantity;
+mod secret;
+#[cfg(test)]
+mod tests;
 
-use crate::dicom::AeTitle;
-use crate::rules::RuleSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+
+pub use destination::{Confirm, Destination, DestinationKind};
+pub use node::{LatePolicy, NodeConfig};
+pub use pipeline::Pipeline;
+pub use secret::Secret;
+
+pub use crate::rules::{Fault, Severity};
+use crate::rules::section::{self, Section};
+use crate::rules::{Names, RuleSet};
+use secret::Surroundings;
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -20,115 +36,96 @@ pub struct Config {
     pub rules: RuleSet,
 }
 
-/// `node.toml`. Relative paths are resolved against the configuration folder.
-#[derive(Debug, Clone)]
-pub struct NodeConfig {
-    pub ae_title: AeTitle,
-    pub listen: SocketAddr,
-    /// Calling AE titles that may associate; empty: everyone on loopback only unless `allow_any = true`.
-    pub allowed_calling: Vec<AeTitle>,
-    /// Accept a called AE title other than ours.
-    pub accept_any_called: bool,
-    pub max_pdu: u32,
-    pub max_associations: usize,
-    /// Largest data set accepted, bytes.
-    pub max_object: u64,
-    /// Time for the next PDU on an open association.
-    pub idle_timeout: Duration,
-    /// ARTIM: time for the A-ASSOCIATE-RQ (PS3.8 section 9.1.4).
-    pub artim_timeout: Duration,
-    /// A series is finished when it was quiet this long.
-    pub quiet: Duration,
-    /// ... or this long after the association that fed it was released.
-    pub quiet_after_release: Duration,
-    /// What a late instance does: run the pipelines again on the next revision, or be kept only.
-    pub late: LatePolicy,
-    /// Ledger, spool, quarantine.
-    pub data: PathBuf,
-    pub models: PathBuf,
-    /// `libonnxruntime.so*`, when it is not where it is looked for.
-    pub onnxruntime: Option<PathBuf>,
-    /// Threads a model may use.
-    pub threads: usize,
-    /// Lease of a claimed job.
-    pub lease: Duration,
-    /// Attempts before a job is given up.
-    pub max_attempts: u32,
-    /// First series number of results: base + index of the pipeline.
-    pub series_number_base: u32,
-    /// How long a loaded session is kept without use.
-    pub session_ttl: Duration,
-}
+/// Everything that is wrong with a configuration folder, warnings included, file by file.
+#[derive(Debug, Clone, thiserror::Error)]
+pub struct ConfigFaults(pub Vec<Fault>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LatePolicy {
-    Rerun,
-    Ignore,
-}
-
-/// One `[destination.<name>]`.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    pub name: String,
-    pub kind: DestinationKind,
-    /// Attempts before delivery is given up; default from node.
-    pub max_attempts: Option<u32>,
-    pub timeout: Duration,
-    /// Cap of the exponential backoff.
-    pub backoff_cap: Duration,
-    /// Deliveries to this destination at a time.
-    pub concurrency: usize,
-}
-
-#[derive(Debug, Clone)]
-pub enum DestinationKind {
-    /// C-STORE SCU. `confirm`: read back by C-FIND before the job counts as confirmed.
-    Dicom { host: String, port: u16, called: AeTitle, calling: AeTitle, confirm: Confirm },
-    /// Orthanc REST: `POST /instances`.
-    Orthanc { url: String, username: Option<String>, password: Option<Secret> },
-    /// A folder: `<folder>/<study>/<series>/<sop instance>.dcm`, written atomically.
-    Folder { path: PathBuf },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirm {
-    None,
-    /// C-FIND at the instance level on the same peer.
-    Query,
-}
-
-/// A text that never shows in logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    #[must_use]
-    pub fn new(text: String) -> Secret {
-        Secret(text)
-    }
-
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
+/// One block a fault.
+impl fmt::Display for ConfigFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|fault| writeln!(f, "{fault}\n"))?;
+        match self.0.iter().filter(|fault| !fault.is_warning()).count() {
+            1 => f.write_str("1 fault: the configuration cannot be used"),
+            n => write!(f, "{n} faults: the configuration cannot be used"),
+        }
     }
 }
 
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
+impl Config {
+    /// Reads and checks the four files of `folder`; warnings go to the log.
+    ///
+    /// # Errors
+    /// All faults of all files.
+    pub fn load(folder: &Path) -> Result<Config, ConfigFaults> {
+        let (config, warnings) = Config::check(folder)?;
+        for warning in warnings {
+            tracing::warn!(file = warning.file, line = warning.line, key = warning.key, "{}", warning.found);
+        }
+        Ok(config)
+    }
+
+    /// Reads and checks the four files of `folder`; also gives the warnings.
+    ///
+    /// # Errors
+    /// All faults of all files, and the warnings.
+    pub fn check(folder: &Path) -> Result<(Config, Vec<Fault>), ConfigFaults> {
+        let environment = |name: &str| std::env::var(name).ok();
+        read(&Surroundings { folder, environment: &environment })
     }
 }
 
-/// One `[pipeline.<name>]`.
-#[derive(Debug, Clone)]
-pub struct Pipeline {
-    pub name: String,
-    /// Position in the file, from 0: series number of results is base + index.
-    pub index: u32,
-    /// Model ids run on the series, each giving its findings.
-    pub models: Vec<String>,
-    /// Geometry verdicts accepted, by `GeometryVerdict::name`; default `regular`.
-    pub accept: Vec<String>,
-    /// SeriesDescription of the results, at most 64 characters.
-    pub description: String,
+fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults> {
+    let mut faults = Vec::new();
+    let node = read_file(around, "node.toml", &mut faults, |root| NodeConfig::read(root, around.folder)).flatten();
+    let destinations =
+        read_file(around, "destinations.toml", &mut faults, |root| destination::read(root, node.as_ref(), around));
+    let models = node.as_ref().map(|node| node.models.as_path());
+    let pipelines = read_file(around, "pipelines.toml", &mut faults, |root| pipeline::read(root, models));
+
+    let (destinations, destination_names) = destinations.unzip();
+    let (pipelines, pipeline_names) = pipelines.unzip();
+    let set = |names: Option<Vec<String>>| names.map(|names| names.into_iter().collect::<BTreeSet<String>>());
+    let (destination_names, pipeline_names) = (set(destination_names), set(pipeline_names));
+    let names = Names { pipelines: pipeline_names.as_ref(), destinations: destination_names.as_ref() };
+    let rules = text_of(around, "rules.toml", &mut faults).map(|(file, text)| {
+        let (rules, found) = RuleSet::parse_with(&file, &text, &names);
+        faults.extend(found);
+        rules
+    });
+
+    match (node, destinations, pipelines, rules) {
+        (Some(node), Some(destinations), Some(pipelines), Some(rules)) if faults.iter().all(Fault::is_warning) => {
+            Ok((Config { node, destinations, pipelines, rules }, faults))
+        }
+        _ => Err(ConfigFaults(faults)),
+    }
+}
+
+/// `None` when the file cannot be read at all.
+fn read_file<R>(
+    around: &Surroundings<'_>,
+    name: &str,
+    faults: &mut Vec<Fault>,
+    walk: impl FnOnce(&Section<'_>) -> R,
+) -> Option<R> {
+    let (file, text) = text_of(around, name, faults)?;
+    let (result, found) = section::read(&file, &text, walk);
+    faults.extend(found);
+    Some(result)
+}
+
+/// The path as reported and the text of a file of the folder.
+fn text_of(around: &Surroundings<'_>, name: &str, faults: &mut Vec<Fault>) -> Option<(String, String)> {
+    let path = around.folder.join(name);
+    let file = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some((file, text)),
+        Err(error) => {
+            let hint = "the configuration folder holds node.toml, destinations.toml, pipelines.toml and rules.toml; \
+                        --config names another folder";
+            let fault = Fault::of_file(&file, error.kind().to_string(), "a readable text file");
+            faults.push(Fault { hint: Some(hint.to_owned()), ..fault });
+            None
+        }
+    }
 }

@@ -1,0 +1,195 @@
+//! `node.toml`: who the node is, whom it listens to, when a series is finished, how work is done.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::quantity::{duration, size};
+use crate::dicom::AeTitle;
+use crate::rules::section::{Entry, Section};
+use crate::rules::Severity;
+
+/// `node.toml`. Relative paths are resolved against the configuration folder.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    pub ae_title: AeTitle,
+    pub listen: SocketAddr,
+    /// Calling AE titles that may associate; empty: everyone on loopback only unless `allow_any = true`.
+    pub allowed_calling: Vec<AeTitle>,
+    /// Accept a called AE title other than ours.
+    pub accept_any_called: bool,
+    pub max_pdu: u32,
+    pub max_associations: usize,
+    /// Largest data set accepted, bytes.
+    pub max_object: u64,
+    /// Time for the next PDU on an open association.
+    pub idle_timeout: Duration,
+    /// ARTIM: time for the A-ASSOCIATE-RQ (PS3.8 section 9.1.4).
+    pub artim_timeout: Duration,
+    /// A series is finished when it was quiet this long.
+    pub quiet: Duration,
+    /// ... or this long after the association that fed it was released.
+    pub quiet_after_release: Duration,
+    /// What a late instance does: run the pipelines again on the next revision, or be kept only.
+    pub late: LatePolicy,
+    /// Ledger, spool, quarantine.
+    pub data: PathBuf,
+    pub models: PathBuf,
+    /// `libonnxruntime.so*`, when it is not where it is looked for.
+    pub onnxruntime: Option<PathBuf>,
+    /// Threads a model may use.
+    pub threads: usize,
+    /// Lease of a claimed job.
+    pub lease: Duration,
+    /// Attempts before a job is given up.
+    pub max_attempts: u32,
+    /// First series number of results: base + index of the pipeline.
+    pub series_number_base: u32,
+    /// How long a loaded session is kept without use.
+    pub session_ttl: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LatePolicy {
+    Rerun,
+    Ignore,
+}
+
+/// The AE title of a node that is given no other.
+const OWN_TITLE: &str = "SAGITTAL";
+
+impl NodeConfig {
+    /// What holds for every key that `node.toml` leaves out; `data` and `models` lie beside `folder`.
+    #[must_use]
+    pub fn new(ae_title: AeTitle, folder: &Path) -> NodeConfig {
+        NodeConfig {
+            ae_title,
+            listen: SocketAddr::from(([127, 0, 0, 1], 11112)),
+            allowed_calling: Vec::new(),
+            accept_any_called: false,
+            max_pdu: 131_072,
+            max_associations: 64,
+            max_object: 4 << 30,
+            idle_timeout: Duration::from_secs(60),
+            artim_timeout: Duration::from_secs(10),
+            quiet: Duration::from_secs(30),
+            quiet_after_release: Duration::from_secs(5),
+            late: LatePolicy::Rerun,
+            data: folder.join("../data"),
+            models: folder.join("../models"),
+            onnxruntime: None,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            lease: Duration::from_secs(60),
+            max_attempts: 10,
+            series_number_base: 9000,
+            session_ttl: Duration::from_secs(600),
+        }
+    }
+
+    /// Reads `node.toml`; a key with a fault keeps its default, so that the rest is checked too.
+    pub(super) fn read(root: &Section<'_>, folder: &Path) -> Option<NodeConfig> {
+        let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
+        let mut config = NodeConfig::new(stand_in, folder);
+        let tables: [(&'static str, fn(&mut NodeConfig, &Section<'_>, &Path)); 6] = [
+            ("node", read_node),
+            ("receive", read_receive),
+            ("completion", read_completion),
+            ("jobs", read_jobs),
+            ("inference", read_inference),
+            ("results", read_results),
+        ];
+        for (name, read) in tables {
+            if let Some(section) = root.section(name) {
+                read(&mut config, &section, folder);
+                section.finish();
+            }
+        }
+        Some(config)
+    }
+}
+
+fn read_node(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
+    set(&mut config.ae_title, section.get("ae_title").and_then(|e| ae_title(&e)));
+    set(&mut config.data, section.get("data").and_then(|e| path(&e, folder)));
+    set(&mut config.models, section.get("models").and_then(|e| path(&e, folder)));
+}
+
+fn read_receive(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+    let address = |text: &str| text.parse().map_err(|_| "an IP address and a port, such as \"127.0.0.1:11112\"".to_owned());
+    let seconds = |e: Entry<'_>| duration(&e, 1.0, 3600.0);
+    set(&mut config.listen, section.get("listen").and_then(|e| e.parsed(address)));
+    set(&mut config.accept_any_called, section.get("accept_any_called").and_then(|e| e.boolean()));
+    set(&mut config.max_pdu, section.get("max_pdu").and_then(|e| Some(size(&e, 4096.0, 1_048_576.0)? as u32)));
+    set(&mut config.max_associations, section.get("max_associations").and_then(|e| Some(e.whole(1, 1000)? as usize)));
+    set(&mut config.max_object, section.get("max_object").and_then(|e| size(&e, 1_048_576.0, 1_099_511_627_776.0)));
+    set(&mut config.idle_timeout, section.get("idle_timeout").and_then(seconds));
+    set(&mut config.artim_timeout, section.get("artim_timeout").and_then(seconds));
+    read_allowed(config, section);
+}
+
+/// A node that other machines can reach says whom it listens to.
+fn read_allowed(config: &mut NodeConfig, section: &Section<'_>) {
+    let listed = section.get("allow");
+    let any = section.get("allow_any");
+    let allow_any = any.as_ref().and_then(Entry::boolean).unwrap_or(false);
+    for entry in listed.iter().flat_map(Entry::items) {
+        match ae_title(&entry) {
+            Some(title) if config.allowed_calling.contains(&title) => {
+                entry.refuse::<()>("every AE title once", None);
+            }
+            title => config.allowed_calling.extend(title),
+        }
+    }
+    let named = listed.is_some_and(|entry| !entry.items().is_empty());
+    if named && allow_any {
+        any.and_then(|entry| entry.refuse_key::<()>("allow_any = true beside a list in allow", "one of the two", None));
+    } else if !named && !allow_any && !config.listen.ip().is_loopback() {
+        let found = format!("nobody, while listen = \"{}\" is open to other machines", config.listen);
+        let hint = "list the AE titles that may send, or say allow_any = true".to_owned();
+        section.fault_for("allow", &found, "calling AE titles, such as [\"MR1\", \"PACS\"]", Some(hint));
+    }
+}
+
+fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+    let policies = [("rerun", LatePolicy::Rerun), ("ignore", LatePolicy::Ignore)];
+    let after_release = section.get("quiet_after_release");
+    set(&mut config.quiet, section.get("quiet").and_then(|e| duration(&e, 0.1, 86400.0)));
+    set(&mut config.quiet_after_release, after_release.as_ref().and_then(|e| duration(e, 0.0, 86400.0)));
+    set(&mut config.late, section.get("late").and_then(|e| e.choice(&policies)));
+    if let Some(entry) = after_release.filter(|_| config.quiet_after_release > config.quiet) {
+        let found = format!("{:?}, longer than quiet ({:?})", config.quiet_after_release, config.quiet);
+        entry.report(Severity::Warning, &found, "at most quiet: a longer time has no effect", None);
+    }
+}
+
+fn read_jobs(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+    set(&mut config.lease, section.get("lease").and_then(|e| duration(&e, 5.0, 3600.0)));
+    set(&mut config.max_attempts, section.get("max_attempts").and_then(|e| Some(e.whole(1, 1000)? as u32)));
+}
+
+fn read_inference(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
+    set(&mut config.threads, section.get("threads").and_then(|e| Some(e.whole(1, 1024)? as usize)));
+    set(&mut config.session_ttl, section.get("session_ttl").and_then(|e| duration(&e, 0.0, 86400.0)));
+    config.onnxruntime = section.get("onnxruntime").and_then(|e| path(&e, folder));
+}
+
+fn read_results(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+    // SeriesNumber is an IS: at most 2^31 - 1, and the position of the pipeline is added to the base.
+    let base = section.get("series_number_base").and_then(|e| Some(e.whole(1, 2_000_000_000)? as u32));
+    set(&mut config.series_number_base, base);
+}
+
+fn set<T>(slot: &mut T, read: Option<T>) {
+    if let Some(value) = read {
+        *slot = value;
+    }
+}
+
+pub(super) fn ae_title(entry: &Entry<'_>) -> Option<AeTitle> {
+    entry.parsed(|text| AeTitle::parse(text).map_err(|e| format!("1 to 16 ASCII characters without backslash: {e}")))
+}
+
+/// A path; a relative one starts at the configuration folder.
+pub(super) fn path(entry: &Entry<'_>, folder: &Path) -> Option<PathBuf> {
+    entry.text().map(|text| folder.join(text))
+}
