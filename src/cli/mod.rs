@@ -47,8 +47,12 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::Command),
     /// See and operate jobs
-    #[command(subcommand)]
-    Jobs(jobs::Command),
+    Jobs {
+        #[command(flatten)]
+        config: ConfigFolder,
+        #[command(flatten)]
+        args: jobs::JobsArgs,
+    },
     /// See received series and close them by hand
     #[command(subcommand)]
     Series(series::Command),
@@ -69,7 +73,7 @@ enum Command {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigFolder {
     /// The configuration folder
-    #[arg(long = "config", value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG")]
+    #[arg(long = "config", value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG", global = true)]
     folder: PathBuf,
 }
 
@@ -152,7 +156,10 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => block_on(serve::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Rules(command) => rules::run(&command),
-        Command::Jobs(command) => jobs::run(&command),
+        Command::Jobs { config, args } => {
+            let (_, ledger) = config.ledger()?;
+            jobs::run(&args, &ledger).map_err(|error| Failure::Failed(error.to_string()))
+        }
         Command::Series(command) => series::run(&command),
         Command::Run(args) => run::run(&args),
         Command::Send(args) => block_on(send::run(args)),

@@ -15,7 +15,6 @@ pub(super) fn part10(
     dataset: &Dataset,
     sop_class: &Uid,
     sop_instance: &Uid,
-    node_version: &str,
     pixel_bytes: u64,
 ) -> Result<(Vec<u8>, usize), ResultError> {
     let length = u32::try_from(pixel_bytes).ok().filter(|n| *n < u32::MAX);

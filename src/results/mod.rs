@@ -17,7 +17,6 @@ mod source;
 pub mod verify;
 
 pub use context::ResultContext;
-pub use encode::{IMPLEMENTATION_CLASS_UID, implementation_version_name};
 pub use seg::segmentation;
 pub use source::SourceSeries;
 

@@ -51,7 +51,7 @@ pub fn segmentation(
     settle_character_set(&mut dataset, source)?;
 
     let pixel_bytes = bits::packed_len(plan.len(), rows * columns);
-    let (mut bytes, start) = encode::part10(&dataset, &sop_class, &sop_instance, &context.node_version, pixel_bytes)?;
+    let (mut bytes, start) = encode::part10(&dataset, &sop_class, &sop_instance, pixel_bytes)?;
     pack(finding, &plan, &mut bytes[start..]);
     Ok(ResultObject {
         kind: KIND,

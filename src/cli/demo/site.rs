@@ -21,20 +21,18 @@ pub(super) fn write(folder: &Path, models: &Path, pacs: SocketAddr) -> Result<Co
 }
 
 fn files(data: &Path, models: &Path, pacs: SocketAddr) -> [(&'static str, String); 4] {
-    let (data, models, ae, port) = (data.join("data"), models.display(), Pacs::AE_TITLE, pacs.port());
+    let (data, models, ae, port) = (data.join("data"), models, Pacs::AE_TITLE, pacs.port());
     let node = format!(
         r#"[node]
 ae_title = "SAGITTAL"
+data = {data:?}
+models = {models:?}
+
+[receive]
 listen = "127.0.0.1:0"
 
 [completion]
 quiet_after_release = "1 s"
-
-[storage]
-data = {data:?}
-
-[inference]
-models = "{models}"
 "#
     );
     let destinations = format!(
@@ -42,7 +40,8 @@ models = "{models}"
 kind = "dicom"
 host = "127.0.0.1"
 port = {port}
-called_ae = "{ae}"
+ae_title = "{ae}"
+confirm = "none"
 "#
     );
     let pipelines = r#"[pipeline.brain-mask]

@@ -1,0 +1,102 @@
+//! kill -9 at any moment: nothing acknowledged is lost, no result is doubled (invariants 1, 4, 8).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::support::modality::{self, Outgoing};
+use super::support::onnx;
+use super::support::pacs::Pacs;
+use super::support::phantom;
+use super::support::site::Site;
+
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// What a modality still has to send, and what the node said yes to.
+#[derive(Default)]
+struct Scanner {
+    series: Vec<Vec<Outgoing>>,
+    acknowledged: BTreeSet<String>,
+}
+
+impl Scanner {
+    fn scan(&mut self, number: usize) {
+        let instances = phantom::ct_series(number, 5).iter().map(|bytes| Outgoing::of_part10(bytes)).collect();
+        self.series.push(instances);
+    }
+
+    /// Sends all that is not acknowledged, oldest series first, one association a series.
+    fn send(&mut self, node: std::net::SocketAddr) {
+        for series in &self.series {
+            let missing: Vec<Outgoing> =
+                series.iter().filter(|o| !self.acknowledged.contains(&o.sop_instance)).cloned().collect();
+            self.acknowledged.extend(modality::send(node, &missing));
+        }
+    }
+}
+
+/// Acknowledged instances that the spool does not hold byte for byte.
+fn lost(site: &Site, scanner: &Scanner) -> Vec<String> {
+    let mut kept: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    let spool = sagittal::spool::Spool::attach(&site.spool());
+    for location in spool.locations().unwrap() {
+        let bytes = spool.read(&location.unwrap()).unwrap();
+        let outgoing = Outgoing::of_part10(&bytes);
+        kept.entry(outgoing.sop_instance).or_default().push(outgoing.dataset);
+    }
+    let sent = scanner.series.iter().flatten().filter(|o| scanner.acknowledged.contains(&o.sop_instance));
+    let holds = |o: &&Outgoing| !kept.get(&o.sop_instance).is_some_and(|all| all.contains(&o.dataset));
+    sent.filter(holds).map(|o| o.sop_instance.clone()).collect()
+}
+
+#[test]
+fn fifty_kills_lose_nothing_acknowledged_and_double_no_result() {
+    if !onnx::runtime_is_installed() {
+        return;
+    }
+    let pacs = Pacs::start();
+    let site = Site::new(pacs.address);
+    let mut scanner = Scanner::default();
+    let mut dice = fastrand::Rng::with_seed(20_261_121);
+    for round in 0..50 {
+        let node = site.start();
+        scanner.scan(round);
+        let address = node.address;
+        let delay = Duration::from_millis(dice.u64(0..900));
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| scanner.send(address));
+            std::thread::park_timeout(delay);
+            node.kill();
+            sending.join().unwrap();
+        });
+        assert_eq!(lost(&site, &scanner), Vec::<String>::new(), "after kill {round}");
+    }
+    let node = site.start();
+    scanner.send(node.address);
+    let arrivals = pacs.wait_for(50, PATIENCE);
+    settle(&site);
+    assert_eq!(arrivals.len(), 50, "one SEG a series at the PACS");
+    for (uid, copies) in &pacs.arrivals() {
+        assert!(copies.windows(2).all(|w| w[0].dataset == w[1].dataset), "resends of {uid} differ");
+    }
+    assert_eq!(pacs.arrivals().len(), 50, "no result is there under two UIDs");
+    assert_eq!(site.results().len(), 50, "one SEG a series in the folder");
+    assert_eq!(lost(&site, &scanner), Vec::<String>::new());
+    assert!(node.stop().success());
+}
+
+/// Waits until every job is completed.
+fn settle(site: &Site) {
+    use sagittal::ledger::{JobFilter, JobState};
+    let ledger = site.ledger();
+    let open = JobFilter {
+        states: vec![JobState::Available, JobState::Running, JobState::Retryable],
+        ..JobFilter::default()
+    };
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !ledger.jobs(&open).unwrap().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "jobs still open: {:?}", ledger.jobs(&open).unwrap());
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    let failed = JobFilter { states: vec![JobState::Discarded, JobState::Held], ..JobFilter::default() };
+    assert!(ledger.jobs(&failed).unwrap().is_empty(), "{:?}", ledger.jobs(&failed).unwrap());
+}
