@@ -1,4 +1,7 @@
 //! Recording instances that arrived: which revision they belong to, and whether they say anything new.
+//!
+//! Goes by study and series, never by association. Decides nothing about completion: it only notes the
+//! times that completion is decided on.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 

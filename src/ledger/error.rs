@@ -1,4 +1,7 @@
-//! What can go wrong at the ledger's seam.
+//! What can go wrong at the ledger's seam, one variant a situation.
+//!
+//! A job that is no longer a claim's own is no error: those operations answer `false`. No message carries
+//! an attribute value.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
 //! Lists of jobs, one job in full, and counts: read beside the writer.
+//!
+//! Never changes anything and never delays a receipt; what is shown is one consistent state.
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde_json::Value;

@@ -1,4 +1,6 @@
 //! Short questions: own results, bytes in use, history.
+//!
+//! The sweep of the spool and the guard against routing our own results (invariant 9) rest on these.
 
 use std::collections::HashSet;
 

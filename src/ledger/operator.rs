@@ -1,4 +1,7 @@
 //! What an operator does to a job: retry, cancel, hold, release, another priority.
+//!
+//! The same table of transitions as the workers' decides; a refusal names the job, its state and what is
+//! allowed. Never touches results that exist.
 
 use rusqlite::{Transaction, named_params, params};
 

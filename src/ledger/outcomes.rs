@@ -1,4 +1,7 @@
 //! How an attempt ends: completed, set back, given up. Every move is guarded by the claim (invariant 5).
+//!
+//! The pure table says where a move leads, one statement makes it if the job still runs in that attempt.
+//! What follows from it (results, deliver jobs) is written in the same transaction, or not at all.
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 

@@ -1,4 +1,7 @@
 //! Open revisions, what they hold, and closing one together with all that was decided about it.
+//!
+//! Whether a series is finished is decided by the caller, outside of any transaction; closing therefore
+//! fails when something arrived in between, so that no instance is closed over unseen.
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
