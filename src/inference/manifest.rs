@@ -1,0 +1,298 @@
+//! `model.toml`: text -> raw -> [`ModelPackage`]. Every fault of a file is reported at once, each with its key and
+//! what to write instead. Does no I/O.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::package::{
+    AxisCodes, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage, Stage,
+};
+use super::{InferenceError, hexadecimal};
+use super::raw::{RawCleanup, RawDecision, RawGrid, RawIntensity, RawLabel, RawModel, RawStage};
+use crate::dicom::Code;
+use crate::volume::Segment;
+
+/// Reads the text of `folder/model.toml`; `folder` is only named in the result, never opened.
+pub fn parse(text: &str, folder: &Path) -> Result<ModelPackage, InferenceError> {
+    let file = folder.join("model.toml");
+    let fault = |faults| InferenceError::Package { file: file.clone(), faults };
+    let raw: RawModel = toml::from_str(text).map_err(|e| fault(e.to_string().trim_end().to_owned()))?;
+    let mut faults = Vec::new();
+    let package = check(raw, text, folder, &mut faults);
+    if faults.is_empty() { Ok(package) } else { Err(fault(faults.join("\n"))) }
+}
+
+fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Vec<String>) -> ModelPackage {
+    check_identity(&raw, folder, faults);
+    check_labels(&raw, faults);
+    let mut names: Vec<String> = Vec::new();
+    let mut stages: Vec<Stage> = Vec::new();
+    for stage in raw.stage {
+        let name = stage.name.clone();
+        if names.contains(&name) {
+            faults.push(format!("stage `{name}`: two stages have this name; name each differently"));
+        }
+        let checked = check_stage(stage, &names, &stages, faults);
+        check_order(&checked, stages.first(), faults);
+        stages.push(checked);
+        names.push(name);
+    }
+    check_outputs(&stages, &raw.label, faults);
+    ModelPackage {
+        id: raw.id,
+        name: raw.name,
+        version: raw.version,
+        manufacturer: raw.manufacturer,
+        licence: raw.licence,
+        source: raw.source,
+        install: raw.install,
+        kind: ModelKind::Volume,
+        memory: raw.memory_mb * 1_000_000,
+        input: InputNeeds { modality: raw.input.modality, expects: raw.input.expects },
+        stages,
+        segments: segments(raw.label),
+        folder: folder.to_owned(),
+        manifest_sha256: hexadecimal(&Sha256::digest(text.as_bytes())),
+    }
+}
+
+fn check_identity(raw: &RawModel, folder: &Path, faults: &mut Vec<String>) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if raw.id.is_empty() || raw.id.len() > 64 || !raw.id.chars().all(plain) {
+        faults.push(format!("id = \"{}\": use 1 to 64 of a-z, 0-9 and -", raw.id));
+    }
+    let folder = folder.file_name().unwrap_or_default().to_string_lossy();
+    if folder != raw.id.as_str() {
+        faults.push(format!("id = \"{}\": the folder is called `{folder}`; give both one name", raw.id));
+    }
+    if raw.kind != ModelKind::Volume.name() {
+        faults.push(format!("kind = \"{}\": this version runs only kind = \"volume\"", raw.kind));
+    }
+    let required = [("name", &raw.name), ("version", &raw.version), ("manufacturer", &raw.manufacturer)];
+    for (key, text) in required.into_iter().chain([("licence", &raw.licence)]) {
+        if text.trim().is_empty() || text.chars().count() > 64 {
+            faults.push(format!("{key}: give 1 to 64 characters, DICOM objects carry it"));
+        }
+    }
+    if raw.memory_mb == 0 {
+        faults.push("memory_mb = 0: give the peak memory of one run in MB".to_owned());
+    }
+}
+
+fn check_labels(raw: &RawModel, faults: &mut Vec<String>) {
+    let mut last = 0;
+    for label in &raw.label {
+        let at = format!("label {}", label.value);
+        if label.value <= last {
+            faults.push(format!("{at}: labels start at 1 and ascend; 0 is background"));
+        }
+        last = label.value;
+        if label.name.trim().is_empty() || label.name.chars().count() > 64 {
+            faults.push(format!("{at}: name needs 1 to 64 characters (SegmentLabel)"));
+        }
+        let codes = [Some(&label.code), Some(&label.category), label.modifier.as_ref(), label.region.as_ref()];
+        for code in codes.into_iter().flatten() {
+            if !well_formed(code) {
+                faults.push(format!(
+                    "{at}: code `{}`: value and scheme need 1 to 16 characters, meaning 1 to 64",
+                    code.value
+                ));
+            }
+        }
+    }
+    if raw.label.is_empty() {
+        faults.push("label: a segmentation model needs at least one [[label]]".to_owned());
+    }
+}
+
+fn well_formed(code: &Code) -> bool {
+    let fits = |text: &str, longest| (1..=longest).contains(&text.chars().count());
+    fits(&code.value, 16) && fits(&code.scheme, 16) && fits(&code.meaning, 64)
+}
+
+fn segments(labels: Vec<RawLabel>) -> Vec<Segment> {
+    let segment = |l: RawLabel| Segment {
+        label: l.value,
+        name: l.name,
+        category: l.category,
+        property: l.code,
+        modifier: l.modifier,
+        region: l.region,
+        color: l.color,
+    };
+    labels.into_iter().map(segment).collect()
+}
+
+fn check_stage(raw: RawStage, names: &[String], before: &[Stage], faults: &mut Vec<String>) -> Stage {
+    let at = format!("stage `{}`", raw.name);
+    let mut say = |text: String| faults.push(format!("{at}: {text}"));
+    if Path::new(&raw.file).file_name().is_none_or(|n| n != raw.file.as_str()) || !raw.file.ends_with(".onnx") {
+        say(format!("file = \"{}\": give a plain name ending in .onnx, in the model's folder", raw.file));
+    }
+    let sha256: Vec<String> = raw.sha256.iter().map(|s| s.to_ascii_lowercase()).collect();
+    let digest = |s: &String| s.len() == 64 && s.bytes().all(|b| b.is_ascii_hexdigit());
+    if sha256.is_empty() || !sha256.iter().all(digest) {
+        say("sha256: give a list of digests of 64 hexadecimal digits (`sha256sum FILE`)".to_owned());
+    }
+    let grid = check_grid(raw.grid, names, before, &mut say);
+    let intensity = check_intensity(raw.intensity, names, before, &mut say);
+    if matches!(grid, GridRule::Crop { .. }) != intensity.is_empty() {
+        say("intensity: a crop takes over the tensor it crops (leave it out); every other grid needs it".to_owned());
+    }
+    let decision = match raw.decide {
+        RawDecision::Argmax { classes } => Decision::Argmax { classes },
+        RawDecision::Threshold { classes, channel, above } => Decision::Threshold { classes, channel, above },
+    };
+    if !matches!(decision, Decision::Argmax { classes: 2..=256 } | Decision::Threshold { classes: 1..=256, .. }) {
+        say("decide.classes: argmax needs 2 to 256, threshold 1 to 256".to_owned());
+    }
+    if matches!(decision, Decision::Threshold { classes, channel, .. } if channel >= classes) {
+        say("decide.channel: channels count from 0 and end before `classes`".to_owned());
+    }
+    let cleanup = raw.cleanup.into_iter().map(|c| match c {
+        RawCleanup::LargestComponent => Cleanup::LargestComponent { corners: false },
+        RawCleanup::LargestComponentCorners => Cleanup::LargestComponent { corners: true },
+        RawCleanup::FillHoles => Cleanup::FillHoles,
+    });
+    Stage {
+        cleanup: cleanup.collect(),
+        name: raw.name,
+        file: ModelFile { name: raw.file, sha256 },
+        input: raw.input,
+        output: raw.output,
+        grid,
+        intensity,
+        decision,
+    }
+}
+
+fn check_grid(raw: RawGrid, names: &[String], before: &[Stage], say: &mut impl FnMut(String)) -> GridRule {
+    let grid = match raw {
+        RawGrid::Conform { axes, size, spacing } => GridRule::Conform { axes: check_axes(&axes, say), size, spacing },
+        RawGrid::Resize { axes, size } => GridRule::Resize { axes: check_axes(&axes, say), size },
+        RawGrid::Crop { around, margin } => {
+            let conform = |g: &GridRule| matches!(g, GridRule::Conform { .. });
+            GridRule::Crop { around: earlier(&around, names, before, "conform", conform, say), margin }
+        }
+        RawGrid::Part { around, size, occupancy, scale } => {
+            let resize = |g: &GridRule| matches!(g, GridRule::Resize { .. });
+            let around = earlier(&around, names, before, "resize", resize, say);
+            GridRule::Part { around, size, occupancy, scale }
+        }
+    };
+    let size = match grid {
+        GridRule::Conform { size, .. } | GridRule::Resize { size, .. } | GridRule::Part { size, .. } => size,
+        GridRule::Crop { .. } => 16,
+    };
+    if !(16..=1024).contains(&size) {
+        say(format!("grid.size = {size}: give 16 to 1024 voxels"));
+    }
+    if matches!(grid, GridRule::Conform { spacing, .. } if !(0.1..=10.0).contains(&spacing)) {
+        say("grid.spacing: give 0.1 to 10 mm".to_owned());
+    }
+    if matches!(grid, GridRule::Part { occupancy, scale, .. } if !(0.0..1.0).contains(&occupancy) || !(0.5..=4.0).contains(&scale))
+    {
+        say("grid.occupancy needs 0 to 1, grid.scale 0.5 to 4".to_owned());
+    }
+    grid
+}
+
+/// The first stage prepares the volume, every later one looks closer at a part of it.
+fn check_order(stage: &Stage, first: Option<&Stage>, faults: &mut Vec<String>) {
+    let (fits, allowed) = match (first.map(|f| f.grid), stage.grid) {
+        (None, grid) => (matches!(grid, GridRule::Conform { .. } | GridRule::Resize { .. }), "conform or resize"),
+        (Some(GridRule::Conform { .. }), grid) => (matches!(grid, GridRule::Crop { .. }), "crop"),
+        (Some(_), grid) => (matches!(grid, GridRule::Part { .. }), "part"),
+    };
+    if !fits {
+        faults.push(format!("stage `{}`: grid.kind: here only {allowed} is possible", stage.name));
+    }
+}
+
+fn check_axes(text: &str, say: &mut impl FnMut(String)) -> AxisCodes {
+    let letters: Vec<char> = text.chars().collect();
+    let pairs = ["LR", "AP", "IS"];
+    let complete = pairs.iter().all(|p| letters.iter().filter(|&&c| p.contains(c)).count() == 1);
+    if letters.len() == 3 && complete {
+        return AxisCodes([letters[0], letters[1], letters[2]]);
+    }
+    say(format!("grid.axes = \"{text}\": give three letters, one each of L/R, A/P and I/S, such as \"LIA\""));
+    AxisCodes(['R', 'A', 'S'])
+}
+
+/// Index of an earlier stage whose grid is of the `kind` that `fits` tells.
+fn earlier(
+    wanted: &str,
+    names: &[String],
+    before: &[Stage],
+    kind: &str,
+    fits: impl Fn(&GridRule) -> bool,
+    say: &mut impl FnMut(String),
+) -> usize {
+    let found = names.iter().position(|n| n == wanted).filter(|&i| before.get(i).is_some_and(|s| fits(&s.grid)));
+    found.unwrap_or_else(|| {
+        say(format!("`{wanted}` is no earlier stage with grid.kind = \"{kind}\"; put such a [[stage]] before this one"));
+        0
+    })
+}
+
+fn check_intensity(
+    raw: Vec<RawIntensity>,
+    names: &[String],
+    before: &[Stage],
+    say: &mut impl FnMut(String),
+) -> Vec<IntensityStep> {
+    let mut steps = Vec::new();
+    for step in raw {
+        let step = match step {
+            RawIntensity::Bytes { quantile } => IntensityStep::Bytes { quantile },
+            RawIntensity::MinMax {} => IntensityStep::MinMax,
+            RawIntensity::Window { low, high } => IntensityStep::Window { low, high },
+            RawIntensity::WindowOf { stage } => {
+                let of = names.iter().position(|n| *n == stage).filter(|&i| has_window(&before[i]));
+                if of.is_none() {
+                    say(format!("intensity: `{stage}` is no earlier stage with a `window` step"));
+                }
+                IntensityStep::WindowOf { of: of.unwrap_or(0) }
+            }
+            RawIntensity::Standardise { mean, deviation } => IntensityStep::Standardise { mean, deviation },
+        };
+        if !sensible(step) {
+            say("intensity: quantiles lie in 0 to 1, low below high; a deviation is positive".to_owned());
+        }
+        steps.push(step);
+    }
+    steps
+}
+
+fn has_window(stage: &Stage) -> bool {
+    stage.intensity.iter().any(|s| matches!(s, IntensityStep::Window { .. }))
+}
+
+fn sensible(step: IntensityStep) -> bool {
+    match step {
+        IntensityStep::Bytes { quantile } => quantile > 0.0 && quantile <= 1.0,
+        IntensityStep::Window { low, high } => low >= 0.0 && low < high && high <= 1.0,
+        IntensityStep::Standardise { mean, deviation } => mean.is_finite() && deviation > 0.0,
+        IntensityStep::MinMax | IntensityStep::WindowOf { .. } => true,
+    }
+}
+
+fn check_outputs(stages: &[Stage], labels: &[RawLabel], faults: &mut Vec<String>) {
+    let Some(last) = stages.last() else {
+        faults.push("stage: a model needs at least one [[stage]]".to_owned());
+        return;
+    };
+    let highest = labels.iter().map(|l| usize::from(l.value)).max().unwrap_or(0);
+    let allowed = match last.decision {
+        Decision::Argmax { classes } => classes.saturating_sub(1),
+        Decision::Threshold { .. } => 1,
+    };
+    if highest > allowed {
+        faults.push(format!(
+            "label {highest}: stage `{}` gives labels up to {allowed} only; drop the label or correct decide",
+            last.name
+        ));
+    }
+}
