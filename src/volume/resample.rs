@@ -1,0 +1,169 @@
+//! Carrying voxels from one grid to another: trilinear for values, nearest for labels, and the
+//! index-only `nearest-exact` resize of torch.
+//!
+//! Trilinear follows `scipy.ndimage.affine_transform(order=1, mode="constant")`: a position outside
+//! `[0, n-1]` on any axis gets the outside value; nothing is mixed with it. One deviation: positions
+//! within 1e-6 voxel of the edge count as on it, so that rounding does not blank the border of a grid
+//! resampled onto itself. Arithmetic is in f64. Never extrapolates, never smooths before shrinking.
+
+use ndarray::Array3;
+use rayon::prelude::*;
+
+use super::orient::inverse;
+use super::{Grid, Orientation, Volume, VolumeError};
+use crate::dicom::{Vec3, add, dot, scale, sub};
+
+const EDGE: f64 = 1e-6;
+
+impl Grid {
+    /// A straight grid of `size` voxels (i, j, k) of `spacing` mm, oriented exactly as `orientation` says and centred
+    /// on the centre of `source`: FreeSurfer's "conform" is `conformed(source, [256; 3], 1.0, LIA)`.
+    #[must_use]
+    pub fn conformed(source: &Grid, size: [usize; 3], spacing: f64, orientation: Orientation) -> Grid {
+        let middle = |size: [usize; 3]| size.map(|n| (n as f64 - 1.0) / 2.0);
+        let axes = orientation.directions().map(|d| scale(d, spacing));
+        let mut grid = Grid { size, origin: [0.0; 3], axes };
+        grid.origin = sub(source.position(middle(source.size)), grid.position(middle(size)));
+        grid
+    }
+
+    /// The fractional voxel index of an LPS position.
+    pub fn index_of(&self, position: Vec3) -> Result<[f64; 3], VolumeError> {
+        let rows = inverse(self.axes).ok_or(VolumeError::FlatGrid)?;
+        Ok(rows.map(|row| dot(row, sub(position, self.origin))))
+    }
+}
+
+/// Index of the source as an affine function of the target's index: `base + i*steps[0] + j*steps[1] + k*steps[2]`.
+struct Mapping {
+    base: Vec3,
+    steps: [Vec3; 3],
+}
+
+impl Mapping {
+    fn new(source: &Grid, target: &Grid) -> Result<Mapping, VolumeError> {
+        let rows = inverse(source.axes).ok_or(VolumeError::FlatGrid)?;
+        let steps = target.axes.map(|axis| rows.map(|row| dot(row, axis)));
+        Ok(Mapping { base: source.index_of(target.origin)?, steps })
+    }
+
+    fn row_start(&self, j: usize, k: usize) -> Vec3 {
+        add(self.base, add(scale(self.steps[1], j as f64), scale(self.steps[2], k as f64)))
+    }
+
+    /// The target indices i of a row whose source index lies within `[low, high]` on every axis.
+    fn inside(&self, start: Vec3, count: usize, low: f64, high: [f64; 3]) -> std::ops::Range<usize> {
+        let (mut from, mut to) = (0.0_f64, count as f64 - 1.0);
+        for axis in 0..3 {
+            let step = self.steps[0][axis];
+            if step.abs() < 1e-12 {
+                if start[axis] < low || start[axis] > high[axis] {
+                    return 0..0;
+                }
+                continue;
+            }
+            let (a, b) = ((low - start[axis]) / step, (high[axis] - start[axis]) / step);
+            from = from.max(a.min(b));
+            to = to.min(a.max(b));
+        }
+        if from > to { 0..0 } else { from.ceil() as usize..to.floor() as usize + 1 }
+    }
+}
+
+/// Trilinear resampling of `volume` onto `target`; positions outside the source get `outside`.
+pub fn resample(volume: &Volume, target: &Grid, outside: f32) -> Result<Volume, VolumeError> {
+    let mapping = Mapping::new(&volume.grid, target)?;
+    let layout = volume.voxels.as_standard_layout();
+    let source = layout.as_slice().unwrap_or_default();
+    let [ni, nj, nk] = target.size;
+    let mut voxels = Array3::from_elem((nk, nj, ni), outside);
+    let top = volume.grid.size.map(|n| n as f64 - 1.0 + EDGE);
+    if let Some(values) = voxels.as_slice_mut().filter(|v| !v.is_empty() && !source.is_empty()) {
+        values.par_chunks_mut(ni).enumerate().for_each(|(row, line)| {
+            let start = mapping.row_start(row % nj, row / nj);
+            for i in mapping.inside(start, ni, -EDGE, top) {
+                let step = i as f64;
+                let at: Vec3 = std::array::from_fn(|a| start[a] + step * mapping.steps[0][a]);
+                line[i] = trilinear(source, volume.grid.size, at);
+            }
+        });
+    }
+    Ok(Volume { voxels, grid: target.clone(), sources: Vec::new() })
+}
+
+/// `at` lies within the source but for rounding.
+#[inline]
+fn trilinear(source: &[f32], size: [usize; 3], at: Vec3) -> f32 {
+    let mut cell = [0_usize; 3];
+    let mut part = [0_f64; 3];
+    for a in 0..3 {
+        let clamped = at[a].max(0.0);
+        // The last cell is entered from below, so that `cell + 1` stays a voxel wherever there are two.
+        cell[a] = (clamped as usize).min(size[a].saturating_sub(2));
+        part[a] = (clamped - cell[a] as f64).min(1.0);
+    }
+    let row = if size[1] > 1 { size[0] } else { 0 };
+    let plane = if size[2] > 1 { size[0] * size[1] } else { 0 };
+    let next = usize::from(size[0] > 1);
+    let corner = cell[0] + size[0] * (cell[1] + size[1] * cell[2]);
+    let along = |p: usize| {
+        let low = f64::from(source[p]);
+        low + part[0] * (f64::from(source[p + next]) - low)
+    };
+    let (a, b) = (along(corner), along(corner + row));
+    let (c, d) = (along(corner + plane), along(corner + plane + row));
+    let (front, back) = (a + part[1] * (b - a), c + part[1] * (d - c));
+    (front + part[2] * (back - front)) as f32
+}
+
+/// Labels `[k][j][i]` on grid `from` carried to grid `to`: each voxel takes the label of the voxel its centre
+/// lies in (half a voxel beyond the outermost centres belongs to the grid), 0 outside.
+pub fn resample_labels(labels: &Array3<u8>, from: &Grid, to: &Grid) -> Result<Array3<u8>, VolumeError> {
+    let mapping = Mapping::new(from, to)?;
+    let layout = labels.as_standard_layout();
+    let source = layout.as_slice().unwrap_or_default();
+    let [ni, nj, nk] = to.size;
+    let [si, sj, _] = from.size;
+    let top = from.size.map(|n| n as f64 - 0.5);
+    let mut out = Array3::zeros((nk, nj, ni));
+    if let Some(values) = out.as_slice_mut().filter(|v| !v.is_empty() && !source.is_empty()) {
+        values.par_chunks_mut(ni).enumerate().for_each(|(row, line)| {
+            let start = mapping.row_start(row % nj, row / nj);
+            for i in mapping.inside(start, ni, -0.5, top) {
+                let voxel: [usize; 3] = std::array::from_fn(|a| {
+                    let at = start[a] + i as f64 * mapping.steps[0][a];
+                    ((at + 0.5).max(0.0) as usize).min(from.size[a] - 1)
+                });
+                line[i] = source[voxel[0] + si * (voxel[1] + sj * voxel[2])];
+            }
+        });
+    }
+    Ok(out)
+}
+
+/// Resizes an array to `size` (in the array's own axis order) as torch's `nearest-exact`: index
+/// `floor((x + 0.5) * old / new)`, here in exact integer arithmetic.
+#[must_use]
+pub fn nearest_exact<T: Copy + Default + Send + Sync>(array: &Array3<T>, size: [usize; 3]) -> Array3<T> {
+    let (s0, s1, s2) = array.dim();
+    let pick = |old: usize, new: usize| -> Vec<usize> {
+        (0..new).map(|x| ((2 * x + 1) * old / (2 * new)).min(old.saturating_sub(1))).collect()
+    };
+    let (first, second, third) = (pick(s0, size[0]), pick(s1, size[1]), pick(s2, size[2]));
+    let layout = array.as_standard_layout();
+    let source = layout.as_slice().unwrap_or_default();
+    let mut out = Array3::default((size[0], size[1], size[2]));
+    if let Some(values) = out.as_slice_mut().filter(|v| !v.is_empty() && !source.is_empty()) {
+        values.par_chunks_mut(size[2]).enumerate().for_each(|(row, line)| {
+            let begin = (first[row / size[1]] * s1 + second[row % size[1]]) * s2;
+            for (value, at) in line.iter_mut().zip(&third) {
+                *value = source[begin + at];
+            }
+        });
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "resample_tests.rs"]
+mod tests;

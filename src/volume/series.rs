@@ -1,0 +1,186 @@
+//! Instances of a single-frame image series -> one volume (PS3.3 C.7.6.2, Image Plane).
+//!
+//! Instances are read, parsed and decoded in parallel, each straight into its place; beside the finished
+//! volume only one instance a thread is held. Slices are stacked along row x column, k increasing.
+//! Never guesses a geometry: what [`check_geometry`] does not call regular is refused unless accepted.
+
+use std::io;
+use std::path::PathBuf;
+
+use dicom_dictionary_std::tags;
+use dicom_object::file::ReadPreamble;
+use dicom_object::{FileDicomObject, OpenFileOptions};
+use ndarray::Array3;
+use rayon::prelude::*;
+
+use super::pixels::{PixelLayout, decode_into};
+use super::{Grid, Volume, VolumeError};
+use crate::dicom::{
+    Dataset, GeometryVerdict, Plane, check_geometry, decimals, dot, scale, sort_along_normal, sub, text,
+};
+
+/// One stored Part 10 instance, read only when its turn comes.
+pub trait InstanceSource: Sync {
+    /// What messages call it until its SOP Instance UID is known: a UID or file name.
+    fn name(&self) -> String;
+    /// The whole Part 10 stream.
+    fn bytes(&self) -> io::Result<Vec<u8>>;
+}
+
+impl InstanceSource for PathBuf {
+    fn name(&self) -> String {
+        self.display().to_string()
+    }
+
+    fn bytes(&self) -> io::Result<Vec<u8>> {
+        std::fs::read(self)
+    }
+}
+
+/// A series in memory.
+#[derive(Debug, Clone)]
+pub struct SeriesVolume {
+    pub volume: Volume,
+    /// The data sets without Pixel Data, one for each slice k; values as received.
+    pub headers: Vec<Dataset>,
+    pub verdict: GeometryVerdict,
+}
+
+/// Reads a series. `accept` names the [`GeometryVerdict`]s that may become a volume (usually `regular`);
+/// accepted `missing-slices` and `non-uniform` series are laid out evenly between their first and last
+/// slice. Duplicate positions, mixed orientations and instances without a plane never form a volume.
+pub fn read_series<S: InstanceSource>(
+    instances: &[S],
+    accept: &[impl AsRef<str>],
+) -> Result<SeriesVolume, VolumeError> {
+    let first = instances.first().ok_or(VolumeError::Empty)?;
+    let (layout, _) = layout_of(&parse(first, true)?, first)?;
+    let pixels = layout.pixels();
+    let mut voxels = vec![0_f32; pixels * instances.len()];
+    // All results are collected before the first error is taken, so that the same series gives the same message.
+    let slices: Vec<Result<Slice, VolumeError>> = voxels
+        .par_chunks_mut(pixels.max(1))
+        .zip(instances.par_iter())
+        .map(|(out, instance)| read_slice(instance, &layout, out))
+        .collect();
+    let slices = slices.into_iter().collect::<Result<Vec<Slice>, VolumeError>>()?;
+    assemble(slices, voxels, accept)
+}
+
+struct Slice {
+    header: Dataset,
+    plane: Option<Plane>,
+    name: String,
+}
+
+fn parse(source: &impl InstanceSource, header_only: bool) -> Result<FileDicomObject<Dataset>, VolumeError> {
+    let bytes = source.bytes().map_err(|source_error| VolumeError::Io { instance: source.name(), source: source_error })?;
+    let options = OpenFileOptions::new().read_preamble(ReadPreamble::Auto);
+    let options = if header_only { options.read_until(tags::PIXEL_DATA) } else { options };
+    options
+        .from_reader(bytes.as_slice())
+        .map_err(|error| VolumeError::NotDicom { instance: source.name(), source: Box::new(error) })
+}
+
+fn layout_of(
+    object: &FileDicomObject<Dataset>,
+    source: &impl InstanceSource,
+) -> Result<(PixelLayout, String), VolumeError> {
+    let name = text(object, tags::SOP_INSTANCE_UID).unwrap_or_else(|| source.name());
+    Ok((PixelLayout::of(object, &name)?, name))
+}
+
+fn read_slice(source: &impl InstanceSource, first: &PixelLayout, out: &mut [f32]) -> Result<Slice, VolumeError> {
+    let mut object = parse(source, false)?;
+    let (layout, name) = layout_of(&object, source)?;
+    if (layout.rows, layout.columns) != (first.rows, first.columns) {
+        return Err(VolumeError::SizesDiffer {
+            instance: name,
+            columns: layout.columns,
+            rows: layout.rows,
+            first_columns: first.columns,
+            first_rows: first.rows,
+        });
+    }
+    decode_into(&object, &layout, &name, out)?;
+    object.remove_element(tags::PIXEL_DATA);
+    let header = object.into_inner();
+    Ok(Slice { plane: Plane::of(&header), header, name })
+}
+
+fn assemble(
+    slices: Vec<Slice>,
+    mut voxels: Vec<f32>,
+    accept: &[impl AsRef<str>],
+) -> Result<SeriesVolume, VolumeError> {
+    let planes: Vec<Option<Plane>> = slices.iter().map(|s| s.plane.clone()).collect();
+    let verdict = check_geometry(&planes);
+    let planes: Vec<Plane> = planes.into_iter().flatten().collect();
+    let order = sort_along_normal(&planes);
+    if let GeometryVerdict::DuplicatePositions { .. } = verdict {
+        return Err(same_position(&slices, &planes, &order));
+    }
+    let stackable = !matches!(
+        verdict,
+        GeometryVerdict::NoGeometry
+            | GeometryVerdict::MixedOrientation { .. }
+            | GeometryVerdict::MixedFrameOfReference { .. }
+    );
+    if !stackable || !accept.iter().any(|a| a.as_ref() == verdict.name()) {
+        let accepted = accept.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+        return Err(VolumeError::Geometry { verdict: verdict.name(), accepted });
+    }
+    let grid = grid_of(&planes, &order, &slices[0].header);
+    let [columns, rows, count] = grid.size;
+    reorder(&mut voxels, rows * columns, &order);
+    let mut headers: Vec<Option<Dataset>> = slices.into_iter().map(|s| Some(s.header)).collect();
+    let headers = order.iter().filter_map(|source| headers[*source].take()).collect();
+    let voxels = Array3::from_shape_vec((count, rows, columns), voxels).map_err(|_| VolumeError::Empty)?;
+    Ok(SeriesVolume { volume: Volume { voxels, grid, sources: order }, headers, verdict })
+}
+
+/// The grid from the first slice's corner and the mean step; `order` is not empty.
+fn grid_of(planes: &[Plane], order: &[usize], header: &Dataset) -> Grid {
+    let (first, last) = (&planes[order[0]], &planes[order[order.len() - 1]]);
+    let step = if order.len() > 1 {
+        scale(sub(last.position, first.position), 1.0 / (order.len() - 1) as f64)
+    } else {
+        let thickness = decimals(header, tags::SLICE_THICKNESS).map_or(0.0, |v| v[0]);
+        scale(first.normal(), if thickness > 0.0 { thickness } else { 1.0 })
+    };
+    Grid {
+        size: [first.columns, first.rows, order.len()],
+        origin: first.position,
+        axes: [scale(first.row, first.spacing[1]), scale(first.column, first.spacing[0]), step],
+    }
+}
+
+fn same_position(slices: &[Slice], planes: &[Plane], order: &[usize]) -> VolumeError {
+    let place = |index: usize| dot(planes[order[0]].normal(), planes[index].position);
+    let closest = order.windows(2).min_by(|a, b| (place(a[1]) - place(a[0])).total_cmp(&(place(b[1]) - place(b[0]))));
+    let name = |at: usize| closest.map_or_else(String::new, |pair| slices[pair[at]].name.clone());
+    VolumeError::SamePosition { first: name(0), second: name(1) }
+}
+
+/// Brings slice `order[k]` to place `k`, following the permutation's cycles with one slice of scratch.
+fn reorder(voxels: &mut [f32], pixels: usize, order: &[usize]) {
+    let mut placed = vec![false; order.len()];
+    for start in 0..order.len() {
+        if placed[start] || order[start] == start {
+            continue;
+        }
+        let scratch = voxels[start * pixels..(start + 1) * pixels].to_vec();
+        let mut place = start;
+        while order[place] != start {
+            placed[place] = true;
+            voxels.copy_within(order[place] * pixels..(order[place] + 1) * pixels, place * pixels);
+            place = order[place];
+        }
+        placed[place] = true;
+        voxels[place * pixels..(place + 1) * pixels].copy_from_slice(&scratch);
+    }
+}
+
+#[cfg(test)]
+#[path = "series_tests.rs"]
+mod tests;
