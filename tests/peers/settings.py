@@ -21,23 +21,31 @@ threads = 2
 def files(pipelines, rules, destinations, quiet="1s"):
     """Texts of the four files. `pipelines`: name -> model id; `destinations`: name -> table;
     `rules`: list of (name, conditions, pipeline), each sent to every destination."""
-    names = json.dumps(list(destinations))
     return {
         "node.toml": NODE.format(models=json.dumps(str(models.folder())), quiet=quiet),
         "destinations.toml": "\n".join(table(f"destination.{name}", values) for name, values in destinations.items()),
         "pipelines.toml": "\n".join(
             table(f"pipeline.{name}", {"models": [model], "description": name}) for name, model in pipelines.items()
         ),
-        "rules.toml": "\n".join(
-            f'[[rule]]\nname = "{name}"\npipeline = "{pipeline}"\ndestinations = {names}\n'
-            + f"[rule.when]\n{''.join(f'{key} = {json.dumps(value)}' + chr(10) for key, value in conditions.items())}"
-            for name, conditions, pipeline in rules
-        ),
+        "rules.toml": "\n".join(rule(*row, list(destinations)) for row in rules),
     }
 
 
+def rule(name, conditions, pipeline, destinations):
+    values = {"name": name, "pipeline": pipeline, "send_to": destinations}
+    when = {f"when.{key}": value for key, value in conditions.items()}
+    return table("[rule]", values | when)
+
+
 def table(name, values):
-    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    return f"[{name}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
+
+
+def toml(value):
+    """Texts, numbers, lists and inline tables as TOML writes them."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(v)}" for key, v in value.items()) + " }"
+    return json.dumps(value)
 
 
 def dicom(orthanc):

@@ -1,0 +1,114 @@
+"""A C-STORE SCU that sends bytes as they are, valid or not (PS3.8 section 9.3, PS3.7 section 9.3.1).
+
+DCMTK's storescu repairs or refuses odd files before they reach the network; this one does neither.
+"""
+
+import contextlib
+import socket
+import struct
+
+import pydicom
+from pydicom.filereader import _read_file_meta_info, read_preamble
+
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+COMMAND, LAST = 1, 2
+
+
+def read_raw(path):
+    """(SOP class, transfer syntax, SOP instance, bytes of the data set) of a file, by what can be read of it."""
+    with open(path, "rb") as file:
+        read_preamble(file, force=True)
+        meta = _read_file_meta_info(file)
+        data = file.read()
+    loose = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+    syntax = meta.get("TransferSyntaxUID") or (IMPLICIT if loose.original_encoding[0] else EXPLICIT)
+    return str(loose.get("SOPClassUID") or SECONDARY_CAPTURE), str(syntax), str(loose.get("SOPInstanceUID") or ""), data
+
+
+def store(node, sop_class, syntax, instance, data):
+    """The status of one C-STORE, or the reason why there is none: `rejected`, `aborted`, `context refused`."""
+    with contextlib.closing(socket.create_connection((node.host, node.port), timeout=30)) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.sendall(associate_request(sop_class, syntax))
+        kind, answer = read_pdu(peer)
+        if kind != 2:
+            return "rejected"
+        if not context_accepted(answer):
+            return "context refused"
+        peer.sendall(p_data(COMMAND | LAST, store_request(sop_class, instance)))
+        parts = [data[i : i + 16000] for i in range(0, len(data), 16000)] or [b""]
+        for n, part in enumerate(parts):
+            peer.sendall(p_data(LAST if n + 1 == len(parts) else 0, part))
+        kind, answer = read_pdu(peer)
+        if kind != 4:
+            return "aborted"
+        peer.sendall(struct.pack(">BBII", 5, 0, 4, 0))
+        return int.from_bytes(element(answer[6:], 0x0900), "little")
+
+
+def store_request(sop_class, instance):
+    pad = lambda uid: uid.encode() + b"\0" * (len(uid) % 2)
+    field = lambda tag, value: struct.pack("<HHI", 0, tag, len(value)) + value
+    number = lambda value: struct.pack("<H", value)
+    body = (field(0x0002, pad(sop_class)) + field(0x0100, number(1)) + field(0x0110, number(7)) + field(0x0700, number(0))
+            + field(0x0800, number(0)) + field(0x1000, pad(instance)))
+    return field(0, struct.pack("<I", len(body))) + body
+
+
+def element(command, wanted):
+    """The value of 0000,`wanted` in a command set."""
+    while command:
+        _, tag, length = struct.unpack("<HHI", command[:8])
+        if tag == wanted:
+            return command[8 : 8 + length]
+        command = command[8 + length :]
+    raise AssertionError(f"no element 0000,{wanted:04x} in the answer")
+
+
+def associate_request(sop_class, syntax, called=b"SAGITTAL", calling=b"WIRE"):
+    context = item(0x20, b"\1\0\0\0" + item(0x30, sop_class.encode()) + item(0x40, syntax.encode()))
+    user = item(0x50, item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3.4"))
+    body = struct.pack(">HH", 1, 0) + called.ljust(16) + calling.ljust(16) + b"\0" * 32
+    body += item(0x10, b"1.2.840.10008.3.1.1.1") + context + user
+    return struct.pack(">BBI", 1, 0, len(body)) + body
+
+
+def item(kind, value):
+    return struct.pack(">BBH", kind, 0, len(value)) + value
+
+
+def context_accepted(answer):
+    """Whether the A-ASSOCIATE-AC accepts its one presentation context."""
+    rest = answer[68:]
+    while rest:
+        kind, _, length = struct.unpack(">BBH", rest[:4])
+        if kind == 0x21:
+            return rest[6] == 0
+        rest = rest[4 + length :]
+    return False
+
+
+def p_data(flags, fragment):
+    """One P-DATA-TF of one PDV in context 1."""
+    value = struct.pack(">IBB", len(fragment) + 2, 1, flags) + fragment
+    return struct.pack(">BBI", 4, 0, len(value)) + value
+
+
+def read_pdu(peer):
+    """(type, body); type 7, an abort, where the peer just hangs up."""
+    try:
+        head = exactly(peer, 6)
+        return head[0], exactly(peer, int.from_bytes(head[2:], "big"))
+    except ConnectionError:
+        return 7, b""
+
+
+def exactly(peer, count):
+    data = b""
+    while len(data) < count:
+        part = peer.recv(count - len(data))
+        if not part:
+            raise ConnectionError("the peer hung up")
+        data += part
+    return data
