@@ -4,7 +4,6 @@
 //! that no row names, then listen. Stop: no new associations, no new claims, running work is given back,
 //! everything is waited for.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{Config, NodeConfig};
+use crate::config::{Config, Destination, NodeConfig};
 use crate::delivery::Delivery;
-use crate::inference::{Engine, EngineOptions, ModelStore};
+use crate::inference::{Engine, EngineOptions};
 use crate::intake::Intake;
 use crate::ledger::{Ledger, LedgerError, LedgerOptions};
 use crate::pipeline::{Analyst, JobRunner};
@@ -66,23 +65,23 @@ pub fn spool_path(node: &NodeConfig) -> PathBuf {
     node.data.join("spool")
 }
 
-/// How the ledger of `node` is opened, by the node and by the command line alike.
-pub fn open_ledger(node: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Ledger, LedgerError> {
-    Ledger::open(&ledger_path(node), clock, LedgerOptions { max_attempts: node.max_attempts })
+/// How the ledger of a node is opened, by the node and by the command line alike.
+pub fn open_ledger(config: &Config, clock: Arc<dyn Clock>) -> Result<Ledger, LedgerError> {
+    let attempts = |d: &Destination| Some((d.name.clone(), d.max_attempts?));
+    let options = LedgerOptions {
+        max_attempts: config.node.max_attempts,
+        destination_attempts: config.destinations.values().filter_map(attempts).collect(),
+        ..LedgerOptions::default()
+    };
+    Ledger::open(&ledger_path(&config.node), clock, options)
 }
 
 /// The pipeline runner of `node`, for the node and for `sagittal run`.
 #[must_use]
 pub fn analyst(node: &NodeConfig, clock: Arc<dyn Clock>) -> Analyst {
-    let options = EngineOptions {
-        onnxruntime: node.onnxruntime.clone(),
-        threads: node.threads,
-        session_ttl: node.session_ttl,
-        clock,
-    };
     Analyst {
-        engine: Arc::new(Engine::new(options)),
-        models: ModelStore::open(&node.models),
+        engine: Arc::new(Engine::new(EngineOptions::of_node(node, clock))),
+        models: node.models.clone(),
         series_number_base: node.series_number_base,
     }
 }
@@ -93,7 +92,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     std::fs::create_dir_all(&node.data).map_err(|source| NodeError::Data { path: node.data.clone(), source })?;
     let lock = lock(&node.data)?;
     let spool = Arc::new(Spool::open(&spool_path(&node))?);
-    let ledger = open_ledger(&node, clock.clone())?;
+    let ledger = open_ledger(&config, clock.clone())?;
     let rescued = ledger.rescue_all_running()?;
     let swept = sweep_orphans(&spool, &ledger)?;
     if rescued + swept > 0 {
@@ -129,7 +128,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     }
     .start();
     tasks.spawn(close_loop(intake.clone(), bell, stop.clone()));
-    tasks.spawn(scp::serve(listener, ScpOptions::of(&node), Arc::new(intake.clone()), stop.clone()));
+    tasks.spawn(scp::serve(listener, ScpOptions::from(&node), Arc::new(intake.clone()), stop.clone()));
     tracing::info!(%address, ae_title = %node.ae_title, "listening");
     Ok(Running { address, ledger, intake, progress: seen, stop, tasks, _lock: lock })
 }
@@ -145,9 +144,10 @@ fn lock(data: &Path) -> Result<File, NodeError> {
 /// Removes bytes that no row names: they were never acknowledged (an instance) or will be made again,
 /// byte for byte (a result).
 fn sweep_orphans(spool: &Spool, ledger: &Ledger) -> Result<u64, NodeError> {
-    let named: HashSet<String> = ledger.spool_locations()?.into_iter().collect();
+    let named = ledger.spool_locations()?;
     let mut swept = 0;
     for location in spool.locations()? {
+        let location = location?;
         if !named.contains(&location.0) {
             spool.remove(&location)?;
             swept += 1;

@@ -3,6 +3,7 @@
 //!
 //! Decides nothing about retries: a [`PipelineError`] says what happened, the worker what follows.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{Offset, TimeZone};
@@ -10,25 +11,19 @@ use chrono::{Offset, TimeZone};
 use crate::clock::Millis;
 use crate::config::{Config, Pipeline};
 use crate::dicom::Uid;
-use crate::inference::{Engine, InferenceError, ModelStore, PackageError};
+use crate::inference::{self, Engine, InferenceError, ModelStore};
 use crate::ledger::{Ledger, LedgerError, ResultRow};
 use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::spool::{Location, Spool, SpoolError};
 use crate::volume::{Finding, InstanceSource, SeriesVolume, VolumeError, read_series};
-
-pub use crate::inference::Progress;
 
 /// Why a pipeline gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     #[error("pipeline {0:?} is not configured any more; add it to pipelines.toml and `sagittal jobs retry` the job")]
     UnknownPipeline(String),
-    #[error("the series is {found}, and pipeline {pipeline:?} accepts {accepted}")]
-    NotAccepted { pipeline: String, found: String, accepted: String },
     #[error("the series cannot become a volume: {0}")]
     Volume(#[from] VolumeError),
-    #[error(transparent)]
-    Package(#[from] PackageError),
     #[error(transparent)]
     Inference(#[from] InferenceError),
     #[error("the result cannot be written: {0}")]
@@ -46,6 +41,8 @@ pub enum PipelineError {
 pub enum Remedy {
     /// The machine was at fault: the same job may succeed later.
     TryAgain,
+    /// The device is busy now: later, at no cost.
+    Wait,
     /// The work was asked to stop.
     Stopped,
     /// The result itself is wrong: kept for an operator, never sent.
@@ -59,13 +56,12 @@ impl PipelineError {
     pub fn remedy(&self) -> Remedy {
         match self {
             PipelineError::Inference(InferenceError::Cancelled) => Remedy::Stopped,
-            PipelineError::Inference(error) if error.is_retryable() => Remedy::TryAgain,
+            PipelineError::Inference(InferenceError::OutOfMemory { .. }) => Remedy::Wait,
+            PipelineError::Inference(error) if error.retryable() => Remedy::TryAgain,
             PipelineError::Spool(_) | PipelineError::Ledger(_) => Remedy::TryAgain,
             PipelineError::Refused { .. } => Remedy::Inspect,
             PipelineError::UnknownPipeline(_)
-            | PipelineError::NotAccepted { .. }
             | PipelineError::Volume(_)
-            | PipelineError::Package(_)
             | PipelineError::Inference(_)
             | PipelineError::Result(_) => Remedy::None,
         }
@@ -84,8 +80,25 @@ pub struct Analysis {
 #[derive(Debug, Clone)]
 pub struct Analyst {
     pub engine: Arc<Engine>,
-    pub models: ModelStore,
+    /// Folder of the model packages.
+    pub models: PathBuf,
     pub series_number_base: u32,
+}
+
+/// How far a pipeline is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Model and what is done at the moment.
+    pub stage: String,
+    pub done: u64,
+    pub total: u64,
+}
+
+impl Progress {
+    fn of(model: &str, step: &inference::Progress<'_>) -> Progress {
+        let stage = format!("{model}: {} ({})", step.stage, step.step.word());
+        Progress { stage, done: step.index as u64, total: step.count as u64 }
+    }
 }
 
 /// Told how far the model stages are.
@@ -103,17 +116,19 @@ impl Analyst {
         watch: Watch<'_>,
         cancelled: Cancelled<'_>,
     ) -> Result<Analysis, PipelineError> {
+        let models = ModelStore::open(&self.models)?;
         let series = read_series(instances, &pipeline.accept)?;
         let SeriesVolume { volume, headers, .. } = series;
         let source = SourceSeries::new(headers)?;
         let mut analysis = Analysis { objects: Vec::new(), nothing_found: Vec::new() };
         let mut volume = Some(volume);
         for (at, model) in pipeline.models.iter().enumerate() {
-            let package = self.models.load(model)?;
+            let package = models.load(model)?;
             let last = at + 1 == pipeline.models.len();
             let input = if last { volume.take() } else { volume.clone() };
             let Some(input) = input else { break };
-            for finding in self.engine.run(&package, input, watch, cancelled)? {
+            let told = |step: inference::Progress<'_>| watch(Progress::of(model, &step));
+            for finding in self.engine.run(&package, input, &told, cancelled)? {
                 self.write(pipeline, at, &source, &finding, started_at, &mut analysis)?;
             }
         }

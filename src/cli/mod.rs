@@ -93,7 +93,7 @@ impl ConfigFolder {
         if !path.exists() {
             return Err(Failure::Failed(format!("{} does not exist: this node has never run", path.display())));
         }
-        let ledger = crate::node::open_ledger(&config.node, Arc::new(SystemClock))?;
+        let ledger = crate::node::open_ledger(&config, Arc::new(SystemClock))?;
         Ok((config, ledger))
     }
 }

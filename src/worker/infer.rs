@@ -7,6 +7,7 @@ use crate::ledger::{Claim, JobKind, ResultRow, Setback, Work, backoff};
 use crate::pipeline::{PipelineError, Progress, Remedy};
 
 const FIRST_RETRY: Duration = Duration::from_secs(5);
+const DEVICE_BUSY: Duration = Duration::from_secs(15);
 const LONGEST_RETRY: Duration = Duration::from_mins(10);
 
 pub(super) async fn run(workers: Workers) {
@@ -30,7 +31,7 @@ pub(super) async fn run(workers: Workers) {
 /// Whether the next claim is worth trying at once.
 async fn more_waits(workers: &Workers) -> bool {
     let (ledger, now) = (workers.ledger.clone(), workers.clock.now());
-    matches!(blocking(move || ledger.next_due(JobKind::Infer)).await, Ok(Some(due)) if due <= now)
+    matches!(blocking(move || ledger.next_due()).await, Ok(Some(due)) if due <= now)
 }
 
 async fn work(workers: &Workers, claim: Claim) {
@@ -72,6 +73,7 @@ fn setback(error: &PipelineError, attempt: u32, stopping: bool) -> Setback {
     let text = error.to_string();
     match error.remedy() {
         Remedy::TryAgain => retry(text, attempt),
+        Remedy::Wait => Setback::Snooze { reason: text, after: DEVICE_BUSY },
         Remedy::Stopped if stopping => {
             Setback::Snooze { reason: "the node was stopped".into(), after: Duration::ZERO }
         }

@@ -90,7 +90,7 @@ impl Workers {
     }
 }
 
-/// Gives jobs of dead workers back, at the pace of the lease.
+/// Gives jobs of dead workers back and lets go of idle models, at the pace of the lease.
 async fn rescue(workers: Workers) {
     while !workers.stop.is_cancelled() {
         let ledger = workers.ledger.clone();
@@ -102,6 +102,7 @@ async fn rescue(workers: Workers) {
             }
             Err(error) => tracing::error!("cannot rescue expired jobs: {error}"),
         }
+        workers.runner.analyst.engine.evict_idle();
         let pace = workers.lease() / 2;
         tokio::select! {
             () = workers.stop.cancelled() => {}
