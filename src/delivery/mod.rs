@@ -1,1 +1,174 @@
-//! (see ARCHITECTURE.md)
+//! Delivery: objects on their way to a destination, one file a kind.
+//!
+//! A delivery is one attempt. It says what it knows, confirmed or only sent, and an error says whether another
+//! attempt can help; retrying, backoff and the ledger are the worker's. Objects are sent as they lie in the
+//! spool: never changed beyond the transfer syntax that a peer insists on.
+
+mod dicom;
+mod folder;
+mod orthanc;
+mod part10;
+pub mod scu;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Once;
+use std::time::Duration;
+
+use crate::config::{Destination, DestinationKind};
+use crate::dicom::Uid;
+
+/// One DICOM object to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    pub sop_class: Uid,
+    pub sop_instance: Uid,
+    pub transfer_syntax: Uid,
+    /// The whole Part 10 file.
+    pub bytes: Vec<u8>,
+}
+
+/// What is known after a delivery without error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The destination has said that it holds every object.
+    Confirmed,
+    /// The destination took every object; nobody asked it afterwards.
+    SentUnconfirmed,
+}
+
+/// Why a delivery failed. Messages name the peer and the remedy, never a patient attribute.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    #[error("cannot reach {peer}: {reason}; check host and port, and that the peer is running")]
+    Connect { peer: String, reason: String },
+    #[error("{peer} did not answer the {request} within {} s; check its load, or raise the destination's timeout", .after.as_secs())]
+    Timeout { peer: String, request: &'static str, after: Duration },
+    #[error(
+        "{peer} rejected the association: {reason}; register our AE title there, or correct the destination's titles"
+    )]
+    Rejected { peer: String, reason: String },
+    #[error("{peer} accepts no presentation context for {what}; enable that SOP class and transfer syntax there")]
+    NoContext { peer: String, what: String },
+    #[error("{peer} refused {instance} with status {status:04x}{}; look into the peer's log", comment.as_deref().map(|c| format!(" ({c})")).unwrap_or_default())]
+    Refused { peer: String, instance: Uid, status: u16, comment: Option<String> },
+    #[error("{failed} of {total} objects were not stored; the first: {first}")]
+    Partly { failed: usize, total: usize, first: Box<DeliveryError> },
+    #[error("{peer} took {instance}, but does not find it when asked; it may be indexing still")]
+    NotFound { peer: String, instance: Uid },
+    #[error("{peer} broke the protocol: {reason}")]
+    Protocol { peer: String, reason: String },
+    #[error("{url} answered {status}; {remedy}")]
+    Http { url: String, status: u16, remedy: &'static str },
+    #[error("Orthanc at {url} did not keep {instance}: {answer}; look into Orthanc's log and filters")]
+    NotKept { url: String, instance: Uid, answer: String },
+    #[error("cannot {action} {}: {source}; check the folder's rights and room", path.display())]
+    Folder { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("{what} is no readable DICOM object: {reason}")]
+    Unreadable { what: String, reason: String },
+    #[error("the HTTP client cannot be set up: {0}; check the system's certificates")]
+    Client(String),
+}
+
+impl DeliveryError {
+    /// Does it concern one object only, so that the next one may go over the same association?
+    #[must_use]
+    pub fn is_about_one_object(&self) -> bool {
+        matches!(
+            self,
+            DeliveryError::Refused { .. } | DeliveryError::NoContext { .. } | DeliveryError::Unreadable { .. }
+        )
+    }
+
+    /// Is another attempt pointless until somebody changes something?
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            DeliveryError::NoContext { .. } | DeliveryError::NotKept { .. } | DeliveryError::Unreadable { .. } => true,
+            DeliveryError::Partly { first, .. } => first.is_permanent(),
+            // 0117, 0122, 0124, A9xx, Cxxx speak about the object or our rights; A7xx, 0110 and the rest about the moment.
+            DeliveryError::Refused { status, .. } => {
+                matches!(status, 0x0117 | 0x0122 | 0x0124 | 0xa900..=0xa9ff | 0xc000..=0xcfff)
+            }
+            DeliveryError::Http { status, .. } => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
+            // A rejection is usually a peer being set up or restarted with another list of titles.
+            DeliveryError::Connect { .. }
+            | DeliveryError::Timeout { .. }
+            | DeliveryError::Rejected { .. }
+            | DeliveryError::NotFound { .. }
+            | DeliveryError::Protocol { .. }
+            | DeliveryError::Folder { .. }
+            | DeliveryError::Client(_) => false,
+        }
+    }
+}
+
+/// Delivers to every kind of destination; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    http: reqwest::Client,
+}
+
+impl Delivery {
+    pub fn new() -> Result<Delivery, DeliveryError> {
+        tls_provider();
+        let http = reqwest::Client::builder().tcp_nodelay(true).build();
+        Ok(Delivery { http: http.map_err(|error| DeliveryError::Client(error.to_string()))? })
+    }
+
+    /// Makes one attempt to bring all `objects` to `destination`.
+    pub async fn deliver(&self, destination: &Destination, objects: &[Object]) -> Result<Outcome, DeliveryError> {
+        let timeout = destination.timeout;
+        match &destination.kind {
+            DestinationKind::Dicom { host, port, called, calling, confirm } => {
+                let peer =
+                    scu::Peer { host: host.clone(), port: *port, called: called.clone(), calling: calling.clone() };
+                dicom::deliver(&peer, timeout, *confirm, objects).await
+            }
+            DestinationKind::Orthanc { url, username, password } => {
+                let credentials = username.as_deref().map(|name| (name, password.as_ref()));
+                orthanc::deliver(&self.http, url, credentials, timeout, objects).await
+            }
+            DestinationKind::Folder { path } => folder::deliver(path.clone(), objects.to_vec()).await,
+        }
+    }
+}
+
+/// Installs rustls' cryptography, once a process: reqwest is built without a choice of its own.
+pub fn tls_provider() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error means that somebody else installed one: as good as ours.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn only_what_retrying_cannot_mend_is_permanent() {
+        let refused = |status: u16| DeliveryError::Refused {
+            peer: "PACS@host:104".into(),
+            instance: Uid::parse("1.2.3").unwrap(),
+            status,
+            comment: None,
+        };
+        let http = |status| DeliveryError::Http { url: "http://host".into(), status, remedy: "try" };
+        let check = |error: DeliveryError, expected: bool| assert_eq!(error.is_permanent(), expected, "{error}");
+        check(refused(0xa700), false);
+        check(refused(0x0110), false);
+        check(refused(0xa900), true);
+        check(refused(0xc123), true);
+        check(refused(0x0122), true);
+        check(http(503), false);
+        check(http(429), false);
+        check(http(401), true);
+        check(DeliveryError::Connect { peer: "p".into(), reason: "refused".into() }, false);
+        check(DeliveryError::NoContext { peer: "p".into(), what: "SEG".into() }, true);
+        check(DeliveryError::Partly { failed: 1, total: 2, first: Box::new(refused(0xa700)) }, false);
+    }
+}

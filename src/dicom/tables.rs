@@ -56,7 +56,9 @@ pub fn markdown() -> String {
     row(&mut text, &(STUDY_ROOT_FIND, "Study Root Query/Retrieve Information Model - FIND"));
     let _ = write!(text, "\n### Storage (SCP): {} SOP classes\n\n", STORAGE_CLASSES.len());
     text.push_str("| SOP class | UID |\n|---|---|\n");
-    STORAGE_CLASSES.iter().for_each(|entry| row(&mut text, entry));
+    for entry in STORAGE_CLASSES {
+        row(&mut text, entry);
+    }
     text.push_str("\n### Transfer syntaxes (storage)\n\n| transfer syntax | UID | kept as received |\n|---|---|---|\n");
     for (uid, name) in TRANSFER_SYNTAXES {
         let _ = writeln!(text, "| {name} | {uid} | yes |");

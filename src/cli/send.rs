@@ -1,0 +1,251 @@
+//! `sagittal send HOST:PORT FILE|DIR...`: sends DICOM files by C-STORE, over one association.
+//!
+//! Files are opened one at a time; what is no DICOM file is skipped and counted.
+#![allow(clippy::print_stdout)]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::delivery::scu::{MAX_CONTEXTS, Meta, Peer, Scu, proposals};
+use crate::delivery::{DeliveryError, Object};
+use crate::dicom::{AeTitle, AeTitleError};
+
+/// The meta information is in here; private meta elements of more than this do not occur.
+const HEAD: u64 = 64 * 1024;
+/// A file of media, not an object to be stored.
+const MEDIA_DIRECTORY: &str = "1.2.840.10008.1.3.10";
+
+#[derive(Debug, clap::Args)]
+pub struct SendArgs {
+    #[command(flatten)]
+    pub peer: PeerArgs,
+    /// DICOM files, or folders searched for them
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Print a summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whom to talk to, for every command that associates.
+#[derive(Debug, clap::Args)]
+pub struct PeerArgs {
+    /// Host and port of the peer
+    #[arg(value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub address: (String, u16),
+    /// AE title of the peer
+    #[arg(long, default_value = "ANY-SCP", value_parser = ae_title)]
+    pub called: AeTitle,
+    /// Our AE title
+    #[arg(long, default_value = "SAGITTAL", value_parser = ae_title)]
+    pub calling: AeTitle,
+    /// Seconds to wait for each answer
+    #[arg(long = "timeout", default_value_t = 30, value_name = "SECONDS")]
+    pub seconds: u64,
+}
+
+impl PeerArgs {
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        let (host, port) = self.address.clone();
+        Peer { host, port, called: self.called.clone(), calling: self.calling.clone() }
+    }
+
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("no DICOM file among the {0} files named; give Part 10 files or folders that hold some")]
+    Nothing(usize),
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    #[error("{failed} of {total} files were not stored; the first: {}: {first}", path.display())]
+    Incomplete { failed: usize, total: usize, path: PathBuf, first: String },
+}
+
+fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    let (host, port) = text.rsplit_once(':').ok_or("write HOST:PORT, for example localhost:11112")?;
+    let port = port.parse().map_err(|_| format!("{port:?} is no port; ports are 1 to 65535"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() { Err("the host is missing".to_owned()) } else { Ok((host.to_owned(), port)) }
+}
+
+fn ae_title(text: &str) -> Result<AeTitle, AeTitleError> {
+    AeTitle::parse(text)
+}
+
+/// A file to be sent and what it says about itself.
+struct Item {
+    path: PathBuf,
+    meta: Meta,
+}
+
+/// Sends everything that is DICOM; an error when something was not stored.
+pub async fn run(args: SendArgs) -> Result<(), SendError> {
+    let (items, skipped) = gather(&args.paths)?;
+    if items.is_empty() {
+        return Err(SendError::Nothing(skipped));
+    }
+    let total = items.len();
+    let peer = args.peer.peer();
+    let bar = progress(total, args.json);
+    let start = tokio::time::Instant::now();
+    let mut failures = Vec::new();
+    for batch in batches(items) {
+        failures.extend(send(&peer, args.peer.timeout(), &batch, &bar).await?);
+    }
+    bar.finish_and_clear();
+    let seconds = start.elapsed().as_secs_f64();
+    let failed = failures.len();
+    if args.json {
+        let failures = failures.iter().map(|(path, reason)| serde_json::json!({ "file": path, "reason": reason }));
+        let failures: Vec<_> = failures.collect();
+        let peer = peer.to_string();
+        let stored = total - failed;
+        let summary = serde_json::json!({ "peer": peer, "stored": stored, "skipped": skipped, "seconds": seconds, "failures": failures });
+        println!("{summary:#}");
+    } else {
+        println!("{} of {total} files stored at {peer} in {seconds:.1} s, {skipped} skipped", total - failed);
+    }
+    match failures.into_iter().next() {
+        None => Ok(()),
+        Some((path, first)) => Err(SendError::Incomplete { failed, total, path, first }),
+    }
+}
+
+/// Sends `items` over one association; the files refused, with the reason.
+async fn send(
+    peer: &Peer,
+    timeout: Duration,
+    items: &[Item],
+    bar: &ProgressBar,
+) -> Result<Vec<(PathBuf, String)>, SendError> {
+    let contexts = proposals(items.iter().map(|item| (&item.meta.sop_class, &item.meta.transfer_syntax)));
+    let mut scu = Scu::connect(peer, timeout, &contexts).await?;
+    let mut failures = Vec::new();
+    for Item { path, .. } in items {
+        let bytes = tokio::fs::read(path).await.map_err(|source| SendError::Read { path: path.clone(), source })?;
+        let stored = match Object::from_part10(&path.display().to_string(), bytes) {
+            Ok(object) => scu.store(&object).await,
+            Err(error) => Err(error),
+        };
+        match stored {
+            Ok(()) => {}
+            Err(error) if error.is_about_one_object() => failures.push((path.clone(), error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+        bar.inc(1);
+    }
+    scu.release().await;
+    Ok(failures)
+}
+
+/// The DICOM files below `paths`, and how many others there are.
+fn gather(paths: &[PathBuf]) -> Result<(Vec<Item>, usize), SendError> {
+    let mut files = Vec::new();
+    for path in paths {
+        walk(path, &mut files).map_err(|source| SendError::Read { path: path.clone(), source })?;
+    }
+    let mut items = Vec::new();
+    let mut skipped = 0;
+    for path in files {
+        match head(&path) {
+            Ok(meta) if meta.sop_class.as_str() != MEDIA_DIRECTORY => items.push(Item { path, meta }),
+            Ok(_) | Err(DeliveryError::Unreadable { .. }) => skipped += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((items, skipped))
+}
+
+fn walk(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !fs::metadata(path)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let mut inside = fs::read_dir(path)?.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
+    inside.sort();
+    inside.iter().try_for_each(|path| walk(path, files))
+}
+
+fn head(path: &Path) -> Result<Meta, DeliveryError> {
+    let what = path.display().to_string();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut bytes));
+    read.map_err(|source| DeliveryError::Unreadable { what: what.clone(), reason: source.to_string() })?;
+    Meta::read(&what, &bytes)
+}
+
+/// As few associations as the number of contexts allows: each (class, syntax) pair may need two.
+fn batches(items: Vec<Item>) -> Vec<Vec<Item>> {
+    let mut batches = vec![Vec::new()];
+    let mut pairs = BTreeSet::new();
+    for item in items {
+        let pair = (item.meta.sop_class.clone(), item.meta.transfer_syntax.clone());
+        if !pairs.contains(&pair) && pairs.len() == MAX_CONTEXTS / 2 {
+            pairs.clear();
+            batches.push(Vec::new());
+        }
+        pairs.insert(pair);
+        if let Some(batch) = batches.last_mut() {
+            batch.push(item);
+        }
+    }
+    batches
+}
+
+fn progress(total: usize, quiet: bool) -> ProgressBar {
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(total as u64) };
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files, {per_sec}, {eta} left");
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::dicom::Uid;
+
+    #[test]
+    fn addresses_are_host_and_port() {
+        let check = |text: &str, expected: Option<(&str, u16)>| {
+            let got = host_and_port(text).ok();
+            assert_eq!(got, expected.map(|(host, port)| (host.to_owned(), port)), "{text}");
+        };
+        check("localhost:104", Some(("localhost", 104)));
+        check("[::1]:11112", Some(("::1", 11112)));
+        check("localhost", None);
+        check(":104", None);
+        check("host:99999", None);
+    }
+
+    #[test]
+    fn many_kinds_of_objects_take_several_associations() {
+        let item = |n: usize| {
+            let uid = Uid::parse(&format!("1.2.{n}")).unwrap();
+            let meta = Meta { sop_class: uid.clone(), sop_instance: uid.clone(), transfer_syntax: uid, offset: 0 };
+            Item { path: PathBuf::from("x"), meta }
+        };
+        let sizes = |count: usize, kinds: usize| {
+            let batches = batches((0..count).map(|n| item(n % kinds)).collect());
+            batches.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(300, 3), vec![300]);
+        assert_eq!(sizes(100, 100), vec![64, 36]);
+    }
+}

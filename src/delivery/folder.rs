@@ -1,0 +1,82 @@
+//! Delivery into a folder: `<folder>/<study>/<series>/<sop instance>.dcm`.
+//!
+//! Atomic and durable: a reader sees the whole file or none, and a confirmed file survives a power cut.
+//! Names are made of checked UIDs only.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{DeliveryError, Object, Outcome};
+
+/// Writes all `objects` below `root`, which is made when absent.
+pub async fn deliver(root: PathBuf, objects: Vec<Object>) -> Result<Outcome, DeliveryError> {
+    let path = root.clone();
+    let written = tokio::task::spawn_blocking(move || objects.iter().try_for_each(|object| write(&root, object))).await;
+    let source = |error| io::Error::other(format!("the writing thread failed: {error}"));
+    written.map_err(|error| DeliveryError::Folder { action: "write into", path, source: source(error) })??;
+    Ok(Outcome::Confirmed)
+}
+
+fn write(root: &Path, object: &Object) -> Result<(), DeliveryError> {
+    let key = object.series()?;
+    let (study, name) = (root.join(key.study.as_str()), format!("{}.dcm", object.sop_instance));
+    let series = study.join(key.series.as_str());
+    let target = series.join(&name);
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| DeliveryError::Folder { action, path, source }
+    };
+    fs::create_dir_all(&series).map_err(failed("make", &series))?;
+    if fs::read(&target).is_ok_and(|there| there == object.bytes) {
+        return Ok(());
+    }
+    let draft = series.join(format!(".{name}.{:016x}", fastrand::u64(..)));
+    let stored = store(&draft, &object.bytes).and_then(|()| fs::rename(&draft, &target));
+    if stored.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    stored.map_err(failed("write", &target))?;
+    for folder in [series.as_path(), &study, root] {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))?;
+    }
+    Ok(())
+}
+
+fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::delivery::part10::tests::object;
+    use crate::dicom::tables;
+
+    #[tokio::test]
+    async fn a_file_appears_under_its_uids_and_a_resend_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = object(tables::EXPLICIT_LITTLE);
+        let target = folder.path().join("1.2/1.2.3/1.2.3.4.dcm");
+        for _ in 0..2 {
+            let outcome = deliver(folder.path().to_owned(), vec![object.clone()]).await.unwrap();
+            assert_eq!(outcome, Outcome::Confirmed);
+            assert_eq!(fs::read(&target).unwrap(), object.bytes);
+        }
+        assert_eq!(fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_made_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"x").unwrap();
+        let error = deliver(file.clone(), vec![object(tables::EXPLICIT_LITTLE)]).await.unwrap_err();
+        assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+        assert!(!error.is_permanent());
+    }
+}

@@ -1,0 +1,319 @@
+//! The requesting side of an association: C-ECHO, C-STORE and C-FIND as SCU (PS3.7 section 9.1, PS3.8).
+//!
+//! One request at a time. Objects go out as they are wherever the peer accepts their transfer syntax. Every
+//! wait has the peer's time limit. Never retries.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use dicom_ul::association::{AsyncClientAssociation, ClientAssociationOptions, Error as UlError};
+use dicom_ul::pdu::{PDataValueType, Pdu};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::part10::is_native;
+use super::{DeliveryError, Object};
+use crate::dicom::command::{Command, Response, StoreRq};
+use crate::dicom::message::{Assembler, Body, Message, Pdv};
+use crate::dicom::{AeTitle, Uid, tables};
+
+pub use super::part10::Meta;
+
+/// Presentation context IDs are the odd numbers up to 255 (PS3.8 section 9.3.2.2).
+pub const MAX_CONTEXTS: usize = 128;
+/// Largest PDU sent, whatever the peer takes: larger ones gain nothing and some peers choke.
+const MAX_SENT_PDU: usize = 128 * 1024;
+const MAX_RECEIVED_PDU: u32 = 64 * 1024;
+/// A C-FIND identifier at the instance level is some hundred bytes.
+const MAX_IDENTIFIER: u64 = 1 << 20;
+const LAST: u8 = 2;
+
+/// Another application entity, and the title we use towards it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub host: String,
+    pub port: u16,
+    pub called: AeTitle,
+    pub calling: AeTitle,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}:{}", self.called, self.host, self.port)
+    }
+}
+
+/// A presentation context to be proposed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    pub abstract_syntax: String,
+    pub transfer_syntaxes: Vec<String>,
+}
+
+/// The contexts that objects of these (SOP class, transfer syntax) pairs need: one with their own syntax and,
+/// where conversion is possible, one with the syntaxes every peer knows.
+#[must_use]
+pub fn proposals<'a>(objects: impl IntoIterator<Item = (&'a Uid, &'a Uid)>) -> Vec<Proposal> {
+    let mut wanted: Vec<Proposal> = Vec::new();
+    let mut add = |class: &Uid, syntaxes: &[&str]| {
+        let transfer_syntaxes = syntaxes.iter().map(|&syntax| syntax.to_owned()).collect();
+        let proposal = Proposal { abstract_syntax: class.to_string(), transfer_syntaxes };
+        if !wanted.contains(&proposal) {
+            wanted.push(proposal);
+        }
+    };
+    for (class, syntax) in objects {
+        add(class, &[syntax.as_str()]);
+        if is_native(syntax.as_str()) {
+            add(class, &[tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE]);
+        }
+    }
+    wanted
+}
+
+/// An association that we asked for.
+pub struct Scu {
+    association: AsyncClientAssociation<TcpStream>,
+    peer: Peer,
+    timeout: Duration,
+    last_id: u16,
+}
+
+/// An accepted context: ID and transfer syntax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    pub id: u8,
+    pub transfer_syntax: String,
+}
+
+/// Asks `peer` whether it is there (C-ECHO).
+pub async fn echo(peer: &Peer, timeout: Duration) -> Result<(), DeliveryError> {
+    let verification = Proposal {
+        abstract_syntax: tables::VERIFICATION.to_owned(),
+        transfer_syntaxes: vec![tables::IMPLICIT_LITTLE.to_owned()],
+    };
+    let mut scu = Scu::connect(peer, timeout, &[verification]).await?;
+    let context = scu.context(tables::VERIFICATION, |_| true);
+    let context = context.ok_or_else(|| scu.no_context("Verification".to_owned()))?;
+    let message_id = scu.next_id();
+    scu.send(context.id, &Command::EchoRq { message_id }, None).await?;
+    match scu.receive().await?.command {
+        Command::EchoRsp(Response { status: 0, .. }) => {
+            scu.release().await;
+            Ok(())
+        }
+        other => Err(scu.protocol(format!("the C-ECHO was answered with {other:?}"))),
+    }
+}
+
+impl Scu {
+    /// Associates, proposing the first [`MAX_CONTEXTS`] of `proposals`.
+    pub async fn connect(peer: &Peer, timeout: Duration, proposals: &[Proposal]) -> Result<Scu, DeliveryError> {
+        let mut options = ClientAssociationOptions::new()
+            .calling_ae_title(peer.calling.as_str())
+            .called_ae_title(peer.called.as_str())
+            .max_pdu_length(MAX_RECEIVED_PDU)
+            .strict(false);
+        for proposal in proposals.iter().take(MAX_CONTEXTS) {
+            options =
+                options.with_presentation_context(proposal.abstract_syntax.clone(), proposal.transfer_syntaxes.clone());
+        }
+        let associating = options.establish_async((peer.host.as_str(), peer.port));
+        let late = || DeliveryError::Timeout { peer: peer.to_string(), request: "association request", after: timeout };
+        let association = tokio::time::timeout(timeout, associating).await.map_err(|_| late())?;
+        let mut association = association.map_err(|error| not_associated(peer, proposals, error))?;
+        association
+            .inner_stream()
+            .set_nodelay(true)
+            .map_err(|error| DeliveryError::Connect { peer: peer.to_string(), reason: error.to_string() })?;
+        Ok(Scu { association, peer: peer.clone(), timeout, last_id: 0 })
+    }
+
+    /// The first accepted context of `abstract_syntax` with a transfer syntax that `fits`.
+    pub fn context(&self, abstract_syntax: &str, fits: impl Fn(&str) -> bool) -> Option<Chosen> {
+        let contexts = self.association.presentation_contexts().iter();
+        let trimmed = |text: &str| text.trim_end_matches(['\0', ' ']).to_owned();
+        contexts
+            .filter(|context| context.abstract_syntax == abstract_syntax)
+            .map(|context| Chosen { id: context.id, transfer_syntax: trimmed(&context.transfer_syntax) })
+            .find(|chosen| fits(&chosen.transfer_syntax))
+    }
+
+    /// Stores one object; warnings (Bxxx) and "duplicate SOP instance" count as stored.
+    pub async fn store(&mut self, object: &Object) -> Result<(), DeliveryError> {
+        let (class, own) = (object.sop_class.as_str(), object.transfer_syntax.as_str());
+        let context = self.context(class, |syntax| syntax == own);
+        let context = context.or_else(|| self.context(class, |syntax| is_native(own) && is_native(syntax)));
+        let context = context.ok_or_else(|| self.no_context(described(class, own)))?;
+        let message_id = self.next_id();
+        let (sop_class, sop_instance) = (class.to_owned(), object.sop_instance.to_string());
+        let request = Command::StoreRq(StoreRq { message_id, sop_class, sop_instance, has_data: true });
+        if context.transfer_syntax == own {
+            self.send(context.id, &request, Some(object.dataset()?)).await?;
+        } else {
+            self.send(context.id, &request, Some(&object.transcoded(&context.transfer_syntax)?)).await?;
+        }
+        match self.receive().await?.command {
+            Command::StoreRsp(Response { status: 0 | 0x0111 | 0xb000..=0xbfff, .. }) => Ok(()),
+            Command::StoreRsp(Response { status, comment, .. }) => {
+                let (peer, instance) = (self.peer.to_string(), object.sop_instance.clone());
+                Err(DeliveryError::Refused { peer, instance, status, comment })
+            }
+            other => Err(self.protocol(format!("the C-STORE was answered with {other:?}"))),
+        }
+    }
+
+    /// Asks by C-FIND in `context` with an encoded identifier; the identifiers of all matches.
+    pub async fn find(
+        &mut self,
+        context: &Chosen,
+        sop_class: &str,
+        identifier: &[u8],
+    ) -> Result<Vec<Vec<u8>>, DeliveryError> {
+        let message_id = self.next_id();
+        let request = Command::FindRq { message_id, sop_class: sop_class.to_owned() };
+        self.send(context.id, &request, Some(identifier)).await?;
+        let mut matches = Vec::new();
+        loop {
+            let message = self.receive().await?;
+            match (message.command, message.body) {
+                (Command::FindRsp(Response { status: 0xff00 | 0xff01, .. }), Body::Dataset(bytes)) => {
+                    matches.push(bytes);
+                }
+                (Command::FindRsp(Response { status: 0, .. }), _) => return Ok(matches),
+                (Command::FindRsp(Response { status, .. }), _) => {
+                    return Err(self.protocol(format!("the C-FIND failed with status {status:04x}")));
+                }
+                (other, _) => return Err(self.protocol(format!("the C-FIND was answered with {other:?}"))),
+            }
+        }
+    }
+
+    /// Ends the association; a peer that does not answer properly has stored what it acknowledged all the same.
+    pub async fn release(self) {
+        if let Ok(Err(error)) = tokio::time::timeout(self.timeout, self.association.release()).await {
+            tracing::debug!(peer = %self.peer, %error, "the release was not answered");
+        }
+    }
+
+    fn next_id(&mut self) -> u16 {
+        self.last_id = self.last_id.wrapping_add(1).max(1);
+        self.last_id
+    }
+
+    async fn send(&mut self, context: u8, command: &Command, dataset: Option<&[u8]>) -> Result<(), DeliveryError> {
+        let room = ((self.association.acceptor_max_pdu_length() as usize).clamp(64, MAX_SENT_PDU) - 6) & !1;
+        let (peer, timeout) = (self.peer.to_string(), self.timeout);
+        let stream = self.association.inner_stream();
+        let mut pdu = Vec::with_capacity(2 * 12 + 1024 + room);
+        append_pdata(&mut pdu, context, 1 | LAST, &command.encode());
+        let mut rest = dataset;
+        while let Some(bytes) = rest {
+            let (chunk, after) = bytes.split_at(bytes.len().min(room));
+            rest = Some(after).filter(|after| !after.is_empty());
+            append_pdata(&mut pdu, context, if rest.is_none() { LAST } else { 0 }, chunk);
+            limited(&peer, "request", timeout, stream.write_all(&pdu)).await?;
+            pdu.clear();
+        }
+        limited(&peer, "request", timeout, stream.write_all(&pdu)).await
+    }
+
+    async fn receive(&mut self) -> Result<Message, DeliveryError> {
+        let mut assembler = Assembler::new(MAX_IDENTIFIER);
+        loop {
+            let peer = self.peer.to_string();
+            let values = match limited(&peer, "request", self.timeout, self.association.receive()).await? {
+                Pdu::PData { data } => data,
+                other => return Err(self.protocol(format!("{} instead of an answer", other.short_description()))),
+            };
+            for value in &values {
+                let pdv = Pdv {
+                    context: value.presentation_context_id,
+                    is_command: value.value_type == PDataValueType::Command,
+                    is_last: value.is_last,
+                    data: &value.data,
+                };
+                if let Some(message) = assembler.push(pdv).map_err(|error| self.protocol(error.to_string()))? {
+                    return Ok(message);
+                }
+            }
+        }
+    }
+
+    pub(super) fn no_context(&self, what: String) -> DeliveryError {
+        DeliveryError::NoContext { peer: self.peer.to_string(), what }
+    }
+
+    pub(super) fn protocol(&self, reason: String) -> DeliveryError {
+        DeliveryError::Protocol { peer: self.peer.to_string(), reason }
+    }
+}
+
+/// Names of a SOP class and a transfer syntax for a message.
+fn described(class: &str, syntax: &str) -> String {
+    let name = |uid| tables::name_of(uid).unwrap_or(uid);
+    format!("{} in {}", name(class), name(syntax))
+}
+
+fn append_pdata(pdu: &mut Vec<u8>, context: u8, control: u8, data: &[u8]) {
+    pdu.extend([0x04, 0]);
+    pdu.extend((data.len() as u32 + 6).to_be_bytes());
+    pdu.extend((data.len() as u32 + 2).to_be_bytes());
+    pdu.extend([context, control]);
+    pdu.extend_from_slice(data);
+}
+
+async fn limited<T, E: fmt::Display>(
+    peer: &str,
+    request: &'static str,
+    after: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, DeliveryError> {
+    let done = tokio::time::timeout(after, work).await;
+    let done = done.map_err(|_| DeliveryError::Timeout { peer: peer.to_owned(), request, after })?;
+    done.map_err(|error| DeliveryError::Connect { peer: peer.to_owned(), reason: error.to_string() })
+}
+
+fn not_associated(peer: &Peer, proposals: &[Proposal], error: UlError) -> DeliveryError {
+    let peer = peer.to_string();
+    match error {
+        UlError::Rejected { association_rj, .. } => {
+            DeliveryError::Rejected { peer, reason: association_rj.source.to_string() }
+        }
+        UlError::NoAcceptedPresentationContexts { .. } => {
+            let first = proposals.first();
+            let what = first.map(|p| described(&p.abstract_syntax, p.transfer_syntaxes.first().map_or("", |s| s)));
+            DeliveryError::NoContext { peer, what: what.unwrap_or_default() }
+        }
+        UlError::Connect { source, .. } | UlError::ToAddress { source, .. } => {
+            DeliveryError::Connect { peer, reason: source.to_string() }
+        }
+        other => DeliveryError::Connect { peer, reason: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn contexts_are_proposed_once_and_with_a_way_out() {
+        let uid = |text: &str| Uid::parse(text).unwrap();
+        let (mr, ct) = (uid("1.2.840.10008.5.1.4.1.1.4"), uid("1.2.840.10008.5.1.4.1.1.2"));
+        let (implicit, jpeg) = (uid(tables::IMPLICIT_LITTLE), uid("1.2.840.10008.1.2.4.70"));
+        let got = proposals([(&mr, &implicit), (&mr, &implicit), (&ct, &jpeg)]);
+        let proposal = |class: &Uid, syntaxes: &[&str]| Proposal {
+            abstract_syntax: class.to_string(),
+            transfer_syntaxes: syntaxes.iter().map(|&s| s.to_owned()).collect(),
+        };
+        let expected = vec![
+            proposal(&mr, &[tables::IMPLICIT_LITTLE]),
+            proposal(&mr, &[tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE]),
+            proposal(&ct, &["1.2.840.10008.1.2.4.70"]),
+        ];
+        assert_eq!(got, expected);
+    }
+}
