@@ -146,11 +146,11 @@ fn orthanc(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Destinati
     let (url, username, password) = (url?, username?, password?);
     match (&username, &password) {
         (Some(_), None) => {
-            section.fault_for("password_file", "a username without a password", "password_file or password_env", None);
+            section.lacks("password_file", "a username without a password", "password_file or password_env", None);
             None
         }
         (None, Some(_)) => {
-            section.fault_for("username", "a password without a username", "username and password", None);
+            section.lacks("username", "a password without a username", "username and password", None);
             None
         }
         _ => Some(DestinationKind::Orthanc { url, username, password }),

@@ -146,7 +146,7 @@ fn read_allowed(config: &mut NodeConfig, section: &Section<'_>) {
     } else if !named && !allow_any && !config.listen.ip().is_loopback() {
         let found = format!("nobody, while listen = \"{}\" is open to other machines", config.listen);
         let hint = "list the AE titles that may send, or say allow_any = true".to_owned();
-        section.fault_for("allow", &found, "calling AE titles, such as [\"MR1\", \"PACS\"]", Some(hint));
+        section.lacks("allow", &found, "calling AE titles, such as [\"MR1\", \"PACS\"]", Some(hint));
     }
 }
 

@@ -39,11 +39,7 @@ fn read_one(name: &str, index: u32, entry: &Entry<'_>, folder: Option<&Path>) ->
     let section = entry.section()?;
     let models = section.required("models", "a list of model ids").and_then(|e| read_models(&e, folder));
     let accept = match section.get("accept") {
-        Some(entry) => {
-            let words = GEOMETRY_NAMES.map(|name| (name, name));
-            let read: Vec<Option<&str>> = entry.items().iter().map(|item| item.choice(&words)).collect();
-            read.into_iter().collect::<Option<Vec<&str>>>()
-        }
+        Some(entry) => read_accept(&entry),
         None => Some(vec!["regular"]),
     };
     let description = match section.get("description") {
@@ -53,6 +49,15 @@ fn read_one(name: &str, index: u32, entry: &Entry<'_>, folder: Option<&Path>) ->
     section.finish();
     let accept = accept?.into_iter().map(str::to_owned).collect();
     Some(Pipeline { name: named?, index, models: models?, accept, description: description? })
+}
+
+fn read_accept(entry: &Entry<'_>) -> Option<Vec<&'static str>> {
+    let words = GEOMETRY_NAMES.map(|name| (name, name));
+    let read: Vec<Option<&str>> = entry.items().iter().map(|item| item.choice(&words)).collect();
+    if read.is_empty() {
+        return entry.refuse("at least one verdict of the geometry check", None);
+    }
+    read.into_iter().collect()
 }
 
 /// SeriesDescription is an LO (PS3.5 section 6.2).

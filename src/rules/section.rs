@@ -49,7 +49,7 @@ fn syntax_faults(source: &Source<'_>, errors: &[toml::de::Error]) -> (Vec<(usize
     let mut faults: Vec<(usize, Fault)> = Vec::new();
     for (span, message) in errors {
         let local = message.contains("must be quoted") || message == "duplicate key";
-        let fault = Fault { hint: syntax_hint(message), ..source.fault_at(&span, "", message, "TOML") };
+        let fault = Fault { hint: syntax_hint(message), ..source.fault_at(&span, "", message, "TOML syntax") };
         if faults.last().is_none_or(|(_, last)| last.line != fault.line) {
             faults.push((span.start, fault));
         }
@@ -112,7 +112,9 @@ impl<'s> Section<'s> {
     /// The entry of `key`, which counts as known from now on.
     #[must_use]
     pub fn get(&self, key: &'static str) -> Option<Entry<'s>> {
-        self.asked.borrow_mut().push(key);
+        if !self.asked.borrow().contains(&key) {
+            self.asked.borrow_mut().push(key);
+        }
         let (name, value) = self.table.get_key_value(key)?;
         Some(self.entry(name.get_ref(), name.span(), value))
     }
@@ -121,8 +123,8 @@ impl<'s> Section<'s> {
     #[must_use]
     pub fn required(&self, key: &'static str, allowed: &str) -> Option<Entry<'s>> {
         let entry = self.get(key);
-        if entry.is_none() && !self.source.broken {
-            self.fault_for(key, "nothing: the key is required", allowed, None);
+        if entry.is_none() {
+            self.lacks(key, "nothing: the key is required", allowed, None);
         }
         entry
     }
@@ -141,8 +143,12 @@ impl<'s> Section<'s> {
         all.into_iter().map(|(name, value)| (&**name.get_ref(), self.entry(name.get_ref(), name.span(), value))).collect()
     }
 
-    /// Records a fault of the section itself under one of its keys, present or not.
-    pub fn fault_for(&self, key: &str, found: &str, allowed: &str, hint: Option<String>) {
+    /// Records that `key` is not there though it has to be. Where the syntax of the file is broken this
+    /// says nothing: the key may stand in the broken part.
+    pub fn lacks(&self, key: &str, found: &str, allowed: &str, hint: Option<String>) {
+        if self.source.broken {
+            return;
+        }
         let fault = self.source.fault_at(&self.span, &join(&self.path, key), found, allowed);
         self.source.record(&self.span, Fault { hint, ..fault });
     }

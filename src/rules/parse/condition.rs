@@ -146,15 +146,13 @@ fn operators(subject: Subject, section: &Section<'_>, outermost: bool) -> Option
     if let (Some(least), Some(most)) = (least, most)
         && least > most
     {
-        section.fault_for("min", &format!("min {least} above max {most}"), "min up to max", None);
-        return None;
+        return section.get("min")?.refuse(&format!("at most max, which is {most}"), None);
     }
     match tests.len() {
         0 => {
-            if section.entries().iter().all(|(key, _)| *key == "missing") {
-                section.fault_for("missing", "missing without a test", OPERATORS, None);
-            }
-            None
+            let alone = section.entries().len() == 1;
+            let missing = section.get("missing").filter(|_| alone);
+            missing?.refuse_key("missing without an operator", "missing beside glob, regex, min, max, not or any", None)
         }
         1 => tests.into_iter().next(),
         _ => Some(Test::All(tests)),

@@ -97,13 +97,13 @@ fn action(section: &Section<'_>, names: &Names<'_>, mode: Option<Mode>, stop: Op
         }
         (Some(_), None, _) => {
             let hint = "mode = \"shadow\" runs the pipeline, keeps the results and sends nothing".to_owned();
-            section.fault_for("send_to", "nothing: the key is required", "destinations to send to", Some(hint));
+            section.lacks("send_to", "nothing: the key is required", "destinations to send to", Some(hint));
             None
         }
         (None, None, Some(Mode::Live) | None) if stop == Some(true) => Some(Action::Nothing),
         (None, ..) => {
             let allowed = "pipeline = \"...\" with send_to, hold = \"reason\", or stop = true in a live rule";
-            section.fault_for("pipeline", "a rule that does nothing", allowed, None);
+            section.lacks("pipeline", "a rule that does nothing", allowed, None);
             None
         }
     }
