@@ -6,5 +6,5 @@
 pub mod head;
 pub mod summary;
 
-pub use head::{HeadError, write_series};
-pub use summary::{Part, Summary};
+pub use head::{HeadError, write_head, write_series};
+pub use summary::{Kept, Part, Summary};
