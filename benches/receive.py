@@ -53,7 +53,7 @@ def series(folder):
 
 
 def sagittal(folder, files):
-    node = Node(folder, settings.files({}, [], {}, quiet="600s"))
+    node = Node(folder, settings.files({}, [], {}, quiet="600 s"))
     try:
         return timed(node, files, "SAGITTAL")
     finally:

@@ -22,7 +22,7 @@ VOLUMES = {
 class Site:
     """A node between two Orthancs: `pacs` gets results by C-STORE, `archive` by REST."""
 
-    def __init__(self, name, pipelines, rules, up=True, quiet="1s"):
+    def __init__(self, name, pipelines, rules, up=True, quiet="1 s"):
         self.folder = workspace(name)
         self.pacs = Orthanc(self.folder / "pacs", "PACS", start=up)
         self.archive = Orthanc(self.folder / "archive", "ARCHIVE", start=up)

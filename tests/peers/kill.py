@@ -22,7 +22,7 @@ def test_fifty_kills():
     seed = int(os.environ.get("SAGITTAL_SEED", random.randrange(10**6)))
     moments = random.Random(seed)
     print(f"          seed {seed} (SAGITTAL_SEED repeats the moments)", flush=True)
-    with Site("kill", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], quiet="2s") as site:
+    with Site("kill", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], quiet="2 s") as site:
         series, acked = [], set()
         for n in range(KILLS):
             if n:

@@ -5,20 +5,28 @@ import json
 import models
 
 NODE = """\
+[node]
 ae_title = "SAGITTAL"
-listen = "127.0.0.1:0"
-allow_any = true
 data = "../data"
 models = {models}
+
+[receive]
+listen = "127.0.0.1:0"
+
+[completion]
 quiet = "{quiet}"
 quiet_after_release = "{quiet}"
-lease = "5s"
+
+[jobs]
+lease = "5 s"
 max_attempts = 200
+
+[inference]
 threads = 2
 """
 
 
-def files(pipelines, rules, destinations, quiet="1s"):
+def files(pipelines, rules, destinations, quiet="1 s"):
     """Texts of the four files. `pipelines`: name -> model id; `destinations`: name -> table;
     `rules`: list of (name, conditions, pipeline), each sent to every destination."""
     return {
@@ -50,10 +58,10 @@ def toml(value):
 
 def dicom(orthanc):
     """A destination by C-STORE, confirmed by a query."""
-    return {"kind": "dicom", "host": "127.0.0.1", "port": orthanc.dicom, "called": orthanc.aet, "confirm": "query",
-            "backoff_cap": "1s", "timeout": "20s"}
+    return {"kind": "dicom", "host": "127.0.0.1", "port": orthanc.dicom, "ae_title": orthanc.aet, "confirm": "query",
+            "backoff_cap": "1 s", "timeout": "20 s"}
 
 
 def rest(orthanc):
     """A destination by Orthanc's REST interface."""
-    return {"kind": "orthanc", "url": orthanc.url, "backoff_cap": "1s", "timeout": "20s"}
+    return {"kind": "orthanc", "url": orthanc.url, "backoff_cap": "1 s", "timeout": "20 s"}

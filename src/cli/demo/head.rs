@@ -14,11 +14,13 @@ use ndarray::{ArrayView2, Axis};
 use sha2::{Digest, Sha256};
 
 use crate::dicom::{Uid, Vec3, cross, dot, norm, scale};
-use crate::volume::Volume;
+use crate::volume::{Volume, VolumeError, read_nifti};
 
 /// Why a volume cannot be written as an MR series.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadError {
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     #[error("rows and columns of the volume are not perpendicular; a DICOM slice cannot be sheared, resample it first")]
     Sheared,
     #[error("the volume has {0} rows or columns, a DICOM image has 1 to 65535")]
@@ -27,6 +29,11 @@ pub enum HeadError {
     NotFinite,
     #[error("cannot write {}: {reason}", path.display())]
     Write { path: PathBuf, reason: String },
+}
+
+/// Reads a NIfTI head and writes it as [`write_series`] does.
+pub fn write_head(nifti: &Path, description: &str, folder: &Path) -> Result<Vec<PathBuf>, HeadError> {
+    write_series(&read_nifti(nifti)?, description, folder)
 }
 
 /// Writes `volume` into `folder` (made when absent) as `0001.dcm` and so on, in slice order, and returns the paths.
@@ -296,6 +303,21 @@ mod tests {
         let highest = last.element(tags::PIXEL_DATA).unwrap().to_multi_int::<i16>().unwrap().into_iter().max();
         assert_eq!(highest, Some(4095));
         assert!(decimals(&last, tags::WINDOW_WIDTH).unwrap()[0] > 3000.0);
+    }
+
+    #[test]
+    fn a_nifti_becomes_one_file_a_slice() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("head.nii.gz");
+        crate::volume::write_nifti(&image, &oblique()).unwrap();
+        let paths = write_head(&image, "T1", &folder.path().join("series")).unwrap();
+        let direct = write_series(&oblique(), "T1", &folder.path().join("direct")).unwrap();
+        let position = |path: &Path| {
+            decimals(&dicom_object::open_file(path).unwrap(), tags::IMAGE_POSITION_PATIENT).unwrap()
+        };
+        assert_eq!(paths.len(), 5);
+        assert!(position(&paths[3]).iter().zip(position(&direct[3])).all(|(a, b)| (a - b).abs() < 1e-4));
+        assert!(matches!(write_head(Path::new("absent.nii"), "T1", folder.path()), Err(HeadError::Volume(_))));
     }
 
     #[test]
