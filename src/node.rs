@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{Config, Destination, NodeConfig};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, DeliveryError};
 use crate::inference::{Engine, EngineOptions};
 use crate::intake::Intake;
 use crate::ledger::{Ledger, LedgerError, LedgerOptions};
@@ -40,6 +40,8 @@ pub enum NodeError {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
 }
 
 /// A node at work.
@@ -119,7 +121,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         clock,
         config,
         runner,
-        delivery: Arc::new(Delivery::new()),
+        delivery: Delivery::new()?,
         bell: bell.clone(),
         progress,
         stop: stop.clone(),

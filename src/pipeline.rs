@@ -96,7 +96,12 @@ pub struct Progress {
 
 impl Progress {
     fn of(model: &str, step: &inference::Progress<'_>) -> Progress {
-        let stage = format!("{model}: {} ({})", step.stage, step.step.word());
+        let doing = match step.step {
+            inference::Step::Preparing => "preparing",
+            inference::Step::Running => "running",
+            inference::Step::Finishing => "finishing",
+        };
+        let stage = format!("{model}: {doing} {}", step.stage);
         Progress { stage, done: step.index as u64, total: step.count as u64 }
     }
 }

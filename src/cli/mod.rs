@@ -24,6 +24,7 @@ use clap::{Parser, Subcommand};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigFaults};
+use crate::delivery::DeliveryError;
 use crate::ledger::{Ledger, LedgerError};
 use crate::observe::{LogFormat, start_logs};
 
@@ -59,9 +60,9 @@ enum Command {
     /// Run a pipeline on a folder of DICOM files, without a node
     Run(run::Args),
     /// Send DICOM files by C-STORE
-    Send(send::Args),
+    Send(send::SendArgs),
     /// Ask a peer whether it is there (C-ECHO)
-    Echo(echo::Args),
+    Echo(echo::EchoArgs),
     /// See and check model packages
     #[command(subcommand)]
     Models(models::Command),
@@ -131,6 +132,21 @@ impl From<LedgerError> for Failure {
     }
 }
 
+impl From<send::SendError> for Failure {
+    fn from(error: send::SendError) -> Failure {
+        match error {
+            send::SendError::Incomplete { .. } => Failure::Partial(error.to_string()),
+            _ => Failure::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::Failed(error.to_string())
@@ -162,8 +178,8 @@ fn run_command(command: Command) -> Result<(), Failure> {
         }
         Command::Series(command) => series::run(&command),
         Command::Run(args) => run::run(&args),
-        Command::Send(args) => block_on(send::run(args)),
-        Command::Echo(args) => block_on(echo::run(args)),
+        Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
+        Command::Echo(args) => block_on(async { Ok(echo::run(args).await?) }),
         Command::Models(command) => models::run(&command),
         Command::Demo(args) => block_on(demo::run(args)),
     }

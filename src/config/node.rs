@@ -16,6 +16,8 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// Calling AE titles that may associate; empty: everyone on loopback only unless `allow_any = true`.
     pub allowed_calling: Vec<AeTitle>,
+    /// With an empty list, take associations from every calling AE title and address.
+    pub allow_any: bool,
     /// Accept a called AE title other than ours.
     pub accept_any_called: bool,
     pub max_pdu: u32,
@@ -66,6 +68,7 @@ impl NodeConfig {
             ae_title,
             listen: SocketAddr::from(([127, 0, 0, 1], 11112)),
             allowed_calling: Vec::new(),
+            allow_any: false,
             accept_any_called: false,
             max_pdu: 131_072,
             max_associations: 64,
@@ -140,6 +143,7 @@ fn read_allowed(config: &mut NodeConfig, section: &Section<'_>) {
             title => config.allowed_calling.extend(title),
         }
     }
+    config.allow_any = allow_any;
     let named = listed.is_some_and(|entry| !entry.items().is_empty());
     if named && allow_any {
         any.and_then(|entry| entry.refuse_key::<()>("allow_any = true beside a list in allow", "one of the two", None));

@@ -53,7 +53,7 @@ impl From<&NodeConfig> for ScpOptions {
         ScpOptions {
             ae_title: node.ae_title.clone(),
             allowed_calling: node.allowed_calling.clone(),
-            open: false,
+            open: node.allow_any,
             accept_any_called: node.accept_any_called,
             max_pdu: node.max_pdu,
             max_associations: node.max_associations,

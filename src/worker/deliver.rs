@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Workers, blocking, lease::Lease};
 use crate::config::Destination;
-use crate::delivery::{DeliveryError, Object};
+use crate::delivery::{DeliveryError, Object, Outcome};
 use crate::ledger::{Claim, Delivered, JobKind, ResultRow, Setback, Work, backoff};
 use crate::spool::{Location, Spool};
 
@@ -98,8 +98,8 @@ async fn send(workers: &Workers, target: &Destination, results: Vec<ResultRow>) 
     let spool = workers.spool.clone();
     let objects = blocking(move || read_objects(&spool, results)).await.map_err(Failure::Temporary)?;
     match workers.delivery.deliver(target, &objects).await {
-        Ok(crate::delivery::Outcome::Confirmed) => Ok(Delivered::Confirmed),
-        Ok(crate::delivery::Outcome::SentUnconfirmed) => Ok(Delivered::SentUnconfirmed),
+        Ok(Outcome::Confirmed) => Ok(Delivered::Confirmed),
+        Ok(Outcome::SentUnconfirmed) => Ok(Delivered::SentUnconfirmed),
         Err(error) => Err(failure(&error)),
     }
 }

@@ -39,7 +39,7 @@ pub struct Workers {
     pub clock: Arc<dyn Clock>,
     pub config: Arc<arc_swap::ArcSwap<Config>>,
     pub runner: JobRunner,
-    pub delivery: Arc<Delivery>,
+    pub delivery: Delivery,
     /// Rung when new work may be there, so that nobody waits for the next look.
     pub bell: Arc<Notify>,
     pub progress: watch::Sender<Running>,

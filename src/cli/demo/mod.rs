@@ -15,8 +15,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
-use super::{Failure, send, serve};
+use super::send::{self, PeerArgs, SendArgs};
+use super::{Failure, serve};
 use crate::clock::SystemClock;
+use crate::dicom::AeTitle;
 use crate::node::Running;
 use crate::results;
 use crate::volume::{self, Segment, Segmentation, Sheet};
@@ -62,7 +64,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let node = crate::node::start(config, Arc::new(SystemClock)).await.map_err(failed)?;
     println!("2. node SAGITTAL listens on {}, its destination on {}", node.address(), pacs.address());
 
-    send::folder(node.address(), "SAGITTAL", "DEMO", &out.join("sent")).await?;
+    send::run(shipment(&node, &out.join("sent"))?).await?;
     println!("3. sent {} instances by C-STORE, each one acknowledged after it was synced to disk", files.len());
     let sent = Instant::now();
     let received = follow(&node, &mut pacs).await?;
@@ -80,6 +82,14 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
     node.stop().await;
     Ok(())
+}
+
+/// What `sagittal send` would be told.
+fn shipment(node: &Running, folder: &Path) -> Result<SendArgs, Failure> {
+    let title = |text: &str| AeTitle::parse(text).map_err(failed);
+    let address = (node.address().ip().to_string(), node.address().port());
+    let peer = PeerArgs { address, called: title("SAGITTAL")?, calling: title("DEMO")?, seconds: 60 };
+    Ok(SendArgs { peer, paths: vec![folder.to_owned()], json: false })
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {
