@@ -312,9 +312,8 @@ mod tests {
         crate::volume::write_nifti(&image, &oblique()).unwrap();
         let paths = write_head(&image, "T1", &folder.path().join("series")).unwrap();
         let direct = write_series(&oblique(), "T1", &folder.path().join("direct")).unwrap();
-        let position = |path: &Path| {
-            decimals(&dicom_object::open_file(path).unwrap(), tags::IMAGE_POSITION_PATIENT).unwrap()
-        };
+        let position =
+            |path: &Path| decimals(&dicom_object::open_file(path).unwrap(), tags::IMAGE_POSITION_PATIENT).unwrap();
         assert_eq!(paths.len(), 5);
         assert!(position(&paths[3]).iter().zip(position(&direct[3])).all(|(a, b)| (a - b).abs() < 1e-4));
         assert!(matches!(write_head(Path::new("absent.nii"), "T1", folder.path()), Err(HeadError::Volume(_))));
