@@ -11,6 +11,7 @@ mod elements;
 mod encode;
 mod frames;
 mod modules;
+pub mod read;
 mod seg;
 mod segments;
 mod source;
