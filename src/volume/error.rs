@@ -11,13 +11,15 @@ pub enum VolumeError {
     Empty,
     #[error("cannot read instance {instance}: {source}")]
     Io { instance: String, source: io::Error },
-    #[error("instance {instance} is not readable as DICOM Part 10: {source}; have the sender store it again")]
+    #[error("instance {instance} is not readable as DICOM Part 10: {source}; have it sent again, uncompressed")]
     NotDicom { instance: String, source: Box<dicom_object::ReadError> },
     #[error("instance {instance} has no or no usable {attribute}, so it cannot be part of a volume")]
     Attribute { instance: String, attribute: &'static str },
     #[error("instance {instance} has no PixelData (7FE0,0010); exclude such objects from the rule")]
     NoPixelData { instance: String },
-    #[error("instance {instance} has {frames} frames; multi-frame objects are not read yet, send the single-frame series")]
+    #[error(
+        "instance {instance} has {frames} frames; multi-frame objects are not read yet, send the single-frame series"
+    )]
     MultiFrame { instance: String, frames: usize },
     #[error("instance {instance} has {samples} samples a pixel; only grey-scale images form a volume")]
     Colour { instance: String, samples: usize },
@@ -25,14 +27,26 @@ pub enum VolumeError {
     ModalityLut { instance: String },
     #[error("instance {instance} declares {allocated} bits allocated, {stored} stored, high bit {high}: not supported")]
     BitDepth { instance: String, allocated: u32, stored: u32, high: u32 },
-    #[error("instance {instance} holds {found} bytes of pixels where {expected} are declared; it is truncated, have it sent again")]
+    #[error(
+        "instance {instance} holds {found} bytes of pixels where {expected} are declared; it is truncated, have it sent again"
+    )]
     WrongLength { instance: String, found: usize, expected: usize },
-    #[error("instance {instance}: pixels in transfer syntax {syntax} cannot be decoded: {reason}; have it sent uncompressed")]
+    #[error(
+        "instance {instance}: pixels in transfer syntax {syntax} cannot be decoded: {reason}; have it sent uncompressed"
+    )]
     Undecodable { instance: String, syntax: String, reason: String },
-    #[error("instance {instance} is {columns}x{rows} pixels, the series' first is {first_columns}x{first_rows}; route them apart")]
+    #[error(
+        "instance {instance} is {columns}x{rows} pixels, the series' first is {first_columns}x{first_rows}; route them apart"
+    )]
     SizesDiffer { instance: String, columns: usize, rows: usize, first_columns: usize, first_rows: usize },
-    #[error("instances {first} and {second} lie at the same position; the series holds two acquisitions, route them apart")]
+    #[error(
+        "instances {first} and {second} lie at the same position; the series holds two acquisitions, route them apart"
+    )]
     SamePosition { first: String, second: String },
+    #[error(
+        "{slices} slices of {columns}x{rows} pixels do not fit in memory; give the node more or route the series elsewhere"
+    )]
+    TooLarge { columns: usize, rows: usize, slices: usize },
     #[error("the slices' geometry is {verdict}, the pipeline accepts {accepted}; see the pipeline's `accept`")]
     Geometry { verdict: &'static str, accepted: String },
     #[error("{path}: {reason}", path = path.display())]

@@ -15,14 +15,15 @@ mod font;
 mod grid;
 mod nifti;
 mod orient;
+mod part10;
 mod pixels;
 mod quantile;
+#[cfg(test)]
+mod real_tests;
 mod region;
 mod resample;
 mod series;
 mod sheet;
-#[cfg(test)]
-mod t1_tests;
 
 pub use components::{Connectivity, fill_holes, largest_component};
 pub use error::VolumeError;

@@ -44,7 +44,9 @@ impl Orientation {
             let column = rotation[axis];
             let lps = (0..3).fold(0, |best, c| if column[c].abs() > column[best].abs() { c } else { best });
             found[axis] = (lps, column[lps] < 0.0);
-            rotation.iter_mut().for_each(|column| column[lps] = 0.0);
+            for column in &mut rotation {
+                column[lps] = 0.0;
+            }
         }
         Ok(Orientation(found))
     }
@@ -84,7 +86,8 @@ fn nearest_rotation(axes: [Vec3; 3]) -> Option<[Vec3; 3]> {
     let mut columns = axes.map(|a| scale(a, 1.0 / norm(a)));
     for _ in 0..50 {
         let inverse_rows = inverse(columns)?;
-        let next: [Vec3; 3] = std::array::from_fn(|a| std::array::from_fn(|c| 0.5 * (columns[a][c] + inverse_rows[a][c])));
+        let next: [Vec3; 3] =
+            std::array::from_fn(|a| std::array::from_fn(|c| 0.5 * (columns[a][c] + inverse_rows[a][c])));
         let moved = (0..3).map(|a| norm(sub(next[a], columns[a]))).fold(0.0, f64::max);
         columns = next;
         if moved < 1e-12 {
@@ -175,7 +178,8 @@ fn gather<T: Copy + Default + Send + Sync>(
 ) -> Array3<T> {
     let strides = [1, old[0] as isize, (old[0] * old[1]) as isize];
     let steps = from.map(|(axis, flip)| if flip { -strides[axis] } else { strides[axis] });
-    let base: isize = from.iter().map(|(axis, flip)| if *flip { (old[*axis] as isize - 1) * strides[*axis] } else { 0 }).sum();
+    let base: isize =
+        from.iter().map(|(axis, flip)| if *flip { (old[*axis] as isize - 1) * strides[*axis] } else { 0 }).sum();
     let layout = array.as_standard_layout();
     let values = layout.as_slice().unwrap_or_default();
     let mut out = Array3::default((new[2], new[1], new[0]));
@@ -249,7 +253,7 @@ mod tests {
         let array = counting([2, 3, 4]);
         let tensor = transposed(&array);
         assert_eq!(tensor.dim(), (2, 3, 4));
-        assert!(tensor.indexed_iter().all(|((i, j, k), v)| *v == array[[k, j, i]]));
+        assert!(tensor.indexed_iter().all(|((i, j, k), v)| v.to_bits() == array[[k, j, i]].to_bits()));
         assert_eq!(transposed(&tensor), array);
     }
 }

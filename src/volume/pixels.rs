@@ -6,9 +6,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dicom_core::value::{PrimitiveValue, Value};
+use dicom_core::value::{PixelFragmentSequence, PrimitiveValue, Value};
+use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::FileDicomObject;
+use dicom_object::mem::InMemElement;
 use dicom_pixeldata::PixelDecoder;
 
 use super::VolumeError;
@@ -32,8 +34,12 @@ impl PixelLayout {
     /// Reads and checks the Image Pixel and Modality LUT attributes; `instance` is for messages.
     pub fn of(dataset: &Dataset, instance: &str) -> Result<PixelLayout, VolumeError> {
         let number = |tag| text(dataset, tag).and_then(|t| t.parse::<u32>().ok());
-        let needed = |tag, attribute| number(tag).ok_or(VolumeError::Attribute { instance: instance.into(), attribute });
+        let needed =
+            |tag, attribute| number(tag).ok_or(VolumeError::Attribute { instance: instance.into(), attribute });
         let instance = || instance.to_owned();
+        if dataset.get(tags::BITS_ALLOCATED).is_none() && dataset.get(tags::ROWS).is_none() {
+            return Err(VolumeError::NoPixelData { instance: instance() });
+        }
         match number(tags::NUMBER_OF_FRAMES) {
             None | Some(0 | 1) => {}
             Some(frames) => return Err(VolumeError::MultiFrame { instance: instance(), frames: frames as usize }),
@@ -93,19 +99,20 @@ impl PixelLayout {
 
 /// Writes the image's rescaled values, rows one after the other, into `out` of `layout.pixels()` values.
 pub(super) fn decode_into(
-    object: &FileDicomObject<Dataset>,
+    object: &mut FileDicomObject<Dataset>,
     layout: &PixelLayout,
     instance: &str,
     out: &mut [f32],
 ) -> Result<(), VolumeError> {
+    join_fragments(object);
     let Some(element) = object.get(tags::PIXEL_DATA) else {
         return Err(VolumeError::NoPixelData { instance: instance.into() });
     };
     let cell_bytes = layout.allocated as usize / 8;
     let expected = layout.pixels() * cell_bytes;
-    let check = |found: usize| match found < expected {
-        true => Err(VolumeError::WrongLength { instance: instance.into(), found, expected }),
-        false => Ok(()),
+    let check = |found: usize| {
+        let short = || VolumeError::WrongLength { instance: instance.into(), found, expected };
+        (found >= expected).then_some(()).ok_or_else(short)
     };
     match element.value() {
         Value::Primitive(PrimitiveValue::U16(words)) if layout.allocated == 16 => {
@@ -129,6 +136,16 @@ pub(super) fn decode_into(
         Value::Sequence(_) => return Err(VolumeError::NoPixelData { instance: instance.into() }),
     }
     Ok(())
+}
+
+/// Makes one fragment of a frame that was cut in several: not every codec looks beyond the first.
+fn join_fragments(object: &mut FileDicomObject<Dataset>) {
+    let joined = match object.get(tags::PIXEL_DATA).map(InMemElement::value) {
+        Some(Value::PixelSequence(sequence)) if sequence.fragments().len() > 1 => sequence.fragments().concat(),
+        _ => return,
+    };
+    let sequence = PixelFragmentSequence::new_fragments(vec![joined]);
+    object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, sequence));
 }
 
 /// The first frame of encapsulated Pixel Data, decoded, little endian.
@@ -161,4 +178,4 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 #[path = "pixels_tests.rs"]
-mod tests;
+pub(super) mod tests;

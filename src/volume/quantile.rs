@@ -20,7 +20,8 @@ pub fn quantiles(values: &[f32], keep: impl Fn(f32) -> bool + Sync, wanted: &[f6
     }
     let statistic = |rank: u64| {
         let (bucket, rest) = bucket_of(&coarse, rank);
-        let fine = histogram(values, |v| kept(v).filter(|b| (b >> 16) as usize == bucket).map(|b| (b & 0xffff) as usize));
+        let fine =
+            histogram(values, |v| kept(v).filter(|b| (b >> 16) as usize == bucket).map(|b| (b & 0xffff) as usize));
         from_ordered_bits((bucket as u32) << 16 | bucket_of(&fine, rest).0 as u32)
     };
     let quantile = |q: &f64| {

@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn a_box_comes_out_in_place_and_goes_back() {
         let voxels = Array3::from_shape_vec((2, 3, 4), (0..24_u8).map(f32::from).collect()).unwrap();
-        let grid = Grid { size: [4, 3, 2], origin: [0.0; 3], axes: [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 3.0]] };
+        let grid =
+            Grid { size: [4, 3, 2], origin: [0.0; 3], axes: [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 3.0]] };
         let volume = Volume { voxels, grid, sources: vec![7, 8] };
         let part = volume.crop(&[1..3, 2..9, 1..2]);
         assert_eq!(part.voxels.as_slice(), Some(&[21.0, 22.0][..]));

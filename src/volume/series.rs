@@ -8,13 +8,12 @@ use std::io;
 use std::path::PathBuf;
 
 use dicom_dictionary_std::tags;
-use dicom_object::file::ReadPreamble;
-use dicom_object::{FileDicomObject, OpenFileOptions};
+use dicom_object::FileDicomObject;
 use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::pixels::{PixelLayout, decode_into};
-use super::{Grid, Volume, VolumeError};
+use super::{Grid, Volume, VolumeError, part10};
 use crate::dicom::{
     Dataset, GeometryVerdict, Plane, check_geometry, decimals, dot, scale, sort_along_normal, sub, text,
 };
@@ -56,7 +55,7 @@ pub fn read_series<S: InstanceSource>(
     let first = instances.first().ok_or(VolumeError::Empty)?;
     let (layout, _) = layout_of(&parse(first, true)?, first)?;
     let pixels = layout.pixels();
-    let mut voxels = vec![0_f32; pixels * instances.len()];
+    let mut voxels = zeros(&layout, instances.len())?;
     // All results are collected before the first error is taken, so that the same series gives the same message.
     let slices: Vec<Result<Slice, VolumeError>> = voxels
         .par_chunks_mut(pixels.max(1))
@@ -67,6 +66,16 @@ pub fn read_series<S: InstanceSource>(
     assemble(slices, voxels, accept)
 }
 
+/// Zeroed by the system as pages are touched, so that a header that lies about its size costs nothing until
+/// its pixels turn out to be missing.
+fn zeros(layout: &PixelLayout, slices: usize) -> Result<Vec<f32>, VolumeError> {
+    let count = layout.pixels().saturating_mul(slices);
+    match Vec::<f32>::new().try_reserve_exact(count) {
+        Ok(()) => Ok(vec![0.0; count]),
+        Err(_) => Err(VolumeError::TooLarge { columns: layout.columns, rows: layout.rows, slices }),
+    }
+}
+
 struct Slice {
     header: Dataset,
     plane: Option<Plane>,
@@ -74,11 +83,8 @@ struct Slice {
 }
 
 fn parse(source: &impl InstanceSource, header_only: bool) -> Result<FileDicomObject<Dataset>, VolumeError> {
-    let bytes = source.bytes().map_err(|source_error| VolumeError::Io { instance: source.name(), source: source_error })?;
-    let options = OpenFileOptions::new().read_preamble(ReadPreamble::Auto);
-    let options = if header_only { options.read_until(tags::PIXEL_DATA) } else { options };
-    options
-        .from_reader(bytes.as_slice())
+    let bytes = source.bytes().map_err(|error| VolumeError::Io { instance: source.name(), source: error })?;
+    part10::parse(&bytes, header_only)
         .map_err(|error| VolumeError::NotDicom { instance: source.name(), source: Box::new(error) })
 }
 
@@ -102,17 +108,13 @@ fn read_slice(source: &impl InstanceSource, first: &PixelLayout, out: &mut [f32]
             first_rows: first.rows,
         });
     }
-    decode_into(&object, &layout, &name, out)?;
+    decode_into(&mut object, &layout, &name, out)?;
     object.remove_element(tags::PIXEL_DATA);
     let header = object.into_inner();
     Ok(Slice { plane: Plane::of(&header), header, name })
 }
 
-fn assemble(
-    slices: Vec<Slice>,
-    mut voxels: Vec<f32>,
-    accept: &[impl AsRef<str>],
-) -> Result<SeriesVolume, VolumeError> {
+fn assemble(slices: Vec<Slice>, mut voxels: Vec<f32>, accept: &[impl AsRef<str>]) -> Result<SeriesVolume, VolumeError> {
     let planes: Vec<Option<Plane>> = slices.iter().map(|s| s.plane.clone()).collect();
     let verdict = check_geometry(&planes);
     let planes: Vec<Plane> = planes.into_iter().flatten().collect();

@@ -91,6 +91,7 @@ impl Picture {
 
 /// Draws `segmentation` over `volume` (its grid may differ from the volume's).
 pub fn contact_sheet(volume: &Volume, segmentation: &Segmentation, sheet: &Sheet) -> Result<Picture, VolumeError> {
+    let window = sheet.window.unwrap_or_else(|| window_of(volume));
     let views = ["LPS", "LIP", "PIL"].map(|word| View::new(volume, segmentation, word, sheet));
     let views = views.into_iter().collect::<Result<Vec<View>, VolumeError>>()?;
     let legend = legend(segmentation, sheet);
@@ -101,7 +102,7 @@ pub fn contact_sheet(volume: &Volume, segmentation: &Segmentation, sheet: &Sheet
     let mut picture = Picture::black(width, 2 * MARGIN + tiles_height + legend.len() * LINE);
     let mut top = MARGIN;
     for view in &views {
-        view.draw(&mut picture, top, volume, segmentation, sheet)?;
+        view.draw(&mut picture, top, (volume, window), segmentation, sheet.opacity)?;
         top += view.height + GAP;
     }
     for (color, text) in legend {
@@ -136,7 +137,6 @@ struct View {
     height: usize,
     /// Slice numbers shown.
     shown: Vec<usize>,
-    window: [f32; 2],
 }
 
 impl View {
@@ -149,8 +149,7 @@ impl View {
         let pixel = longest / sheet.tile.max(1) as f64;
         let side = |length: f64| ((length / pixel).round() as usize).max(1);
         let shown = spread(slices_of_interest(&turned, segmentation)?, sheet.slices);
-        let window = sheet.window.unwrap_or_else(|| window_of(volume));
-        Ok(View { pixel, width: side(extent[0]), height: side(extent[1]), shown, turned, window })
+        Ok(View { pixel, width: side(extent[0]), height: side(extent[1]), shown, turned })
     }
 
     /// The tile of slice `k` as a grid of one slice.
@@ -172,9 +171,9 @@ impl View {
         &self,
         picture: &mut Picture,
         top: usize,
-        volume: &Volume,
+        (volume, window): (&Volume, [f32; 2]),
         segmentation: &Segmentation,
-        sheet: &Sheet,
+        opacity: f32,
     ) -> Result<(), VolumeError> {
         let mut colors = [None; 256];
         for segment in &segmentation.segments {
@@ -183,20 +182,19 @@ impl View {
         for (column, k) in self.shown.iter().enumerate() {
             let left = MARGIN + column * (self.width + GAP);
             let grid = self.tile(*k);
-            let values = resample(volume, &grid, self.window[0])?.voxels;
+            let values = resample(volume, &grid, window[0])?.voxels;
             let labels = resample_labels(&segmentation.labels, &segmentation.grid, &grid)?;
             for ((_, y, x), value) in values.indexed_iter() {
                 let color = colors[usize::from(labels[[0, y, x]])];
-                picture.set(left + x, top + y, blend(self.grey(*value), color, sheet.opacity));
+                picture.set(left + x, top + y, blend(grey(*value, window), color, opacity));
             }
         }
         Ok(())
     }
+}
 
-    fn grey(&self, value: f32) -> f32 {
-        let [black, white] = self.window;
-        ((value - black) / (white - black).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0) * 255.0
-    }
+fn grey(value: f32, [black, white]: [f32; 2]) -> f32 {
+    ((value - black) / (white - black).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0) * 255.0
 }
 
 fn blend(grey: f32, color: Option<[u8; 3]>, opacity: f32) -> [u8; 3] {
@@ -205,10 +203,11 @@ fn blend(grey: f32, color: Option<[u8; 3]>, opacity: f32) -> [u8; 3] {
 }
 
 fn window_of(volume: &Volume) -> [f32; 2] {
-    let values = volume.voxels.as_slice().unwrap_or_default();
+    // About a million voxels tell the window of any volume.
+    let values: Vec<f32> = volume.voxels.iter().copied().step_by(volume.voxels.len() / 1_000_000 + 1).collect();
     let least = values.iter().copied().fold(f32::INFINITY, f32::min);
-    let found = quantiles(values, |v| v > least, &[0.01, 0.99]);
-    found.map_or([least.min(0.0), least + 1.0], |q| [q[0] as f32, q[1] as f32])
+    let found = quantiles(&values, |v| v > least, &[0.01, 0.99]);
+    found.map_or([least, least + 1.0], |q| [q[0] as f32, q[1] as f32])
 }
 
 /// The slices of `turned` that the labels reach; all of them when there is no label.
