@@ -1,1 +1,4 @@
 //! (see ARCHITECTURE.md)
+
+pub mod check;
+pub mod rules;

@@ -1,7 +1,7 @@
 //! Reading attributes of a data set as text and numbers, and naming tags by keyword (PS3.6).
 
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::Tag;
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
 use dicom_object::InMemDicomObject;
 

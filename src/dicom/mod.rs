@@ -14,6 +14,8 @@ mod uid;
 
 pub use attributes::{Dataset, decimals, keyword_of, tag_of, text, texts, uid as uid_of};
 pub use code::Code;
-pub use geometry::{GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub};
+pub use geometry::{
+    GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub,
+};
 pub use status::StoreStatus;
 pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};

@@ -261,4 +261,3 @@ pub struct JobFilter {
     /// At most this many, newest first; `None`: 100.
     pub limit: Option<u32>,
 }
-
