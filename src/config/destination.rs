@@ -106,7 +106,11 @@ pub(super) fn check_name(name: &str, entry: &Entry<'_>) -> Option<String> {
 fn dicom(section: &Section<'_>, node: Option<&NodeConfig>) -> Option<DestinationKind> {
     let host_name = |text: &str| {
         let fits = !text.contains(|c: char| c.is_whitespace() || c == '/') && (text.matches(':').count() != 1);
-        if fits { Ok(text.to_owned()) } else { Err("a host name or IP address alone; the port has its own key".to_owned()) }
+        if fits {
+            Ok(text.to_owned())
+        } else {
+            Err("a host name or IP address alone; the port has its own key".to_owned())
+        }
     };
     let host_entry = section.required("host", "a host name or IP address");
     let host = host_entry.as_ref().and_then(|e| e.parsed(host_name));

@@ -22,8 +22,8 @@ pub use node::{LatePolicy, NodeConfig};
 pub use pipeline::Pipeline;
 pub use secret::Secret;
 
-pub use crate::rules::{Fault, Severity};
 use crate::rules::section::{self, Section};
+pub use crate::rules::{Fault, Severity};
 use crate::rules::{Names, RuleSet};
 use secret::Surroundings;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::quantity::{duration, size};
 use crate::dicom::AeTitle;
-use crate::rules::section::{Entry, Section};
 use crate::rules::Severity;
+use crate::rules::section::{Entry, Section};
 
 /// `node.toml`. Relative paths are resolved against the configuration folder.
 #[derive(Debug, Clone)]
@@ -118,7 +118,8 @@ fn read_node(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
 }
 
 fn read_receive(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
-    let address = |text: &str| text.parse().map_err(|_| "an IP address and a port, such as \"127.0.0.1:11112\"".to_owned());
+    let address =
+        |text: &str| text.parse().map_err(|_| "an IP address and a port, such as \"127.0.0.1:11112\"".to_owned());
     let seconds = |e: Entry<'_>| duration(&e, 1.0, 3600.0);
     set(&mut config.listen, section.get("listen").and_then(|e| e.parsed(address)));
     set(&mut config.accept_any_called, section.get("accept_any_called").and_then(|e| e.boolean()));

@@ -49,7 +49,10 @@ pub fn password(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Opti
                 Severity::Fault,
                 &format!("\"{name}\", which is not set"),
                 "an environment variable that holds the password",
-                Some("set it for the service that runs Sagittal, and for this shell when you run `sagittal check`".into()),
+                Some(
+                    "set it for the service that runs Sagittal, and for this shell when you run `sagittal check`"
+                        .into(),
+                ),
             );
             None
         });

@@ -76,8 +76,7 @@ fn missing_files_are_all_named() {
     let ConfigFaults(faults) = check(&folder).unwrap_err();
     let named: Vec<_> = faults.iter().map(|f| (f.file.rsplit('/').next().unwrap(), f.found.as_str(), f.line)).collect();
     let absent = "entity not found";
-    let expected =
-        [("node.toml", absent, 0), ("pipelines.toml", "invalid data", 0), ("rules.toml", absent, 0)];
+    let expected = [("node.toml", absent, 0), ("pipelines.toml", "invalid data", 0), ("rules.toml", absent, 0)];
     assert_eq!(named, expected);
 }
 

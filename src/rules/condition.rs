@@ -223,9 +223,7 @@ impl fmt::Display for Test {
         let quoted = |texts: Vec<&str>| texts.iter().map(|t| format!("\"{t}\"")).collect::<Vec<_>>().join(" or ");
         let joined = |tests: &[Test], word: &str| tests.iter().map(Test::to_string).collect::<Vec<_>>().join(word);
         match self {
-            Test::Equal(list) => {
-                f.write_str(&list.iter().map(Expected::to_string).collect::<Vec<_>>().join(" or "))
-            }
+            Test::Equal(list) => f.write_str(&list.iter().map(Expected::to_string).collect::<Vec<_>>().join(" or ")),
             Test::Glob(list) => write!(f, "like {}", quoted(list.iter().map(|g| g.glob().glob()).collect())),
             Test::Regex(list) => write!(f, "matching regex {}", quoted(list.iter().map(Regex::as_str).collect())),
             Test::Min(least) => write!(f, "at least {least}"),

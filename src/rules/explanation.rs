@@ -68,9 +68,14 @@ pub struct ConditionExplanation {
 pub enum Found {
     /// Absent or empty in every instance, or not known.
     Missing,
-    Value { values: Vec<String> },
+    Value {
+        values: Vec<String>,
+    },
     /// The instances differ; an empty list stands for those without the attribute.
-    Differs { distinct: Vec<Vec<String>>, more: bool },
+    Differs {
+        distinct: Vec<Vec<String>>,
+        more: bool,
+    },
 }
 
 impl fmt::Display for Found {

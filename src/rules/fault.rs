@@ -104,8 +104,7 @@ mod tests {
         assert_eq!(fault.to_string(), "node.toml: fault\n  found    nothing\n  allowed  a file");
         (fault.line, fault.column, fault.key) = (3, 7, "node.data".into());
         (fault.severity, fault.hint) = (Severity::Warning, Some("make it".into()));
-        let expected =
-            "node.toml:3:7: warning in node.data\n  found    nothing\n  allowed  a file\n  hint     make it";
+        let expected = "node.toml:3:7: warning in node.data\n  found    nothing\n  allowed  a file\n  hint     make it";
         assert_eq!(fault.to_string(), expected);
     }
 }

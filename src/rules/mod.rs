@@ -19,4 +19,4 @@ pub use explanation::{ConditionExplanation, Explanation, Found, Outcome, RuleExp
 pub use fault::{Fault, Severity, did_you_mean};
 pub use parse::Names;
 pub use ruleset::{Action, FiredRule, Held, Mode, Priority, Routing, Rule, RuleSet};
-pub use summary::{AttributeSummary, Orientation, GEOMETRY_NAMES, SeriesFacts, SeriesSummary, SummaryBuilder};
+pub use summary::{AttributeSummary, GEOMETRY_NAMES, Orientation, SeriesFacts, SeriesSummary, SummaryBuilder};

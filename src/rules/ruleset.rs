@@ -32,9 +32,15 @@ pub struct Rule {
 /// What a matching rule does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    Run { pipeline: String, send_to: Vec<String>, priority: Priority },
+    Run {
+        pipeline: String,
+        send_to: Vec<String>,
+        priority: Priority,
+    },
     /// Nothing is run before an operator has seen the series.
-    Hold { reason: String },
+    Hold {
+        reason: String,
+    },
     /// Nothing is run; the rule is there to stop.
     Nothing,
 }

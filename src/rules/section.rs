@@ -140,7 +140,9 @@ impl<'s> Section<'s> {
     pub fn entries(&self) -> Vec<(&'s str, Entry<'s>)> {
         let mut all: Vec<_> = self.table.iter().collect();
         all.sort_by_key(|(name, _)| name.span().start);
-        all.into_iter().map(|(name, value)| (&**name.get_ref(), self.entry(name.get_ref(), name.span(), value))).collect()
+        all.into_iter()
+            .map(|(name, value)| (&**name.get_ref(), self.entry(name.get_ref(), name.span(), value)))
+            .collect()
     }
 
     /// Records that `key` is not there though it has to be. Where the syntax of the file is broken this

@@ -105,8 +105,7 @@ impl Orientation {
     /// From ImageOrientationPatient (PS3.3 section C.7.6.2.1.1).
     #[must_use]
     pub fn of(cosines: &[f64; 6]) -> Option<Orientation> {
-        let (row, column): (Vec3, Vec3) =
-            ([cosines[0], cosines[1], cosines[2]], [cosines[3], cosines[4], cosines[5]]);
+        let (row, column): (Vec3, Vec3) = ([cosines[0], cosines[1], cosines[2]], [cosines[3], cosines[4], cosines[5]]);
         let normal = cross(row, column);
         let along = |axis: usize| normal[axis].abs() / norm(normal) >= 0.8;
         match norm(normal) {

@@ -195,7 +195,8 @@ fn a_fired_rule_says_what_is_to_be_done() {
 #[test]
 fn the_explanation_is_a_tree_and_survives_json() {
     let any = "{ any = [{ Modality = 'CT' }, { slices = { min = 2 }, SliceLocation = 3 }] }";
-    let rules = ruleset(&[("localizer", any, "stop = true"), ("brain", MR, &format!("{RUN}\nstop = true")), ("c", CT, RUN)]);
+    let rules =
+        ruleset(&[("localizer", any, "stop = true"), ("brain", MR, &format!("{RUN}\nstop = true")), ("c", CT, RUN)]);
     let explanation = rules.explain(&head());
     let expected = "\
 ✗ localizer (line 1): does not match

@@ -46,7 +46,11 @@ fn subject(key: &str, entry: &Entry<'_>) -> Option<Subject> {
     let Some(tag) = tag_of(key) else {
         let computed = Computed::NAMES.map(|(name, _)| name);
         let allowed = format!("a DICOM keyword such as Modality, \"gggg,eeee\", any, or {}", computed.join(", "));
-        return entry.refuse_key("an unknown attribute", &allowed, did_you_mean(key, computed).or_else(|| keyword_hint(key)));
+        return entry.refuse_key(
+            "an unknown attribute",
+            &allowed,
+            did_you_mean(key, computed).or_else(|| keyword_hint(key)),
+        );
     };
     if !is_kept(tag, vr_of(tag)) {
         let allowed = "an attribute with text or numbers";

@@ -129,6 +129,7 @@ fn known_name(entry: &Entry<'_>, known: Option<&BTreeSet<String>>, what: &str) -
         return Some(name.to_owned());
     }
     let list: Vec<&str> = known.iter().map(String::as_str).collect();
-    let allowed = if list.is_empty() { format!("{what}, but there is none") } else { format!("{what}: {}", list.join(", ")) };
+    let allowed =
+        if list.is_empty() { format!("{what}, but there is none") } else { format!("{what}: {}", list.join(", ")) };
     entry.refuse(&allowed, did_you_mean(name, list))
 }
