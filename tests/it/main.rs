@@ -1,1 +1,5 @@
-fn main(){}
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod infer;
+mod real;
+mod support;
