@@ -22,6 +22,7 @@ pub(super) fn prepare(
     for step in steps {
         match *step {
             IntensityStep::Bytes { quantile } => bytes(values, quantile)?,
+            IntensityStep::FixedWindow { low, high } => stretch(values, (low, high))?,
             IntensityStep::MinMax => {
                 let (low, high) = extremes(values);
                 stretch(values, (low, high))?;
@@ -102,6 +103,7 @@ mod tests {
         check(&[2.0, 4.0, 6.0], &[IntensityStep::MinMax], &[0.0, 0.5, 1.0]);
         check(&[0.0, 10.0, 20.0, 40.0], &[IntensityStep::Window { low: 0.0, high: 0.5 }], &[0.0, 2.0 / 3.0, 1.0, 1.0]);
         check(&[0.0, 10.0, 15.0, 40.0], &[IntensityStep::WindowOf { of: 0 }], &[0.0, 0.0, 0.5, 1.0]);
+        check(&[-9.0, 0.0, 1.0, 4.0], &[IntensityStep::FixedWindow { low: 0.0, high: 2.0 }], &[0.0, 0.0, 0.5, 1.0]);
         check(&[1.0, 3.0, 5.0], &[IntensityStep::Standardise { mean: 10.0, deviation: 4.0 }], &[6.0, 10.0, 14.0]);
     }
 

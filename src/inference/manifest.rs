@@ -247,6 +247,7 @@ fn check_intensity(
     for step in raw {
         let step = match step {
             RawIntensity::Bytes { quantile } => IntensityStep::Bytes { quantile },
+            RawIntensity::FixedWindow { low, high } => IntensityStep::FixedWindow { low, high },
             RawIntensity::MinMax {} => IntensityStep::MinMax,
             RawIntensity::Window { low, high } => IntensityStep::Window { low, high },
             RawIntensity::WindowOf { stage } => {
@@ -274,6 +275,7 @@ fn sensible(step: IntensityStep) -> bool {
     match step {
         IntensityStep::Bytes { quantile } => quantile > 0.0 && quantile <= 1.0,
         IntensityStep::Window { low, high } => low >= 0.0 && low < high && high <= 1.0,
+        IntensityStep::FixedWindow { low, high } => low.is_finite() && high.is_finite() && low < high,
         IntensityStep::Standardise { mean, deviation } => mean.is_finite() && deviation > 0.0,
         IntensityStep::MinMax | IntensityStep::WindowOf { .. } => true,
     }

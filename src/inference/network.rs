@@ -7,7 +7,7 @@ use std::thread;
 
 use ndarray::{Array3, ArrayView3};
 use ort::session::{RunOptions, Session};
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use rayon::prelude::*;
 
 use super::InferenceError;
@@ -20,14 +20,14 @@ const BLOCK: usize = 4096;
 /// Checks that the network takes and gives the tensors that the stage names.
 pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> Result<(), InferenceError> {
     let wrong = |reason: String| Err(InferenceError::Signature { file: file.to_owned(), reason });
-    let shape = |list: &[ort::session::Outlet], name: &str| {
+    let shape = |list: &[Outlet], name: &str| {
         let found = list.iter().find(|o| o.name() == name)?;
         match found.dtype() {
             ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } if shape.len() == 5 => Some(shape.to_vec()),
             _ => None,
         }
     };
-    let names = |list: &[ort::session::Outlet]| list.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>().join(", ");
+    let names = |list: &[Outlet]| list.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>().join(", ");
     let Some(input) = shape(session.inputs(), &stage.input) else {
         let found = names(session.inputs());
         return wrong(format!("it has no float input `{}` with 5 dimensions (inputs: {found})", stage.input));

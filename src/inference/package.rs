@@ -114,6 +114,8 @@ pub enum GridRule {
 pub enum IntensityStep {
     /// Minimum to 0, the `quantile` of voxels above 0 to 255, clipped and rounded to whole numbers.
     Bytes { quantile: f64 },
+    /// `low` to 0, `high` to 1, clipped; in the modality's own units, such as HU.
+    FixedWindow { low: f64, high: f64 },
     /// Minimum to 0, maximum to 1.
     MinMax,
     /// Quantile `low` to 0, `high` to 1, clipped.

@@ -57,6 +57,7 @@ pub(super) enum RawGrid {
 #[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum RawIntensity {
     Bytes { quantile: f64 },
+    FixedWindow { low: f64, high: f64 },
     MinMax {},
     Window { low: f64, high: f64 },
     WindowOf { stage: String },
