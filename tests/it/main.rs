@@ -1,1 +1,4 @@
-fn main(){}
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod results;
+mod support;
