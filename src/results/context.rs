@@ -75,9 +75,3 @@ impl ResultContext {
         self.object_uid(source, algorithm, "tracking", name)
     }
 }
-
-/// DeviceUID of a model: changes when its weights change.
-#[must_use]
-pub(super) fn device_uid(algorithm: &Algorithm) -> Uid {
-    Uid::derived(&["sagittal-device", &algorithm.name, &algorithm.version, &algorithm.digest])
-}

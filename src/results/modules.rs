@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
-use super::context::{ResultContext, device_uid};
+use super::context::ResultContext;
 use super::elements::{plain, put, put_code, put_item, put_text, put_uid};
 use super::{ResultError, SourceSeries};
 use crate::dicom::{Dataset, Uid, text};
@@ -35,7 +35,6 @@ pub(super) const COPIED: &[Tag] = &[
     tags::REFERENCED_PATIENT_SEQUENCE,
     tags::OTHER_PATIENT_NAMES,
     tags::OTHER_PATIENT_I_DS_SEQUENCE,
-    tags::ETHNIC_GROUP,
     tags::ETHNIC_GROUPS,
     tags::ETHNIC_GROUP_CODE_SEQUENCE,
     tags::PATIENT_COMMENTS,
@@ -202,7 +201,8 @@ pub(super) fn equipment(
     put_text(&mut item, tags::MANUFACTURER, VR::LO, &algorithm.manufacturer);
     put_text(&mut item, tags::MANUFACTURER_MODEL_NAME, VR::LO, &algorithm.name);
     put_text(&mut item, tags::SOFTWARE_VERSIONS, VR::LO, &algorithm.version);
-    put_uid(&mut item, tags::DEVICE_UID, &device_uid(algorithm));
+    // DeviceUID, which IHE AIR asks for, is foreign to the IOD for validators; the digest says the same.
+    put_text(&mut item, tags::DEVICE_SERIAL_NUMBER, VR::LO, &algorithm.digest);
     put_code(&mut item, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &context.processing, "the processing equipment")?;
     put_item(dataset, tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, item);
     Ok(())

@@ -1,2 +1,61 @@
-//! x
+//! The referee: reads a finished object anew, from its bytes, and compares it with the source and the finding.
+//!
+//! It shares no encoding, packing or numbering code with the writer, so that a fault in one shows in the
+//! other. Nothing that it objects to is ever sent (invariant 10). Rules are named after
+//! `result-objects.md`: V rules compare objects, S and C rules look at the object alone.
 
+mod dimensions;
+mod geometry;
+mod identity;
+mod image;
+mod pixels;
+mod reader;
+mod references;
+mod segments;
+mod values;
+
+use std::fmt;
+
+use reader::SegObject;
+
+use super::SourceSeries;
+use crate::volume;
+
+/// One rule that an object breaks. Messages name attributes, never a patient's values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// For example `V4`.
+    pub rule: &'static str,
+    pub message: String,
+}
+
+impl Fault {
+    fn new(rule: &'static str, message: impl Into<String>) -> Fault {
+        Fault { rule, message: message.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.message)
+    }
+}
+
+/// Checks a DICOM SEG (Part 10 bytes) made over `source`; with `expected`, also that it holds exactly that
+/// finding's voxels and segments. An empty answer means that it may be sent.
+#[must_use]
+pub fn segmentation(bytes: &[u8], source: &SourceSeries, expected: Option<&volume::Segmentation>) -> Vec<Fault> {
+    let object = match SegObject::read(bytes, source) {
+        Ok(object) => object,
+        Err(fault) => return vec![fault],
+    };
+    let mut faults = identity::check(&object, source);
+    faults.extend(references::check(&object, source));
+    faults.extend(geometry::check(&object, source));
+    faults.extend(dimensions::check(&object, source));
+    faults.extend(segments::check(&object, expected));
+    faults.extend(image::check(&object, source));
+    faults.extend(values::check(&object));
+    faults.extend(pixels::check(&object, source, expected));
+    faults
+}

@@ -1,0 +1,90 @@
+//! The object as the referee reads it: parsed from the bytes, frames resolved to source slices.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::FileMetaTable;
+
+use super::Fault;
+use crate::dicom::{Dataset, text, texts};
+use crate::results::SourceSeries;
+
+/// A segmentation object, read.
+pub(super) struct SegObject {
+    pub meta: FileMetaTable,
+    pub dataset: Dataset,
+    pub frames: Vec<Frame>,
+    pub rows: usize,
+    pub columns: usize,
+}
+
+/// One item of the per-frame functional groups.
+pub(super) struct Frame {
+    pub segment: Option<u16>,
+    /// Source slice that the frame says it was made from, where that resolves.
+    pub slice: Option<usize>,
+    pub position: Vec<String>,
+    pub index: Vec<u32>,
+    /// `(class, instance)` of each source image named.
+    pub sources: Vec<(String, String)>,
+}
+
+impl SegObject {
+    pub fn read(bytes: &[u8], source: &SourceSeries) -> Result<SegObject, Fault> {
+        let object = dicom_object::from_reader(Cursor::new(bytes))
+            .map_err(|e| Fault::new("V8", format!("the object is no readable DICOM file: {e}")))?;
+        let meta = object.meta().clone();
+        let dataset = object.into_inner();
+        let slices: HashMap<&str, usize> =
+            source.slices().iter().enumerate().map(|(k, s)| (s.instance.as_str(), k)).collect();
+        let frames = items(&dataset, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+        let frames = frames.iter().map(|groups| Frame::of(groups, &slices)).collect();
+        let size = |tag| number(&dataset, tag).unwrap_or(0);
+        let (rows, columns) = (size(tags::ROWS), size(tags::COLUMNS));
+        Ok(SegObject { meta, dataset, frames, rows, columns })
+    }
+
+    /// The raw bytes of Pixel Data.
+    pub fn pixel_data(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
+        self.dataset.get(tags::PIXEL_DATA)?.to_bytes().ok()
+    }
+}
+
+impl Frame {
+    fn of(groups: &Dataset, slices: &HashMap<&str, usize>) -> Frame {
+        let inner = |tag: Tag| items(groups, tag).first();
+        let images = inner(tags::DERIVATION_IMAGE_SEQUENCE).map(|d| items(d, tags::SOURCE_IMAGE_SEQUENCE));
+        let sources: Vec<(String, String)> = images.unwrap_or_default().iter().map(referenced).collect();
+        Frame {
+            segment: inner(tags::SEGMENT_IDENTIFICATION_SEQUENCE)
+                .and_then(|s| number(s, tags::REFERENCED_SEGMENT_NUMBER))
+                .and_then(|n| u16::try_from(n).ok()),
+            slice: sources.first().and_then(|(_, uid)| slices.get(uid.as_str()).copied()),
+            position: inner(tags::PLANE_POSITION_SEQUENCE)
+                .map(|p| texts(p, tags::IMAGE_POSITION_PATIENT))
+                .unwrap_or_default(),
+            index: inner(tags::FRAME_CONTENT_SEQUENCE)
+                .and_then(|c| c.get(tags::DIMENSION_INDEX_VALUES)?.to_multi_int::<u32>().ok())
+                .unwrap_or_default(),
+            sources,
+        }
+    }
+}
+
+/// `(class, instance)` of a reference item.
+pub(super) fn referenced(item: &Dataset) -> (String, String) {
+    let read = |tag| text(item, tag).unwrap_or_default();
+    (read(tags::REFERENCED_SOP_CLASS_UID), read(tags::REFERENCED_SOP_INSTANCE_UID))
+}
+
+/// The items of a sequence; none when it is absent.
+pub(super) fn items(dataset: &Dataset, tag: Tag) -> &[Dataset] {
+    dataset.get(tag).and_then(|e| e.value().items()).unwrap_or_default()
+}
+
+/// A whole number.
+pub(super) fn number(dataset: &Dataset, tag: Tag) -> Option<usize> {
+    text(dataset, tag)?.parse().ok()
+}

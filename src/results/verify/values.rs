@@ -1,0 +1,60 @@
+//! Whether every value keeps the limits of its representation (PS3.5 section 6.2), at any depth.
+
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::mem::InMemElement;
+
+use super::Fault;
+use super::reader::SegObject;
+use crate::dicom::{Dataset, keyword_of};
+use crate::results::modules::COPIED;
+
+pub(super) fn check(object: &SegObject) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for element in &object.dataset {
+        // Copied values are the source's, right or wrong: V1 holds them to that.
+        let copied = COPIED.contains(&element.header().tag) && element.header().tag != tags::STUDY_INSTANCE_UID;
+        if !copied && element.header().tag != tags::PIXEL_DATA {
+            walk(element, &mut faults);
+        }
+    }
+    faults
+}
+
+fn walk(element: &InMemElement, faults: &mut Vec<Fault>) {
+    let tag = element.header().tag;
+    if let Some(items) = element.value().items() {
+        let inner = |item: &Dataset, faults: &mut Vec<Fault>| item.iter().for_each(|e| walk(e, faults));
+        items.iter().for_each(|item| inner(item, faults));
+        return;
+    }
+    if tag.group() % 2 == 1 {
+        faults.push(Fault::new("C13", format!("the private attribute ({tag}) was written")));
+    }
+    let Ok(values) = element.value().to_multi_str() else { return };
+    let vr = element.vr();
+    let short_length = !matches!(vr, VR::OB | VR::OW | VR::UT | VR::UC | VR::UR | VR::UN);
+    if short_length && values.iter().map(|v| v.len() + 1).sum::<usize>() > 65535 {
+        faults.push(Fault::new("V11", format!("{} exceeds the 65534 bytes of its length field", keyword_of(tag))));
+    }
+    faults.extend(values.iter().find_map(|value| outside_limits(tag, vr, value.trim_end_matches([' ', '\0']))));
+}
+
+fn outside_limits(tag: Tag, vr: VR, value: &str) -> Option<Fault> {
+    let name = || keyword_of(tag);
+    let characters = value.chars().count();
+    match vr {
+        VR::DS if value.len() > 16 => Some(Fault::new("C14", format!("{} has a value of over 16 characters", name()))),
+        VR::UI if !uid_is_sound(value) => Some(Fault::new("C5", format!("{} is no well-formed UID", name()))),
+        VR::SH if characters > 16 => Some(Fault::new("V11", format!("{} has over 16 characters", name()))),
+        VR::LO if characters > 64 => Some(Fault::new("V11", format!("{} has over 64 characters", name()))),
+        VR::CS if characters > 16 => Some(Fault::new("V11", format!("{} has over 16 characters", name()))),
+        _ => None,
+    }
+}
+
+/// At most 64 characters, and no component with a leading zero.
+fn uid_is_sound(uid: &str) -> bool {
+    let component = |c: &str| !c.is_empty() && c.bytes().all(|b| b.is_ascii_digit()) && (c == "0" || !c.starts_with('0'));
+    uid.len() <= 64 && uid.split('.').all(component)
+}
