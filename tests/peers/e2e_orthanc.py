@@ -10,7 +10,7 @@ import numpy as np
 import phantom
 import seg
 import settings
-from support import ROOT, Node, Orthanc, asset, run, storescu, wait, workspace
+from support import ROOT, TOOLS, Node, Orthanc, asset, run, storescu, wait, workspace
 
 # assets/README.md, mL; the names of model18cls.labels.json
 VOLUMES = {
@@ -130,10 +130,10 @@ def check_same(a, b):
 
 def check_valid(files, path):
     """dciodvfy names the object and nothing else; dcentvfy says nothing."""
-    done = run("dciodvfy", path, check=False)
+    done = run(TOOLS / "dciodvfy", path, check=False)
     lines = (done.stdout + done.stderr).split("\n")
     assert [line for line in lines if line] == ["Segmentation"], "\n".join(lines)
-    done = run("dcentvfy", *files, path, check=False)
+    done = run(TOOLS / "dcentvfy", *files, path, check=False)
     assert not (done.stdout + done.stderr).strip(), done.stdout + done.stderr
 
 

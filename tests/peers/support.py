@@ -20,7 +20,9 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SAGITTAL_BIN", ROOT / "target/debug/sagittal"))
 ASSETS = pathlib.Path(os.environ.get("SAGITTAL_ASSETS", ROOT.parent / "shared/assets"))
-ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1", "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"}
+# Validators and readers come from our environment, whose own `storescu` (pynetdicom) must not hide DCMTK's.
+TOOLS = pathlib.Path(sys.executable).parent
+ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1", "PATH": f"{os.environ['PATH']}:{TOOLS}:/usr/sbin"}
 
 
 class Skipped(Exception):

@@ -96,11 +96,11 @@ def p_data(flags, fragment):
 
 
 def read_pdu(peer):
-    """(type, body); type 7, an abort, where the peer just hangs up."""
+    """(type, body); type 7, an abort, where the peer just hangs up or says nothing for too long."""
     try:
         head = exactly(peer, 6)
         return head[0], exactly(peer, int.from_bytes(head[2:], "big"))
-    except ConnectionError:
+    except (ConnectionError, TimeoutError):
         return 7, b""
 
 
