@@ -11,7 +11,7 @@ use crate::config::{Config, ConfigFaults, Fault};
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     /// The configuration folder.
-    #[arg(long, value_name = "DIR", default_value = "config")]
+    #[arg(long, value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG")]
     pub config: PathBuf,
     /// Print one JSON object: ok, faults, warnings, rules_revision.
     #[arg(long)]

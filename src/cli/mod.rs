@@ -16,7 +16,8 @@ mod send;
 mod series;
 mod serve;
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -43,10 +44,10 @@ enum Command {
     /// Run the node
     Serve(serve::Args),
     /// Check the configuration folder; every fault is reported
-    Check(check::Args),
+    Check(check::CheckArgs),
     /// Explain rules
     #[command(subcommand)]
-    Rules(rules::Command),
+    Rules(rules::RulesCommand),
     /// See and operate jobs
     Jobs {
         #[command(flatten)]
@@ -64,8 +65,7 @@ enum Command {
     /// Ask a peer whether it is there (C-ECHO)
     Echo(echo::EchoArgs),
     /// See and check model packages
-    #[command(subcommand)]
-    Models(models::Command),
+    Models(models::Models),
     /// Show the whole way on a real head: send, segment, receive, look
     Demo(demo::Args),
 }
@@ -79,10 +79,6 @@ pub struct ConfigFolder {
 }
 
 impl ConfigFolder {
-    fn path(&self) -> &Path {
-        &self.folder
-    }
-
     fn load(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.folder)?)
     }
@@ -132,6 +128,28 @@ impl From<LedgerError> for Failure {
     }
 }
 
+impl Failure {
+    fn of_code(code: u8, text: String) -> Failure {
+        match code {
+            2 => Failure::Configuration(text),
+            3 => Failure::Partial(text),
+            _ => Failure::Failed(text),
+        }
+    }
+}
+
+impl From<check::CheckError> for Failure {
+    fn from(error: check::CheckError) -> Failure {
+        Failure::of_code(error.exit_code(), error.to_string())
+    }
+}
+
+impl From<rules::RulesError> for Failure {
+    fn from(error: rules::RulesError) -> Failure {
+        Failure::of_code(error.exit_code(), error.to_string())
+    }
+}
+
 impl From<send::SendError> for Failure {
     fn from(error: send::SendError) -> Failure {
         match error {
@@ -170,8 +188,8 @@ pub fn main() -> ExitCode {
 fn run_command(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => block_on(serve::run(args)),
-        Command::Check(args) => check::run(&args),
-        Command::Rules(command) => rules::run(&command),
+        Command::Check(args) => Ok(check::run(&args, &mut io::stdout().lock())?),
+        Command::Rules(command) => Ok(rules::run(&command, &mut io::stdout().lock())?),
         Command::Jobs { config, args } => {
             let (_, ledger) = config.ledger()?;
             jobs::run(&args, &ledger).map_err(|error| Failure::Failed(error.to_string()))
@@ -180,7 +198,11 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Run(args) => run::run(&args),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
         Command::Echo(args) => block_on(async { Ok(echo::run(args).await?) }),
-        Command::Models(command) => models::run(&command),
+        Command::Models(command) => match models::run(&command, &mut io::stdout().lock()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::Failed("a model package has a fault, see above".into())),
+            Err(error) => Err(Failure::Failed(error.to_string())),
+        },
         Command::Demo(args) => block_on(demo::run(args)),
     }
 }

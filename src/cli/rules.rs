@@ -26,7 +26,7 @@ pub struct ExplainArgs {
     /// A DICOM file, or a folder of them with all its subfolders.
     pub path: PathBuf,
     /// The configuration folder.
-    #[arg(long, value_name = "DIR", default_value = "config")]
+    #[arg(long, value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG")]
     pub config: PathBuf,
     /// Print one JSON object: series (each with summary and explanation), unreadable.
     #[arg(long)]
@@ -155,6 +155,21 @@ fn read_head(file: &Path) -> Result<(SeriesKey, Dataset), Unusable> {
     let study = uid_of(&dataset, tags::STUDY_INSTANCE_UID).map_err(Unusable::Study)?;
     let series = uid_of(&dataset, tags::SERIES_INSTANCE_UID).map_err(Unusable::Series)?;
     Ok((SeriesKey { study, series }, dataset))
+}
+
+/// Files of each series below `path`.
+pub(super) type SeriesFiles = BTreeMap<SeriesKey, Vec<PathBuf>>;
+
+/// The readable DICOM files below `path` by series, and a line for each of the others.
+pub(super) fn series_in(path: &Path) -> Result<(SeriesFiles, Vec<String>), RulesError> {
+    let (mut series, mut unreadable) = (SeriesFiles::new(), Vec::new());
+    for file in files_under(path)? {
+        match read_head(&file) {
+            Ok((key, _)) => series.entry(key).or_default().push(file),
+            Err(reason) => unreadable.push(format!("{}: {reason}", file.display())),
+        }
+    }
+    Ok((series, unreadable))
 }
 
 /// The file itself, or all files of the folder and its subfolders, sorted; links to folders are not followed.

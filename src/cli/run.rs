@@ -1,6 +1,5 @@
 //! `sagittal run`: one pipeline on a folder of DICOM files, without a node.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

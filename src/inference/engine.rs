@@ -70,6 +70,12 @@ pub struct Engine {
     device: Device,
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
 impl Engine {
     /// Loads nothing yet: the runtime is looked for when the first model runs.
     #[must_use]

@@ -1,4 +1,9 @@
 //! The integration tests: one binary, behaviour seen from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::missing_panics_doc)]
 
+mod infer;
 mod layers;
+mod real;
+mod restart;
+mod results;
+mod support;

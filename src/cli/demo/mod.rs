@@ -153,9 +153,9 @@ fn look(
     kept: Option<Kept>,
 ) -> Result<Summary, Failure> {
     let segmentation = results::read::segmentation(&std::fs::read(&received.path)?).map_err(failed)?;
-    let sent = volume::read_series(sent, &["regular"]).map_err(failed)?.volume;
+    let shown = volume::read_series(sent, &["regular"]).map_err(failed)?.volume;
     let sheet = Sheet { title: segmentation.algorithm.name.clone(), ..Sheet::default() };
-    let picture = volume::contact_sheet(&sent, &segmentation, &sheet).map_err(failed)?;
+    let picture = volume::contact_sheet(&shown, &segmentation, &sheet).map_err(failed)?;
     let path = out.join("contact-sheet.png");
     std::fs::write(&path, picture.png().map_err(failed)?)?;
     Ok(Summary {
