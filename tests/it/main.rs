@@ -1,1 +1,7 @@
-fn main() {}
+//! The integration tests: one binary.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod conformance;
+mod deliver;
+mod receive;
+mod support;
