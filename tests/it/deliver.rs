@@ -1,0 +1,175 @@
+//! Delivery by C-STORE to DCMTK, to ourselves and to nobody.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::inbox::{FULL, Receiver, options};
+use crate::support::instance::{EXPLICIT, IMPLICIT, mr};
+use crate::support::{dcmtk, soon};
+use sagittal::config::{Confirm, Destination, DestinationKind};
+use sagittal::delivery::scu::{self, Peer};
+use sagittal::delivery::{Delivery, DeliveryError, Object, Outcome};
+use sagittal::dicom::AeTitle;
+use tokio::net::TcpListener;
+
+fn destination(port: u16, called: &str, confirm: Confirm) -> Destination {
+    let title = |text| AeTitle::parse(text).unwrap();
+    let kind = DestinationKind::Dicom {
+        host: "127.0.0.1".into(),
+        port,
+        called: title(called),
+        calling: title("SAGITTAL"),
+        confirm,
+    };
+    Destination {
+        name: "pacs".into(),
+        kind,
+        max_attempts: None,
+        timeout: Duration::from_secs(20),
+        backoff_cap: Duration::from_secs(60),
+        concurrency: 1,
+    }
+}
+
+async fn deliver(destination: &Destination, objects: &[Object]) -> Result<Outcome, DeliveryError> {
+    soon(Delivery::new().unwrap().deliver(destination, objects)).await
+}
+
+/// DCMTK's storescp on a connection that we accept for it, as inetd would: no port to be guessed.
+async fn storescp(listener: TcpListener, arguments: &[&str]) -> Child {
+    let (stream, _) = listener.accept().await.unwrap();
+    let stream = stream.into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    let mut command = Command::new("storescp");
+    command.arg("--inetd").args(arguments).stdin(Stdio::from(OwnedFd::from(stream)));
+    command.stdout(Stdio::null()).spawn().unwrap()
+}
+
+/// Delivers to a storescp with these arguments; the outcome and the files it wrote.
+async fn to_storescp(
+    arguments: &[&str],
+    objects: &[Object],
+    folder: &Path,
+) -> (Result<Outcome, DeliveryError>, Vec<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let destination = destination(listener.local_addr().unwrap().port(), "STORESCP", Confirm::None);
+    let arguments = [arguments, &["--output-directory", folder.to_str().unwrap()]].concat();
+    let (outcome, mut child) = tokio::join!(deliver(&destination, objects), storescp(listener, &arguments));
+    tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    (outcome, paths.iter().map(|path| fs::read(path).unwrap()).collect())
+}
+
+fn dataset(bytes: &[u8]) -> &[u8] {
+    &bytes[scu::Meta::read("a file", bytes).unwrap().offset..]
+}
+
+#[tokio::test]
+async fn storescp_receives_the_very_bytes() {
+    if !dcmtk("storescp") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let objects = [mr("1.2.3.1", EXPLICIT), mr("1.2.3.2", IMPLICIT)];
+    // Bit preserving: the file holds what came over the wire.
+    let (outcome, files) = to_storescp(&["--bit-preserving"], &objects, folder.path()).await;
+    assert_eq!(outcome.unwrap(), Outcome::SentUnconfirmed);
+    assert_eq!(files.len(), 2);
+    for (file, object) in files.iter().zip(&objects) {
+        assert!(dataset(file) == dataset(&object.bytes), "{} changed on its way", object.sop_instance);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_implicit_only_gets_implicit() {
+    if !dcmtk("storescp") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let objects = [mr("1.2.3.1", EXPLICIT)];
+    let (outcome, files) = to_storescp(&["--bit-preserving", "--implicit"], &objects, folder.path()).await;
+    assert_eq!(outcome.unwrap(), Outcome::SentUnconfirmed);
+    assert!(dataset(&files[0]) == dataset(&mr("1.2.3.1", IMPLICIT).bytes));
+}
+
+#[tokio::test]
+async fn one_refused_object_keeps_the_others_from_nothing() {
+    let receiver = Receiver::start(options()).await;
+    let destination = destination(receiver.address.port(), "SAGITTAL", Confirm::None);
+    let objects = [mr("1.2.3.1", EXPLICIT), mr(FULL, EXPLICIT), mr("1.2.3.2", EXPLICIT)];
+    let error = deliver(&destination, &objects).await.unwrap_err();
+    assert!(!error.is_permanent());
+    let text = error.to_string();
+    assert!(text.starts_with("1 of 3 objects were not stored"), "{text}");
+    assert!(text.contains("SAGITTAL@127.0.0.1") && text.contains("status a700 (disk full)"), "{text}");
+    let stored = receiver.stop().await;
+    let instances: Vec<_> = stored.iter().map(|request| request.sop_instance.as_str()).collect();
+    assert_eq!(instances, ["1.2.3.1", "1.2.3.2"]);
+}
+
+#[tokio::test]
+async fn a_peer_without_query_leaves_it_unconfirmed() {
+    let receiver = Receiver::start(options()).await;
+    let destination = destination(receiver.address.port(), "SAGITTAL", Confirm::Query);
+    let outcome = deliver(&destination, &[mr("1.2.3.1", EXPLICIT)]).await;
+    assert_eq!(outcome.unwrap(), Outcome::SentUnconfirmed);
+    receiver.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_there_is_worth_another_try() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let error = deliver(&destination(free, "PACS", Confirm::None), &[mr("1.2.3.1", EXPLICIT)]).await.unwrap_err();
+    assert!(!error.is_permanent());
+    assert!(error.to_string().starts_with(&format!("cannot reach PACS@127.0.0.1:{free}")), "{error}");
+}
+
+#[tokio::test]
+async fn a_peer_that_says_nothing_is_given_up_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let title = |text| AeTitle::parse(text).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let peer = Peer { host: "127.0.0.1".into(), port, called: title("PACS"), calling: title("SAGITTAL") };
+    let error = soon(scu::echo(&peer, Duration::from_millis(30))).await.unwrap_err();
+    assert!(matches!(error, DeliveryError::Timeout { .. }), "{error}");
+}
+
+/// dcmqrscp is a small archive: it stores, and answers C-FIND from its index.
+#[tokio::test]
+async fn an_archive_that_answers_queries_confirms() {
+    if !dcmtk("dcmqrscp") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let storage = folder.path().join("archive");
+    fs::create_dir(&storage).unwrap();
+    let configuration = folder.path().join("dcmqrscp.cfg");
+    let text = format!(
+        "MaxPDUSize = 16384\nMaxAssociations = 16\nHostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n\
+         AETable BEGIN\nARCHIVE {} RW (9, 1024mb) ANY\nAETable END\n",
+        storage.display()
+    );
+    fs::write(&configuration, text).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let mut archive = Command::new("dcmqrscp")
+        .args(["--single-process", "-c", configuration.to_str().unwrap(), &port.to_string()])
+        .spawn()
+        .unwrap();
+    let title = |text| AeTitle::parse(text).unwrap();
+    let peer = Peer { host: "127.0.0.1".into(), port, called: title("ARCHIVE"), calling: title("SAGITTAL") };
+    soon(async {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        while scu::echo(&peer, Duration::from_secs(5)).await.is_err() {
+            tick.tick().await;
+        }
+    })
+    .await;
+    let outcome = deliver(&destination(port, "ARCHIVE", Confirm::Query), &[mr("1.2.3.1", EXPLICIT)]).await;
+    archive.kill().unwrap();
+    archive.wait().unwrap();
+    assert_eq!(outcome.unwrap(), Outcome::Confirmed);
+}

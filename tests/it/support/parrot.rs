@@ -1,0 +1,117 @@
+//! A scripted peer that speaks bytes: it says what it was told to, right or wrong (after pynetdicom's parrot).
+//!
+//! PDUs are built here byte by byte (PS3.8 section 9.3), independently of the code under test.
+
+use std::net::SocketAddr;
+
+use sagittal::dicom::command::{Command, StoreRq};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+pub const REJECT: u8 = 0x03;
+pub const ACCEPT: u8 = 0x02;
+pub const DATA: u8 = 0x04;
+pub const RELEASE_ANSWER: u8 = 0x06;
+pub const ABORT: u8 = 0x07;
+pub const RELEASE: &[u8] = &[0x05, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+
+const COMMAND: u8 = 1;
+const LAST: u8 = 2;
+
+/// One PDU from the other side: type and body.
+pub type Received = (u8, Vec<u8>);
+
+pub struct Parrot(TcpStream);
+
+impl Parrot {
+    pub async fn connect(address: SocketAddr) -> Parrot {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Parrot(stream)
+    }
+
+    /// Associates as PARROT with SAGITTAL and these (ID, abstract syntax) contexts in Implicit VR Little Endian.
+    pub async fn associated(address: SocketAddr, contexts: &[(u8, &str)]) -> Parrot {
+        let mut parrot = Parrot::connect(address).await;
+        let (kind, _) = parrot.ask(&associate("SAGITTAL", contexts)).await.unwrap();
+        assert_eq!(kind, ACCEPT);
+        parrot
+    }
+
+    pub async fn say(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+    }
+
+    /// The next PDU, `None` when the other side closed.
+    pub async fn hear(&mut self) -> Option<Received> {
+        let mut header = [0; 6];
+        super::soon(self.0.read_exact(&mut header)).await.ok()?;
+        let length = u32::from_be_bytes([header[2], header[3], header[4], header[5]]);
+        let mut body = vec![0; length as usize];
+        super::soon(self.0.read_exact(&mut body)).await.unwrap();
+        Some((header[0], body))
+    }
+
+    pub async fn ask(&mut self, bytes: &[u8]) -> Option<Received> {
+        self.say(bytes).await;
+        self.hear().await
+    }
+
+    /// Says `bytes`, expects one command set and decodes it.
+    pub async fn command(&mut self, bytes: &[u8]) -> Command {
+        let (kind, body) = self.ask(bytes).await.expect("an answer");
+        assert_eq!((kind, body[5]), (DATA, COMMAND | LAST));
+        Command::decode(&body[6..]).unwrap()
+    }
+
+    /// The status of a C-STORE.
+    pub async fn store(&mut self, context: u8, request: &StoreRq, dataset: &[u8]) -> u16 {
+        let command = command(context, &Command::StoreRq(request.clone()));
+        match self.command(&[command, data(context, dataset)].concat()).await {
+            Command::StoreRsp(response) => {
+                assert_eq!(response.message_id, request.message_id);
+                response.status
+            }
+            other => panic!("{other:?} instead of a C-STORE-RSP"),
+        }
+    }
+}
+
+pub fn store_request(message_id: u16, sop_class: &str, sop_instance: &str) -> StoreRq {
+    let (sop_class, sop_instance) = (sop_class.to_owned(), sop_instance.to_owned());
+    StoreRq { message_id, sop_class, sop_instance, has_data: true }
+}
+
+pub fn pdu(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&[kind, 0][..], &(body.len() as u32).to_be_bytes(), body].concat()
+}
+
+/// A P-DATA-TF PDU with one data value.
+pub fn value(context: u8, control: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = (bytes.len() as u32 + 2).to_be_bytes();
+    pdu(DATA, &[&length[..], &[context, control], bytes].concat())
+}
+
+pub fn command(context: u8, command: &Command) -> Vec<u8> {
+    value(context, COMMAND | LAST, &command.encode())
+}
+
+pub fn data(context: u8, bytes: &[u8]) -> Vec<u8> {
+    value(context, LAST, bytes)
+}
+
+/// An A-ASSOCIATE-RQ (PS3.8 section 9.3.2) from PARROT.
+pub fn associate(called: &str, contexts: &[(u8, &str)]) -> Vec<u8> {
+    let item = |kind: u8, body: &[u8]| [&[kind, 0][..], &(body.len() as u16).to_be_bytes(), body].concat();
+    let mut body = vec![0, 1, 0, 0];
+    body.extend(format!("{called:<16}PARROT          ").as_bytes());
+    body.extend([0; 32]);
+    body.extend(item(0x10, b"1.2.840.10008.3.1.1.1"));
+    for (id, class) in contexts {
+        let syntaxes = [item(0x30, class.as_bytes()), item(0x40, b"1.2.840.10008.1.2")].concat();
+        body.extend(item(0x20, &[&[*id, 0, 0, 0][..], &syntaxes].concat()));
+    }
+    let user = [item(0x51, &[0, 0, 0x40, 0]), item(0x52, b"1.2.3.4")].concat();
+    body.extend(item(0x50, &user));
+    pdu(0x01, &body)
+}
