@@ -301,13 +301,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_slice(&folder.path().join("good.dcm"), "1.2", 0);
         write_slice(&folder.path().join("no-study.dcm"), "SECRET", 1);
-        std::fs::write(folder.path().join("notes.txt"), "SECRET notes").unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "SECRET notes ".repeat(20)).unwrap();
         let (result, printed) = explain_folder(folder.path(), false);
         let error = result.unwrap_err();
         assert_eq!((error.exit_code(), error.to_string().as_str()), (3, "2 of 3 files could not be read, see above"));
         let listed = printed.split("not read:\n").nth(1).unwrap();
         assert!(listed.contains("no-study.dcm: StudyInstanceUID: the UID holds a character"), "{printed}");
-        assert!(listed.contains("notes.txt: no DICOM file: Invalid DICOM file"), "{printed}");
+        assert!(listed.contains("notes.txt: no DICOM file: "), "{printed}");
         assert!(!printed.contains("SECRET"), "{printed}");
         assert!(printed.starts_with("series 1.2.3: 1 instance, single-slice"), "{printed}");
     }
