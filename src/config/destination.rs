@@ -73,7 +73,7 @@ fn read_one(
     let kind = section.required("kind", "\"dicom\", \"orthanc\", \"folder\"")?.choice(&kinds)?;
     let seconds = |key, default| section.get(key).map_or(Some(default), |e| duration(&e, 1.0, 86400.0));
     let timeout = seconds("timeout", Duration::from_secs(30));
-    let backoff_cap = seconds("backoff_cap", Duration::from_secs(900));
+    let backoff_cap = seconds("backoff_cap", Duration::from_mins(15));
     let concurrency = section.get("concurrency").map_or(Some(1), |e| e.whole(1, 64));
     let max_attempts = match section.get("max_attempts") {
         Some(entry) => entry.whole(1, 1000).map(|n| Some(n as u32)),

@@ -57,6 +57,9 @@ pub enum LatePolicy {
     Ignore,
 }
 
+/// Takes one table of the file into the configuration; the path is the configuration folder.
+type ReadTable = fn(&mut NodeConfig, &Section<'_>, &Path);
+
 /// The AE title of a node that is given no other.
 const OWN_TITLE: &str = "SAGITTAL";
 
@@ -73,7 +76,7 @@ impl NodeConfig {
             max_pdu: 131_072,
             max_associations: 64,
             max_object: 4 << 30,
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             artim_timeout: Duration::from_secs(10),
             quiet: Duration::from_secs(30),
             quiet_after_release: Duration::from_secs(5),
@@ -82,10 +85,10 @@ impl NodeConfig {
             models: folder.join("../models"),
             onnxruntime: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             max_attempts: 10,
             series_number_base: 9000,
-            session_ttl: Duration::from_secs(600),
+            session_ttl: Duration::from_mins(10),
         }
     }
 
@@ -93,7 +96,7 @@ impl NodeConfig {
     pub(super) fn read(root: &Section<'_>, folder: &Path) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
         let mut config = NodeConfig::new(stand_in, folder);
-        let tables: [(&'static str, fn(&mut NodeConfig, &Section<'_>, &Path)); 6] = [
+        let tables: [(&'static str, ReadTable); 6] = [
             ("node", read_node),
             ("receive", read_receive),
             ("completion", read_completion),

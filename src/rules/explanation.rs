@@ -49,6 +49,18 @@ pub enum Outcome {
     Off,
 }
 
+impl Outcome {
+    /// No later rule is reached.
+    #[must_use]
+    pub fn ends_evaluation(&self) -> bool {
+        match self {
+            Outcome::Fired { stop, .. } => *stop,
+            Outcome::Held { .. } | Outcome::Stopped => true,
+            Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::Off => false,
+        }
+    }
+}
+
 /// One condition applied to one series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConditionExplanation {

@@ -119,7 +119,7 @@ impl RuleSet {
     #[must_use]
     pub fn parse_with(file: &str, text: &str, names: &Names<'_>) -> (RuleSet, Vec<Fault>) {
         let (rules, faults) = parse::rules(file, text, names);
-        let revision = Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        let revision = format!("{:x}", Sha256::digest(text.as_bytes()));
         (RuleSet { revision, rules }, faults)
     }
 
@@ -154,7 +154,7 @@ impl RuleSet {
         let mut explained = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
             let explanation = rule.explain(summary, ended_by);
-            if ended_by.is_none() && rule.ends(&explanation.outcome) {
+            if ended_by.is_none() && explanation.outcome.ends_evaluation() {
                 ended_by = Some(rule);
             }
             explained.push(explanation);
@@ -187,14 +187,6 @@ impl Rule {
             },
             Action::Hold { reason } => Outcome::Held { reason: reason.clone() },
             Action::Nothing => Outcome::Stopped,
-        }
-    }
-
-    fn ends(&self, outcome: &Outcome) -> bool {
-        match outcome {
-            Outcome::Fired { stop, .. } => *stop,
-            Outcome::Held { .. } | Outcome::Stopped => true,
-            Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::Off => false,
         }
     }
 }

@@ -49,7 +49,8 @@ fn syntax_faults(source: &Source<'_>, errors: &[toml::de::Error]) -> (Vec<(usize
     let mut faults: Vec<(usize, Fault)> = Vec::new();
     for (span, message) in errors {
         let local = message.contains("must be quoted") || message == "duplicate key";
-        let fault = Fault { hint: syntax_hint(message), ..source.fault_at(&span, "", message, "TOML syntax") };
+        let fault =
+            Fault { hint: Some(syntax_hint(message).to_owned()), ..source.fault_at(&span, "", message, "TOML syntax") };
         if faults.last().is_none_or(|(_, last)| last.line != fault.line) {
             faults.push((span.start, fault));
         }
@@ -60,15 +61,14 @@ fn syntax_faults(source: &Source<'_>, errors: &[toml::de::Error]) -> (Vec<(usize
     (faults, usize::MAX)
 }
 
-fn syntax_hint(message: &str) -> Option<String> {
-    let hint = match message {
+fn syntax_hint(message: &str) -> &'static str {
+    match message {
         m if m.contains("must be quoted") => "put the text between double quotes",
         "duplicate key" => "the same key was given above: keep one of the two",
         m if m.contains("basic string") => "the text is not closed: a double quote is missing",
         m if m.contains("key") => "quote a key that holds other than letters, digits, - and _: when.\"0018,0050\"",
         _ => "look for a missing quote, comma or bracket on this line or the one before",
-    };
-    Some(hint.to_owned())
+    }
 }
 
 impl Source<'_> {

@@ -147,8 +147,9 @@ fn an_unknown_orientation_is_missing() {
 
 /// Rules on the head: `(name, when, rest)`.
 fn ruleset(rules: &[(&str, &str, &str)]) -> RuleSet {
-    let text: String =
+    let texts: Vec<String> =
         rules.iter().map(|(name, when, rest)| format!("[[rule]]\nname = '{name}'\nwhen = {when}\n{rest}\n")).collect();
+    let text = texts.concat();
     RuleSet::parse(&text).unwrap_or_else(|faults| panic!("{text}: {}", faults[0]))
 }
 
@@ -263,7 +264,7 @@ fn explanation_and_routing_never_differ() {
     ];
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..300 {
-        let rules: String = (0..random.usize(1..7))
+        let rules: Vec<String> = (0..random.usize(1..7))
             .map(|i| {
                 let mut when = CONDITIONS[random.usize(..6)].to_owned();
                 if random.bool() {
@@ -272,7 +273,7 @@ fn explanation_and_routing_never_differ() {
                 format!("[[rule]]\nname = '{i}'\nwhen = {{ {when} }}\n{}\n", EFFECTS[random.usize(..EFFECTS.len())])
             })
             .collect();
-        let rules = RuleSet::parse(&rules).unwrap();
+        let rules = RuleSet::parse(&rules.concat()).unwrap();
         let mut summary = head();
         summary.facts.slices = random.usize(1..5);
         summary.attributes.retain(|_, _| random.u8(..4) > 0);
