@@ -45,12 +45,14 @@ def label_map(path, source):
     frames = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
     labels = np.zeros(source.shape, np.uint8)
     slice_of = {uid: k for k, uid in enumerate(source.uids)}
-    for frame, groups in zip(frames, seg.PerFrameFunctionalGroupsSequence):
-        image = groups.DerivationImageSequence[0].SourceImageSequence[0]
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    for frame, own in zip(frames, seg.PerFrameFunctionalGroupsSequence):
+        group = lambda name: (own.get(name) or shared.get(name))[0]
+        image = group("DerivationImageSequence").SourceImageSequence[0]
         k = slice_of[str(image.ReferencedSOPInstanceUID)]
-        position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        position = np.array(group("PlanePositionSequence").ImagePositionPatient, float)
         assert np.allclose(position, source.positions[k], atol=1e-6), f"frame of slice {k} is somewhere else"
-        number = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        number = group("SegmentIdentificationSequence").ReferencedSegmentNumber
         assert not labels[k][frame > 0].any(), "segments overlap"
         labels[k][frame > 0] = number
     return labels, {int(s.SegmentNumber): str(s.SegmentLabel) for s in seg.SegmentSequence}

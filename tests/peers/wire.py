@@ -38,12 +38,14 @@ def store(node, sop_class, syntax, instance, data):
             return "context refused"
         peer.sendall(p_data(COMMAND | LAST, store_request(sop_class, instance)))
         parts = [data[i : i + 16000] for i in range(0, len(data), 16000)] or [b""]
-        for n, part in enumerate(parts):
-            peer.sendall(p_data(LAST if n + 1 == len(parts) else 0, part))
+        with contextlib.suppress(ConnectionError):
+            for n, part in enumerate(parts):
+                peer.sendall(p_data(LAST if n + 1 == len(parts) else 0, part))
         kind, answer = read_pdu(peer)
         if kind != 4:
             return "aborted"
-        peer.sendall(struct.pack(">BBII", 5, 0, 4, 0))
+        with contextlib.suppress(ConnectionError):
+            peer.sendall(struct.pack(">BBII", 5, 0, 4, 0))
         return int.from_bytes(element(answer[6:], 0x0900), "little")
 
 
