@@ -100,9 +100,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     if rescued + swept > 0 {
         tracing::info!(rescued, swept, "took over from a process that ended without a word");
     }
-    let listener = TcpListener::bind(node.listen)
-        .await
-        .map_err(|source| NodeError::Listen { address: node.listen, source })?;
+    let listener =
+        TcpListener::bind(node.listen).await.map_err(|source| NodeError::Listen { address: node.listen, source })?;
     let address = listener.local_addr().map_err(|source| NodeError::Listen { address: node.listen, source })?;
 
     let config = Arc::new(ArcSwap::from_pointee(config));

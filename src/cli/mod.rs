@@ -30,7 +30,11 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::observe::{LogFormat, start_logs};
 
 #[derive(Debug, Parser)]
-#[command(name = "sagittal", version, about = "A DICOM network node that puts AI models to work. Research software, not a medical device.")]
+#[command(
+    name = "sagittal",
+    version,
+    about = "A DICOM network node that puts AI models to work. Research software, not a medical device."
+)]
 struct Arguments {
     /// How log lines look.
     #[arg(long, global = true, value_enum, default_value = "text")]

@@ -15,9 +15,8 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<(), Failure> {
     let config = args.config.load()?;
     tracing::info!("research software, not a medical device");
-    let running = crate::node::start(config, Arc::new(SystemClock))
-        .await
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let running =
+        crate::node::start(config, Arc::new(SystemClock)).await.map_err(|error| Failure::Failed(error.to_string()))?;
     println!("ready dicom={}", running.address());
     stop_signal().await?;
     tracing::info!("stopping");

@@ -41,7 +41,8 @@ mod tests {
     #[test]
     fn a_data_set_behind_the_head_is_a_file() {
         let uid = |text| Uid::parse(text).unwrap();
-        let head = part10_head(&uid("1.2.840.10008.5.1.4.1.1.4"), &uid("1.2.3"), &uid("1.2.840.10008.1.2"), Some("CT1"));
+        let head =
+            part10_head(&uid("1.2.840.10008.5.1.4.1.1.4"), &uid("1.2.3"), &uid("1.2.840.10008.1.2"), Some("CT1"));
         let file = dicom_object::from_reader(head.unwrap().as_slice()).unwrap();
         assert_eq!(file.meta().media_storage_sop_instance_uid(), "1.2.3");
         assert_eq!(file.meta().source_application_entity_title.as_deref().map(str::trim), Some("CT1"));

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::package::{
     AxisCodes, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage, Stage,
 };
-use super::{InferenceError, hexadecimal};
 use super::raw::{RawCleanup, RawDecision, RawGrid, RawIntensity, RawLabel, RawModel, RawStage};
+use super::{InferenceError, hexadecimal};
 use crate::dicom::Code;
 use crate::volume::Segment;
 
@@ -232,7 +232,9 @@ fn earlier(
 ) -> usize {
     let found = names.iter().position(|n| n == wanted).filter(|&i| before.get(i).is_some_and(|s| fits(&s.grid)));
     found.unwrap_or_else(|| {
-        say(format!("`{wanted}` is no earlier stage with grid.kind = \"{kind}\"; put such a [[stage]] before this one"));
+        say(format!(
+            "`{wanted}` is no earlier stage with grid.kind = \"{kind}\"; put such a [[stage]] before this one"
+        ));
         0
     })
 }

@@ -37,12 +37,17 @@ pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> 
         return wrong(format!("it has no float output `{}` with 5 dimensions (outputs: {found})", stage.output));
     };
     let size = match stage.grid {
-        GridRule::Conform { size, .. } | GridRule::Resize { size, .. } | GridRule::Part { size, .. } => Some(size as i64),
+        GridRule::Conform { size, .. } | GridRule::Resize { size, .. } | GridRule::Part { size, .. } => {
+            Some(size as i64)
+        }
         GridRule::Crop { .. } => None,
     };
     let wanted = [Some(1), Some(1), size, size, size];
     if input.iter().zip(wanted).any(|(&has, wants)| has >= 0 && Some(has) != wants) {
-        return wrong(format!("input `{}` has the fixed shape {input:?}, which the stage's grid does not fit", stage.input));
+        return wrong(format!(
+            "input `{}` has the fixed shape {input:?}, which the stage's grid does not fit",
+            stage.input
+        ));
     }
     let classes = stage.decision.classes();
     if output[1] >= 0 && output[1] != classes as i64 {
@@ -167,7 +172,8 @@ mod tests {
 
     #[test]
     fn the_largest_class_wins_and_ties_go_to_the_lower() {
-        let values = [0.0, 1.0, 5.0, -1.0, /* class 1 */ 0.0, 2.0, 4.0, -2.0, /* class 2 */ 1.0, 2.0, 5.0, -3.0];
+        let values =
+            [0.0, 1.0, 5.0, -1.0, /* class 1 */ 0.0, 2.0, 4.0, -2.0, /* class 2 */ 1.0, 2.0, 5.0, -3.0];
         assert_eq!(decide(&values, 4, Decision::Argmax { classes: 3 }), Some(vec![2, 1, 0, 0]));
     }
 
@@ -196,7 +202,10 @@ mod tests {
     #[test]
     fn lack_of_memory_is_told_from_other_failures() {
         let check = |reason: &str| failure(Path::new("m.onnx"), reason);
-        assert!(matches!(check("Failed to allocate memory for requested buffer"), InferenceError::MemoryExhausted { .. }));
+        assert!(matches!(
+            check("Failed to allocate memory for requested buffer"),
+            InferenceError::MemoryExhausted { .. }
+        ));
         assert!(matches!(check("Non-zero status code"), InferenceError::Failed { .. }));
     }
 }

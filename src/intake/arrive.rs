@@ -39,9 +39,8 @@ pub(super) fn read_header(from: impl Read) -> Result<Dataset, IntakeError> {
 /// Checks that the data set is readable, is the instance the command spoke of, and names its series.
 pub(super) fn check(head: &[u8], arrival: &Arrival<'_>) -> Result<Header, IntakeError> {
     let dataset = read_header(Cursor::new(head).chain(Cursor::new(arrival.dataset)))?;
-    let uid = |tag: Tag, attribute| {
-        dicom::uid_of(&dataset, tag).map_err(|source| IntakeError::BadUid { attribute, source })
-    };
+    let uid =
+        |tag: Tag, attribute| dicom::uid_of(&dataset, tag).map_err(|source| IntakeError::BadUid { attribute, source });
     if uid(tags::SOP_INSTANCE_UID, "SOPInstanceUID")? != *arrival.sop_instance {
         return Err(IntakeError::Mismatch { attribute: "SOPInstanceUID" });
     }

@@ -119,8 +119,12 @@ impl Intake {
         let name = format!("{}-{}.dcm", arrival.sop_instance, self.clock.now().0);
         let reason = format!("{error}\nfrom {} at {}\n", arrival.calling, arrival.sender);
         match self.spool.quarantine(&name, &reason, &[head, arrival.dataset]) {
-            Ok(path) => tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}"),
-            Err(fault) => tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}"),
+            Ok(path) => {
+                tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}")
+            }
+            Err(fault) => {
+                tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}")
+            }
         }
     }
 

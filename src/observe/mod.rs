@@ -14,7 +14,8 @@ pub enum LogFormat {
 /// Starts logging. `RUST_LOG` overrides the level; a second call changes nothing.
 pub fn start_logs(format: LogFormat, level: &str) {
     // dicom-rs logs attribute values at debug level and parser remarks at warn: keep both out of our logs.
-    let default = format!("{level},dicom_ul=error,dicom_object=error,dicom_parser=error,dicom_pixeldata=error,ort=warn");
+    let default =
+        format!("{level},dicom_ul=error,dicom_object=error,dicom_parser=error,dicom_pixeldata=error,ort=warn");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let outcome = match format {

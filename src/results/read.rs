@@ -80,9 +80,9 @@ fn grid(file: &Dataset, frames: &[Frame]) -> Result<Grid, ReadError> {
     let measures = item(shared, tags::PIXEL_MEASURES_SEQUENCE).ok_or(ReadError::Missing("PixelMeasuresSequence"))?;
     let spacing = decimals(measures, tags::PIXEL_SPACING).filter(|s| s.len() == 2);
     let spacing = spacing.ok_or(ReadError::Missing("PixelSpacing"))?;
-    let between = [tags::SPACING_BETWEEN_SLICES, tags::SLICE_THICKNESS].iter().find_map(|tag| {
-        decimals(measures, *tag)?.first().copied().filter(|mm| *mm > 0.0)
-    });
+    let between = [tags::SPACING_BETWEEN_SLICES, tags::SLICE_THICKNESS]
+        .iter()
+        .find_map(|tag| decimals(measures, *tag)?.first().copied().filter(|mm| *mm > 0.0));
     let size = |tag, what| text(file, tag).and_then(|t| t.parse::<usize>().ok()).ok_or(ReadError::Missing(what));
     let (row, column) = ([cosines[0], cosines[1], cosines[2]], [cosines[3], cosines[4], cosines[5]]);
     let normal = scale(cross(row, column), 1.0 / norm(cross(row, column)));

@@ -53,7 +53,8 @@ impl SourceSeries {
         let slices = headers.iter().enumerate().map(|(k, h)| Slice::of(h, k)).collect::<Result<Vec<_>, _>>()?;
         let lossy = headers.iter().find_map(Lossy::of);
         let Some(first) = headers.first() else { return Err(ResultError::NoSource) };
-        let (study, series) = (uid_at(first, 0, tags::STUDY_INSTANCE_UID)?, uid_at(first, 0, tags::SERIES_INSTANCE_UID)?);
+        let (study, series) =
+            (uid_at(first, 0, tags::STUDY_INSTANCE_UID)?, uid_at(first, 0, tags::SERIES_INSTANCE_UID)?);
         for (slice, header) in headers.iter().enumerate() {
             let same = uid_at(header, slice, tags::SERIES_INSTANCE_UID)? == series
                 && uid_at(header, slice, tags::STUDY_INSTANCE_UID)? == study;

@@ -74,9 +74,7 @@ fn setback(error: &PipelineError, attempt: u32, stopping: bool) -> Setback {
     match error.remedy() {
         Remedy::TryAgain => retry(text, attempt),
         Remedy::Wait => Setback::Snooze { reason: text, after: DEVICE_BUSY },
-        Remedy::Stopped if stopping => {
-            Setback::Snooze { reason: "the node was stopped".into(), after: Duration::ZERO }
-        }
+        Remedy::Stopped if stopping => Setback::Snooze { reason: "the node was stopped".into(), after: Duration::ZERO },
         Remedy::Stopped | Remedy::None => Setback::GiveUp { error: text },
         Remedy::Inspect => Setback::Hold { error: text },
     }

@@ -127,6 +127,10 @@ where
 /// What a caught panic said.
 fn panic_text(fault: tokio::task::JoinError) -> String {
     let Ok(payload) = fault.try_into_panic() else { return "the task was cancelled".into() };
-    let text = payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
-    format!("a fault in Sagittal itself (please report it): {}", text.unwrap_or_else(|| "panic without a message".into()))
+    let text =
+        payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
+    format!(
+        "a fault in Sagittal itself (please report it): {}",
+        text.unwrap_or_else(|| "panic without a message".into())
+    )
 }

@@ -49,7 +49,10 @@ fn labels_come_back_on_the_sources_own_grid() {
 fn a_crop_around_the_first_stages_box_gives_the_same_labels() {
     let Some(engine) = engine("cascade by crop", &TestClock::at(0)) else { return };
     let crop = conform("close", 32)
-        .replace(r#"kind = "conform", axes = "LIA", size = 32, spacing = 1.0"#, r#"kind = "crop", around = "far", margin = 2"#)
+        .replace(
+            r#"kind = "conform", axes = "LIA", size = 32, spacing = 1.0"#,
+            r#"kind = "crop", around = "far", margin = 2"#,
+        )
         .replace(r#"intensity = [{ step = "fixed_window", low = -1000.0, high = 1000.0 }]"#, "");
     let package = Packages::new().add_kept("crop", &onnx::threshold(0.51), &[&conform("far", 32), &crop]);
     let steps = std::sync::Mutex::new(Vec::new());
@@ -123,7 +126,8 @@ fn a_network_that_does_not_keep_its_word_is_refused_for_good() {
 #[test]
 fn an_image_without_contrast_is_unsuitable() {
     let Some(engine) = engine("an empty image", &TestClock::at(0)) else { return };
-    let stage = conform("only", 32).replace(r#"step = "fixed_window", low = -1000.0, high = 1000.0"#, r#"step = "min_max""#);
+    let stage =
+        conform("only", 32).replace(r#"step = "fixed_window", low = -1000.0, high = 1000.0"#, r#"step = "min_max""#);
     let package = Packages::new().add_kept("empty", &onnx::threshold(0.5), &[&stage]);
     let mut volume = head();
     volume.voxels.fill(0.0);
@@ -199,9 +203,18 @@ fn a_cancelled_run_stops() {
 
 #[test]
 fn every_fault_of_a_manifest_is_told_at_once() {
-    let stages = conform("only", 7).replace("LIA", "LRA").replace("classes = 2", "classes = 1").replace("FILE", "../net.onnx");
+    let stages =
+        conform("only", 7).replace("LIA", "LRA").replace("classes = 2", "classes = 1").replace("FILE", "../net.onnx");
     let message = parse(&manifest("other", &stages), Path::new("models/hu")).unwrap_err().to_string();
-    let words = ["models/hu/model.toml", "folder is called `hu`", "../net.onnx", "sha256", "LRA", "grid.size = 7", "decide.classes"];
+    let words = [
+        "models/hu/model.toml",
+        "folder is called `hu`",
+        "../net.onnx",
+        "sha256",
+        "LRA",
+        "grid.size = 7",
+        "decide.classes",
+    ];
     for word in words {
         assert!(message.contains(word), "{word} is not in: {message}");
     }

@@ -21,7 +21,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("intake", "dicom clock config rules spool ledger scp"),
     ("pipeline", "dicom volume config inference results spool ledger clock"),
     ("worker", "clock config ledger pipeline delivery spool"),
-    ("node", "dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker observe"),
+    (
+        "node",
+        "dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker observe",
+    ),
     (
         "cli",
         "dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker observe node",
@@ -48,7 +51,8 @@ fn module_of(path: &Path, src: &Path) -> String {
 
 /// Modules named as `crate::x`, `sagittal::x` or within `use crate::{x, y::z}`.
 fn named_modules(source: &str) -> BTreeSet<String> {
-    let code: String = source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let code: String =
+        source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     let mut found = BTreeSet::new();
     for marker in ["crate::", "sagittal::"] {
         for (at, _) in code.match_indices(marker) {
@@ -126,7 +130,11 @@ fn the_table_has_no_circle() {
                 settled.insert(module);
             }
         }
-        assert!(settled.len() > before, "a circle among {:?}", ALLOWED.iter().map(|a| a.0).filter(|m| !settled.contains(m)).collect::<Vec<_>>());
+        assert!(
+            settled.len() > before,
+            "a circle among {:?}",
+            ALLOWED.iter().map(|a| a.0).filter(|m| !settled.contains(m)).collect::<Vec<_>>()
+        );
     }
 }
 

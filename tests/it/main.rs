@@ -1,9 +1,12 @@
 //! The integration tests: one binary, behaviour seen from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::missing_panics_doc)]
 
+mod conformance;
+mod deliver;
 mod infer;
 mod layers;
 mod real;
+mod receive;
 mod restart;
 mod results;
 mod support;

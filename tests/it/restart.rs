@@ -88,10 +88,8 @@ fn fifty_kills_lose_nothing_acknowledged_and_double_no_result() {
 fn settle(site: &Site) {
     use sagittal::ledger::{JobFilter, JobState};
     let ledger = site.ledger();
-    let open = JobFilter {
-        states: vec![JobState::Available, JobState::Running, JobState::Retryable],
-        ..JobFilter::default()
-    };
+    let open =
+        JobFilter { states: vec![JobState::Available, JobState::Running, JobState::Retryable], ..JobFilter::default() };
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !ledger.jobs(&open).unwrap().is_empty() {
         assert!(tokio::time::Instant::now() < deadline, "jobs still open: {:?}", ledger.jobs(&open).unwrap());

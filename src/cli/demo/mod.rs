@@ -55,8 +55,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
     std::fs::create_dir_all(&out)?;
     let out = out.canonicalize()?;
-    let volume = volume::read_nifti(&args.head).map_err(failed)?;
-    let files = head::write_series(&volume, &args.description, &out.join("sent")).map_err(failed)?;
+    let files = head::write_head(&args.head, &args.description, &out.join("sent")).map_err(failed)?;
     println!("1. wrote {} DICOM slices of {:?} into {}", files.len(), args.description, out.join("sent").display());
 
     let mut pacs = Pacs::start(&out.join("received")).await?;
@@ -70,11 +69,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let received = follow(&node, &mut pacs).await?;
     let turnaround = sent.elapsed();
 
-    let kept = args.keep.then(|| Kept {
-        address: node.address(),
-        ae_title: "SAGITTAL".into(),
-        results: out.join("received"),
-    });
+    let kept =
+        args.keep.then(|| Kept { address: node.address(), ae_title: "SAGITTAL".into(), results: out.join("received") });
     let summary = look(&out, &received, &args.description, &files, turnaround, kept)?;
     println!("\n{summary}");
     if args.keep {

@@ -79,7 +79,12 @@ impl StoreHandler for Keep {
 }
 
 fn write(path: &Path, request: &StoreRequest) -> Result<(), Box<dyn std::error::Error>> {
-    let head = crate::dicom::part10_head(&request.sop_class, &request.sop_instance, &request.transfer_syntax, Some(&request.calling))?;
+    let head = crate::dicom::part10_head(
+        &request.sop_class,
+        &request.sop_instance,
+        &request.transfer_syntax,
+        Some(&request.calling),
+    )?;
     std::fs::write(path, [head.as_slice(), &request.dataset].concat())?;
     Ok(())
 }

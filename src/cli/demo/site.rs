@@ -55,5 +55,10 @@ when.SeriesDescription = { regex = "(?i)t1" }
 pipeline = "brain-mask"
 send_to = ["demo-pacs"]
 "#;
-    [("node.toml", node), ("destinations.toml", destinations), ("pipelines.toml", pipelines.into()), ("rules.toml", rules.into())]
+    [
+        ("node.toml", node),
+        ("destinations.toml", destinations),
+        ("pipelines.toml", pipelines.into()),
+        ("rules.toml", rules.into()),
+    ]
 }

@@ -55,6 +55,7 @@ fn outside_limits(tag: Tag, vr: VR, value: &str) -> Option<Fault> {
 
 /// At most 64 characters, and no component with a leading zero.
 fn uid_is_sound(uid: &str) -> bool {
-    let component = |c: &str| !c.is_empty() && c.bytes().all(|b| b.is_ascii_digit()) && (c == "0" || !c.starts_with('0'));
+    let component =
+        |c: &str| !c.is_empty() && c.bytes().all(|b| b.is_ascii_digit()) && (c == "0" || !c.starts_with('0'));
     uid.len() <= 64 && uid.split('.').all(component)
 }

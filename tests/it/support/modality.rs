@@ -23,8 +23,10 @@ pub struct Outgoing {
 impl Outgoing {
     pub fn of_part10(bytes: &[u8]) -> Outgoing {
         let object = FileDicomObject::from_reader(bytes).unwrap();
-        let (class, instance) =
-            (object.meta().media_storage_sop_class_uid().to_owned(), object.meta().media_storage_sop_instance_uid().to_owned());
+        let (class, instance) = (
+            object.meta().media_storage_sop_class_uid().to_owned(),
+            object.meta().media_storage_sop_instance_uid().to_owned(),
+        );
         let mut dataset = Vec::new();
         let syntax = dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN.erased();
         object.write_dataset_with_ts(&mut dataset, &syntax).unwrap();

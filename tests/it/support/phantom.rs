@@ -154,7 +154,8 @@ impl Series {
     pub fn pixels(&self, k: usize) -> Vec<u16> {
         let centred = |index: usize, size: usize| (index as f64 + 0.5) / size as f64 * 2.0 - 1.0;
         let z = centred(k, self.slices);
-        let inside = |i, j| (centred(i, self.columns) / 0.8).powi(2) + (centred(j, self.rows) / 0.7).powi(2) + z * z < 1.0;
+        let inside =
+            |i, j| (centred(i, self.columns) / 0.8).powi(2) + (centred(j, self.rows) / 0.7).powi(2) + z * z < 1.0;
         (0..self.rows * self.columns)
             .map(|p| if inside(p % self.columns, p / self.columns) { 1064 } else { 24 })
             .collect()
@@ -203,7 +204,11 @@ impl Series {
         let decimals = |values: &[f64]| values.iter().map(|v| decimal(*v)).collect::<Vec<_>>().join("\\");
         let class = if self.modality == "MR" { uids::MR_IMAGE_STORAGE } else { uids::CT_IMAGE_STORAGE };
         let mut all: Vec<(Tag, VR, String)> = vec![
-            (tags::IMAGE_TYPE, VR::CS, if self.modality == "MR" { "ORIGINAL\\PRIMARY\\OTHER" } else { "ORIGINAL\\PRIMARY\\AXIAL" }.into()),
+            (
+                tags::IMAGE_TYPE,
+                VR::CS,
+                if self.modality == "MR" { "ORIGINAL\\PRIMARY\\OTHER" } else { "ORIGINAL\\PRIMARY\\AXIAL" }.into(),
+            ),
             (tags::SOP_CLASS_UID, VR::UI, class.into()),
             (tags::SOP_INSTANCE_UID, VR::UI, self.instance_uid(k).to_string()),
             (tags::STUDY_INSTANCE_UID, VR::UI, self.study_uid().to_string()),

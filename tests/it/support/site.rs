@@ -52,7 +52,10 @@ path = "../results"
         );
         site.write("node.toml", node);
         site.write("destinations.toml", &destinations);
-        site.write("pipelines.toml", "[pipeline.threshold]\nmodels = [\"threshold\"]\ndescription = \"AI threshold\"\n");
+        site.write(
+            "pipelines.toml",
+            "[pipeline.threshold]\nmodels = [\"threshold\"]\ndescription = \"AI threshold\"\n",
+        );
         let rules = r#"[[rule]]
 name = "every CT"
 when.Modality = "CT"
