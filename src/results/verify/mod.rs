@@ -55,7 +55,7 @@ pub fn segmentation(bytes: &[u8], source: &SourceSeries, expected: Option<&volum
     faults.extend(dimensions::check(&object, source));
     faults.extend(segments::check(&object, expected));
     faults.extend(image::check(&object, source));
-    faults.extend(values::check(&object));
+    faults.extend(values::check(&object, source));
     faults.extend(pixels::check(&object, source, expected));
     faults
 }

@@ -1,30 +1,36 @@
 //! Whether every value keeps the limits of its representation (PS3.5 section 6.2), at any depth.
 
+use std::collections::HashSet;
+
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::mem::InMemElement;
 
 use super::Fault;
 use super::reader::SegObject;
-use crate::dicom::{Dataset, keyword_of};
+use crate::dicom::{Dataset, Uid, keyword_of};
+use crate::results::SourceSeries;
 use crate::results::modules::COPIED;
 
-pub(super) fn check(object: &SegObject) -> Vec<Fault> {
+pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     let mut faults = Vec::new();
+    // What refers to the source must say what the source says, well-formed or not.
+    let mut foreign: HashSet<&str> = source.slices().iter().map(|s| s.instance.as_str()).collect();
+    foreign.extend([source.study(), source.series(), source.frame_of_reference()].map(Uid::as_str));
     for element in &object.dataset {
         // Copied values are the source's, right or wrong: V1 holds them to that.
-        let copied = COPIED.contains(&element.header().tag) && element.header().tag != tags::STUDY_INSTANCE_UID;
+        let copied = COPIED.contains(&element.header().tag);
         if !copied && element.header().tag != tags::PIXEL_DATA {
-            walk(element, &mut faults);
+            walk(element, &foreign, &mut faults);
         }
     }
     faults
 }
 
-fn walk(element: &InMemElement, faults: &mut Vec<Fault>) {
+fn walk(element: &InMemElement, foreign: &HashSet<&str>, faults: &mut Vec<Fault>) {
     let tag = element.header().tag;
     if let Some(items) = element.value().items() {
-        let inner = |item: &Dataset, faults: &mut Vec<Fault>| item.iter().for_each(|e| walk(e, faults));
+        let inner = |item: &Dataset, faults: &mut Vec<Fault>| item.iter().for_each(|e| walk(e, foreign, faults));
         items.iter().for_each(|item| inner(item, faults));
         return;
     }
@@ -37,7 +43,9 @@ fn walk(element: &InMemElement, faults: &mut Vec<Fault>) {
     if short_length && values.iter().map(|v| v.len() + 1).sum::<usize>() > 65535 {
         faults.push(Fault::new("V11", format!("{} exceeds the 65534 bytes of its length field", keyword_of(tag))));
     }
-    faults.extend(values.iter().find_map(|value| outside_limits(tag, vr, value.trim_end_matches([' ', '\0']))));
+    let values = values.iter().map(|value| value.trim_end_matches([' ', '\0']));
+    let own = values.filter(|value| !(vr == VR::UI && foreign.contains(value)));
+    faults.extend(own.filter_map(|value| outside_limits(tag, vr, value)).next());
 }
 
 fn outside_limits(tag: Tag, vr: VR, value: &str) -> Option<Fault> {
