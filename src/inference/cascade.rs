@@ -202,14 +202,18 @@ fn part_of(mask: &Array3<u8>, size: [usize; 3], occupancy: f64, scale: f64) -> O
 
 #[cfg(test)]
 mod tests {
-    use ndarray::s;
-
     use super::*;
+
+    /// Fills a box; `s![]` holds unsafe code, which this crate forbids.
+    fn fill(array: &mut Array3<u8>, [k, j, i]: [std::ops::Range<usize>; 3], value: u8) {
+        let inside = |at: (usize, usize, usize)| k.contains(&at.0) && j.contains(&at.1) && i.contains(&at.2);
+        array.indexed_iter_mut().filter(|(at, _)| inside(*at)).for_each(|(_, voxel)| *voxel = value);
+    }
 
     #[test]
     fn a_part_is_scaled_about_its_centre_and_clipped() {
         let mut mask = Array3::<u8>::zeros((10, 10, 10));
-        mask.slice_mut(s![0..4, 2..7, 3..10]).fill(1);
+        fill(&mut mask, [0..4, 2..7, 3..10], 1);
         mask[[9, 9, 0]] = 1;
         let found = part_of(&mask, [10, 20, 40], 0.02, 1.2);
         // axis 2: centre 6.5 -> 6, length 8.4 -> 8; axis 1: centre 9, length 12; axis 0: centre 8, length 19.2 -> 19
@@ -220,7 +224,7 @@ mod tests {
     #[test]
     fn cleaning_keeps_label_values() {
         let mut labels = Array3::<u8>::zeros((5, 5, 5));
-        labels.slice_mut(s![1..4, 1..4, 1..4]).fill(2);
+        fill(&mut labels, [1..4, 1..4, 1..4], 2);
         labels[[2, 2, 2]] = 0;
         labels[[0, 0, 4]] = 3;
         tidy(&mut labels, Cleanup::LargestComponent { corners: false });

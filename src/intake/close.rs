@@ -105,17 +105,31 @@ fn wanted_jobs(
     if ours || late {
         return Ok(Vec::new());
     }
-    Ok(routing
-        .fired
-        .iter()
-        .map(|fired| NewInferJob {
-            rule: fired.name.clone(),
-            pipeline: fired.pipeline.clone(),
-            destinations: fired.destinations.clone(),
-            priority: priority(fired.priority),
-            shadow: fired.shadow,
-        })
-        .collect())
+    Ok(jobs_of(routing))
+}
+
+/// One job a pipeline: rules that fire the same one share it, its results go to all their destinations.
+fn jobs_of(routing: &Routing) -> Vec<NewInferJob> {
+    let mut jobs: Vec<NewInferJob> = Vec::new();
+    for fired in &routing.fired {
+        let Some(job) = jobs.iter_mut().find(|job| job.pipeline == fired.pipeline) else {
+            jobs.push(NewInferJob {
+                rule: fired.name.clone(),
+                pipeline: fired.pipeline.clone(),
+                destinations: fired.destinations.clone(),
+                priority: priority(fired.priority),
+                shadow: fired.shadow,
+            });
+            continue;
+        };
+        job.rule = format!("{}, {}", job.rule, fired.name);
+        job.priority = job.priority.min(priority(fired.priority));
+        job.shadow &= fired.shadow;
+        let missing: Vec<String> =
+            fired.destinations.iter().filter(|name| !job.destinations.contains(name)).cloned().collect();
+        job.destinations.extend(missing);
+    }
+    jobs
 }
 
 /// The ledger keeps its own words, so that neither it nor the rules import the other.
@@ -134,12 +148,35 @@ fn json(value: &impl serde::Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::dicom::Uid;
 
     #[test]
+    fn rules_that_fire_one_pipeline_share_its_job() {
+        let fired = |name: &str, destinations: &[&str], shadow| rules::FiredRule {
+            name: name.into(),
+            pipeline: "brain".into(),
+            destinations: destinations.iter().map(|d| (*d).to_owned()).collect(),
+            priority: if shadow { rules::Priority::Routine } else { rules::Priority::Urgent },
+            shadow,
+        };
+        let routing = Routing {
+            fired: vec![fired("a", &["pacs"], false), fired("b", &[], true), fired("c", &["pacs", "orthanc"], false)],
+            held: None,
+        };
+        let jobs = jobs_of(&routing);
+        assert_eq!(jobs.len(), 1);
+        assert_eq!((jobs[0].rule.as_str(), jobs[0].shadow), ("a, b, c", false));
+        assert_eq!(jobs[0].destinations, ["pacs", "orthanc"]);
+        assert_eq!(jobs[0].priority, ledger::Priority::Urgent);
+    }
+
+    #[test]
     fn the_first_condition_that_holds_closes() {
-        let mut node = crate::config::NodeConfig::for_tests();
+        let title = crate::dicom::AeTitle::parse("SAGITTAL").unwrap();
+        let mut node = NodeConfig::new(title, std::path::Path::new("."));
         node.quiet = std::time::Duration::from_secs(30);
         node.quiet_after_release = std::time::Duration::from_secs(5);
         let uid = || Uid::derived(&["x"]);

@@ -1,5 +1,6 @@
 //! What the tests talk to and talk with.
 
+pub mod findings;
 pub mod inbox;
 pub mod instance;
 pub mod modality;
