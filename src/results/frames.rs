@@ -59,8 +59,7 @@ fn count(slice: ArrayView2<u8>) -> [u64; 256] {
 /// The frames in their order in the object.
 pub(super) fn plan(census: &Census, segments: &[&Segment], source: &SourceSeries) -> Vec<Frame> {
     let has = |k: usize, s: &Segment| census.present[k][usize::from(s.label)];
-    let marked: Vec<usize> =
-        source.ascending().into_iter().filter(|k| segments.iter().any(|s| has(*k, s))).collect();
+    let marked: Vec<usize> = source.ascending().into_iter().filter(|k| segments.iter().any(|s| has(*k, s))).collect();
     let frames_of = |(segment, s): (u16, &&Segment)| {
         let ranked = (1_u32..).zip(marked.iter().copied()).filter(|(_, k)| has(*k, s));
         ranked.map(|(rank, slice)| Frame { segment, label: s.label, slice, rank }).collect::<Vec<_>>()
@@ -91,7 +90,11 @@ pub(super) fn dimensions(dataset: &mut Dataset, organization: &Uid) {
 pub(super) fn shared_groups(dataset: &mut Dataset, source: &SourceSeries) {
     let header = source.header();
     let mut orientation = InMemDicomObject::new_empty();
-    put_decimals(&mut orientation, tags::IMAGE_ORIENTATION_PATIENT, decimal_texts(header, tags::IMAGE_ORIENTATION_PATIENT));
+    put_decimals(
+        &mut orientation,
+        tags::IMAGE_ORIENTATION_PATIENT,
+        decimal_texts(header, tags::IMAGE_ORIENTATION_PATIENT),
+    );
     let mut measures = InMemDicomObject::new_empty();
     put_decimals(&mut measures, tags::PIXEL_SPACING, decimal_texts(header, tags::PIXEL_SPACING));
     let distance = source.slice_distance();

@@ -53,7 +53,9 @@ pub enum ResultError {
     BadUid { slice: usize, tag: Tag, fault: UidError },
     #[error("source slice {slice} belongs to another series than slice 0; give one series at a time")]
     MixedSeries { slice: usize },
-    #[error("the source series' geometry is {verdict}; a segmentation needs distinct, parallel slices in one frame of reference")]
+    #[error(
+        "the source series' geometry is {verdict}; a segmentation needs distinct, parallel slices in one frame of reference"
+    )]
     Geometry { verdict: &'static str },
     #[error("the segmentation's grid is not the source's: {fault}; bring the labels back to the source grid first")]
     GridMismatch { fault: String },
@@ -65,11 +67,11 @@ pub enum ResultError {
         "{what} has the code value {value:?}, which is empty or longer than 16 characters; correct the model's labels"
     )]
     BadCode { what: &'static str, value: String },
-    #[error(
-        "{what} holds characters outside the source's character set {charset:?}; use ASCII in the model's labels"
-    )]
+    #[error("{what} holds characters outside the source's character set {charset:?}; use ASCII in the model's labels")]
     Unencodable { what: &'static str, charset: String },
-    #[error("the pixel data would need {bytes} bytes, a DICOM element holds 4294967294; segment fewer labels at a time")]
+    #[error(
+        "the pixel data would need {bytes} bytes, a DICOM element holds 4294967294; segment fewer labels at a time"
+    )]
     TooLarge { bytes: u64 },
     #[error("the object could not be encoded: {0}")]
     Encode(String),

@@ -112,7 +112,10 @@ fn settle_character_set(dataset: &mut Dataset, source: &SourceSeries) -> Result<
     }
     if !source.can_be_recoded() {
         let declared = crate::dicom::texts(source.header(), tags::SPECIFIC_CHARACTER_SET).join("\\");
-        return Err(ResultError::Unencodable { what: "a segment or series description", charset: plain(&declared, 64) });
+        return Err(ResultError::Unencodable {
+            what: "a segment or series description",
+            charset: plain(&declared, 64),
+        });
     }
     put(dataset, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192");
     Ok(())

@@ -74,7 +74,8 @@ fn own_uids(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
 
 /// Equal in value; an empty attribute and an absent one are the same.
 pub(super) fn same(own: Option<&InMemElement>, theirs: Option<&InMemElement>) -> bool {
-    let sequence = |e: Option<&InMemElement>| e.and_then(|e| e.value().items().map(<[Dataset]>::to_vec)).unwrap_or_default();
+    let sequence =
+        |e: Option<&InMemElement>| e.and_then(|e| e.value().items().map(<[Dataset]>::to_vec)).unwrap_or_default();
     let (own_items, their_items) = (sequence(own), sequence(theirs));
     let values = |e: Option<&InMemElement>| -> Vec<String> {
         let all = e.and_then(|e| e.value().to_multi_str().ok()).map(|v| v.to_vec()).unwrap_or_default();

@@ -9,11 +9,7 @@ use crate::dicom::text;
 use crate::results::SourceSeries;
 use crate::volume;
 
-pub(super) fn check(
-    object: &SegObject,
-    source: &SourceSeries,
-    expected: Option<&volume::Segmentation>,
-) -> Vec<Fault> {
+pub(super) fn check(object: &SegObject, source: &SourceSeries, expected: Option<&volume::Segmentation>) -> Vec<Fault> {
     let Some(data) = object.pixel_data() else { return Vec::new() };
     let pixels = object.rows * object.columns;
     let bits = object.frames.len() * pixels;
@@ -100,7 +96,11 @@ fn set_bits(data: &[u8], start: usize, count: usize) -> impl Iterator<Item = usi
         let value = data[byte];
         (0..8).filter(move |bit| value >> bit & 1 == 1).map(move |bit| byte * 8 + bit)
     };
-    bytes.filter(move |byte| data[*byte] != 0).flat_map(in_byte).filter(move |b| (start..end).contains(b)).map(move |b| b - start)
+    bytes
+        .filter(move |byte| data[*byte] != 0)
+        .flat_map(in_byte)
+        .filter(move |b| (start..end).contains(b))
+        .map(move |b| b - start)
 }
 
 #[cfg(test)]

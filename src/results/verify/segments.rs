@@ -56,13 +56,12 @@ fn described(segment: &Dataset, n: usize) -> Vec<Fault> {
 
 fn tracking(segments: &[Dataset]) -> Vec<Fault> {
     let mut seen = HashSet::new();
-    let sound = segments.iter().all(|segment| {
-        match (text(segment, tags::TRACKING_ID), text(segment, tags::TRACKING_UID)) {
+    let sound =
+        segments.iter().all(|segment| match (text(segment, tags::TRACKING_ID), text(segment, tags::TRACKING_UID)) {
             (Some(_), Some(uid)) => seen.insert(uid),
             (None, None) => true,
             _ => false,
-        }
-    });
+        });
     if sound { Vec::new() } else { vec![Fault::new("V9", "tracking identifiers are incomplete or shared by segments")] }
 }
 
@@ -75,7 +74,9 @@ fn as_found(segments: &[Dataset], expected: &volume::Segmentation) -> Vec<Fault>
         return vec![Fault::new("S4", format!("{} segments were found, {} described", found.len(), segments.len()))];
     }
     let differs = |(n, (found, segment)): (usize, (&&volume::Segment, &Dataset))| {
-        let coded = |tag, wanted: &Code| code(segment, tag).is_some_and(|c| (c.value, c.scheme) == (wanted.value.clone(), wanted.scheme.clone()));
+        let coded = |tag, wanted: &Code| {
+            code(segment, tag).is_some_and(|c| (c.value, c.scheme) == (wanted.value.clone(), wanted.scheme.clone()))
+        };
         let same = coded(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, &found.property)
             && coded(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, &found.category)
             && color(segment) == Some(cielab(found.color));

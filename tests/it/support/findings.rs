@@ -33,8 +33,8 @@ pub fn segment(label: u8) -> Segment {
         name: format!("Structure {label}"),
         category: Code::new("123037004", "SCT", "Anatomical Structure"),
         property: Code::new("12738006", "SCT", "Brain"),
-        modifier: (label % 2 == 0).then(|| Code::new("7771000", "SCT", "Left")),
-        region: (label % 5 == 0).then(|| Code::new("69536005", "SCT", "Head")),
+        modifier: label.is_multiple_of(2).then(|| Code::new("7771000", "SCT", "Left")),
+        region: label.is_multiple_of(5).then(|| Code::new("69536005", "SCT", "Head")),
         color: [label.wrapping_mul(37), label.wrapping_mul(91), 200],
     }
 }
