@@ -34,7 +34,7 @@ pub struct Series {
     pub reversed: bool,
     /// Names the study and the series: other names, other UIDs.
     pub study_name: String,
-    pub series_name: String,
+    pub name: String,
     changes: Vec<(Tag, VR, Option<PrimitiveValue>)>,
 }
 
@@ -55,7 +55,7 @@ impl Series {
             missing: Vec::new(),
             reversed: false,
             study_name: "study".into(),
-            series_name: "series".into(),
+            name: "series".into(),
             changes: Vec::new(),
         }
     }
@@ -92,7 +92,7 @@ impl Series {
     /// Other study and series UIDs, derived from these names.
     pub fn named(mut self, study: &str, series: &str) -> Series {
         self.study_name = study.into();
-        self.series_name = series.into();
+        self.name = series.into();
         self
     }
 
@@ -113,12 +113,12 @@ impl Series {
     }
 
     pub fn series_uid(&self) -> Uid {
-        Uid::derived(&["phantom-series", &self.study_name, &self.series_name])
+        Uid::derived(&["phantom-series", &self.study_name, &self.name])
     }
 
     /// SOP instance UID of slice `k`.
     pub fn instance_uid(&self, k: usize) -> Uid {
-        Uid::derived(&["phantom-instance", &self.study_name, &self.series_name, &k.to_string()])
+        Uid::derived(&["phantom-instance", &self.study_name, &self.name, &k.to_string()])
     }
 
     /// The slices that are made, in volume order.
