@@ -8,7 +8,7 @@ use std::io::Cursor;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
-use dicom_object::OpenFileOptions;
+use dicom_object::{FileDicomObject, OpenFileOptions};
 
 use super::ResultError;
 use super::elements::legal_decimals;
@@ -81,7 +81,9 @@ impl SourceSeries {
     pub fn from_part10<B: AsRef<[u8]>>(files: &[B]) -> Result<SourceSeries, ResultError> {
         let read = |(slice, file): (usize, &B)| {
             let object = OpenFileOptions::new().read_until(tags::PIXEL_DATA).from_reader(Cursor::new(file.as_ref()));
-            object.map(|o| o.into_inner()).map_err(|_| ResultError::Missing { slice, tag: tags::SOP_INSTANCE_UID })
+            object
+                .map(FileDicomObject::into_inner)
+                .map_err(|_| ResultError::Missing { slice, tag: tags::SOP_INSTANCE_UID })
         };
         SourceSeries::new(files.iter().enumerate().map(read).collect::<Result<_, _>>()?)
     }

@@ -8,7 +8,7 @@ use dicom_object::mem::InMemElement;
 
 use super::Fault;
 use super::reader::SegObject;
-use crate::dicom::{Dataset, Uid, keyword_of};
+use crate::dicom::{Uid, keyword_of};
 use crate::results::SourceSeries;
 use crate::results::modules::COPIED;
 
@@ -30,8 +30,8 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
 fn walk(element: &InMemElement, foreign: &HashSet<&str>, faults: &mut Vec<Fault>) {
     let tag = element.header().tag;
     if let Some(items) = element.value().items() {
-        let inner = |item: &Dataset, faults: &mut Vec<Fault>| item.iter().for_each(|e| walk(e, foreign, faults));
-        items.iter().for_each(|item| inner(item, faults));
+        let elements = items.iter().flat_map(IntoIterator::into_iter);
+        elements.for_each(|inner| walk(inner, foreign, faults));
         return;
     }
     if tag.group() % 2 == 1 {
@@ -44,8 +44,8 @@ fn walk(element: &InMemElement, foreign: &HashSet<&str>, faults: &mut Vec<Fault>
         faults.push(Fault::new("V11", format!("{} exceeds the 65534 bytes of its length field", keyword_of(tag))));
     }
     let values = values.iter().map(|value| value.trim_end_matches([' ', '\0']));
-    let own = values.filter(|value| !(vr == VR::UI && foreign.contains(value)));
-    faults.extend(own.filter_map(|value| outside_limits(tag, vr, value)).next());
+    let mut own = values.filter(|value| !(vr == VR::UI && foreign.contains(value)));
+    faults.extend(own.find_map(|value| outside_limits(tag, vr, value)));
 }
 
 fn outside_limits(tag: Tag, vr: VR, value: &str) -> Option<Fault> {
@@ -54,9 +54,8 @@ fn outside_limits(tag: Tag, vr: VR, value: &str) -> Option<Fault> {
     match vr {
         VR::DS if value.len() > 16 => Some(Fault::new("C14", format!("{} has a value of over 16 characters", name()))),
         VR::UI if !uid_is_sound(value) => Some(Fault::new("C5", format!("{} is no well-formed UID", name()))),
-        VR::SH if characters > 16 => Some(Fault::new("V11", format!("{} has over 16 characters", name()))),
+        VR::SH | VR::CS if characters > 16 => Some(Fault::new("V11", format!("{} has over 16 characters", name()))),
         VR::LO if characters > 64 => Some(Fault::new("V11", format!("{} has over 64 characters", name()))),
-        VR::CS if characters > 16 => Some(Fault::new("V11", format!("{} has over 16 characters", name()))),
         _ => None,
     }
 }

@@ -25,7 +25,9 @@ const MUTATIONS: &[(&str, &str, Change)] = &[
     ("dangling_source", "V3", |d| {
         frames(d, |f, _| {
             inside(f, tags::DERIVATION_IMAGE_SEQUENCE, |i| {
-                inside(i, tags::SOURCE_IMAGE_SEQUENCE, |i| set(i, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, "1.2.3.4.5"));
+                inside(i, tags::SOURCE_IMAGE_SEQUENCE, |i| {
+                    set(i, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, "1.2.3.4.5");
+                });
             });
         });
     }),
@@ -183,7 +185,11 @@ fn each(dataset: &mut Dataset, tag: Tag, mut change: impl FnMut(&mut Dataset, us
 
 /// Changes the first item of a sequence.
 fn inside(dataset: &mut Dataset, tag: Tag, mut change: impl FnMut(&mut Dataset)) {
-    each(dataset, tag, |item, index| if index == 0 { change(item) });
+    each(dataset, tag, |item, index| {
+        if index == 0 {
+            change(item);
+        }
+    });
 }
 
 fn frames(dataset: &mut Dataset, change: impl FnMut(&mut Dataset, usize)) {
@@ -191,7 +197,11 @@ fn frames(dataset: &mut Dataset, change: impl FnMut(&mut Dataset, usize)) {
 }
 
 fn segment(dataset: &mut Dataset, which: usize, mut change: impl FnMut(&mut Dataset)) {
-    each(dataset, tags::SEGMENT_SEQUENCE, |item, index| if index == which { change(item) });
+    each(dataset, tags::SEGMENT_SEQUENCE, |item, index| {
+        if index == which {
+            change(item);
+        }
+    });
 }
 
 fn pixels(dataset: &mut Dataset, change: impl FnOnce(&mut Vec<u8>)) {

@@ -6,7 +6,7 @@ use dicom_core::header::HasLength;
 use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use sagittal::dicom::{Dataset, text, texts};
-use sagittal::results::{ResultError, ResultObject, segmentation, verify};
+use sagittal::results::{ResultError, ResultObject, SourceSeries, segmentation, verify};
 use sagittal::volume::Segmentation;
 
 use crate::support::findings::{context, labelled, scattered, segment, source};
@@ -38,7 +38,12 @@ fn frames_of_any_size_come_back_exactly() {
 #[test]
 fn every_orientation_and_order_comes_back_exactly() {
     let gap = Series::new(17, 13, 9).without(&[3, 4]);
-    let all = [Series::mr(17, 13, 6).oblique(), Series::new(17, 13, 6).reversed(), Series::mr(9, 21, 6).oblique().reversed(), gap];
+    let all = [
+        Series::mr(17, 13, 6).oblique(),
+        Series::new(17, 13, 6).reversed(),
+        Series::mr(9, 21, 6).oblique().reversed(),
+        gap,
+    ];
     for series in all {
         check(&series, &scattered(&series, 4));
     }
@@ -116,6 +121,23 @@ fn what_does_not_fit_together_is_refused() {
     assert!(matches!(refused(&|f| f.labels[[0, 0, 0]] = 9), ResultError::UndescribedLabel { label: 9 }));
     assert!(matches!(refused(&|f| f.segments.push(segment(1))), ResultError::BadLabel { label: 1 }));
     assert!(matches!(refused(&|f| f.segments[0].property.value.clear()), ResultError::BadCode { .. }));
+}
+
+#[test]
+fn sources_that_are_no_stack_are_refused() {
+    let series = Series::new(8, 6, 3);
+    let refused = |files: &[Vec<u8>]| SourceSeries::from_part10(files).unwrap_err();
+    let with = |file: Vec<u8>| [series.instances(), vec![file]].concat();
+    assert!(matches!(refused(&[]), ResultError::NoSource));
+    assert!(matches!(refused(&with(b"not DICOM".to_vec())), ResultError::Missing { slice: 3, .. }));
+    let other = series.clone().named("study", "other series");
+    assert!(matches!(refused(&with(other.instance(0))), ResultError::MixedSeries { slice: 3 }));
+    let twice = refused(&with(series.instance(1)));
+    assert!(matches!(twice, ResultError::Geometry { verdict: "duplicate-positions" }), "{twice}");
+    let nowhere = series.clone().lacking(tags::IMAGE_POSITION_PATIENT);
+    assert!(matches!(refused(&nowhere.instances()), ResultError::Missing { slice: 0, .. }));
+    let unframed = refused(&series.clone().lacking(tags::FRAME_OF_REFERENCE_UID).instances());
+    assert_eq!(unframed.to_string(), "source slice 0: FrameOfReferenceUID is no usable UID: the UID is empty");
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub struct Series {
     /// Slices run against the normal.
     pub reversed: bool,
     /// Names the study and the series: other names, other UIDs.
-    pub study: String,
-    pub series: String,
+    pub study_name: String,
+    pub name: String,
     changes: Vec<(Tag, VR, Option<PrimitiveValue>)>,
 }
 
@@ -54,8 +54,8 @@ impl Series {
             patient_name: "Müller^Jörg".into(),
             missing: Vec::new(),
             reversed: false,
-            study: "study".into(),
-            series: "series".into(),
+            study_name: "study".into(),
+            name: "series".into(),
             changes: Vec::new(),
         }
     }
@@ -91,8 +91,8 @@ impl Series {
 
     /// Other study and series UIDs, derived from these names.
     pub fn named(mut self, study: &str, series: &str) -> Series {
-        self.study = study.into();
-        self.series = series.into();
+        self.study_name = study.into();
+        self.name = series.into();
         self
     }
 
@@ -109,16 +109,16 @@ impl Series {
     }
 
     pub fn study_uid(&self) -> Uid {
-        Uid::derived(&["phantom-study", &self.study])
+        Uid::derived(&["phantom-study", &self.study_name])
     }
 
     pub fn series_uid(&self) -> Uid {
-        Uid::derived(&["phantom-series", &self.study, &self.series])
+        Uid::derived(&["phantom-series", &self.study_name, &self.name])
     }
 
     /// SOP instance UID of slice `k`.
     pub fn instance_uid(&self, k: usize) -> Uid {
-        Uid::derived(&["phantom-instance", &self.study, &self.series, &k.to_string()])
+        Uid::derived(&["phantom-instance", &self.study_name, &self.name, &k.to_string()])
     }
 
     /// The slices that are made, in volume order.
@@ -213,7 +213,7 @@ impl Series {
             (tags::SOP_INSTANCE_UID, VR::UI, self.instance_uid(k).to_string()),
             (tags::STUDY_INSTANCE_UID, VR::UI, self.study_uid().to_string()),
             (tags::SERIES_INSTANCE_UID, VR::UI, self.series_uid().to_string()),
-            (tags::FRAME_OF_REFERENCE_UID, VR::UI, Uid::derived(&["phantom-frame", &self.study]).to_string()),
+            (tags::FRAME_OF_REFERENCE_UID, VR::UI, Uid::derived(&["phantom-frame", &self.study_name]).to_string()),
             (tags::MODALITY, VR::CS, self.modality.into()),
             (tags::PATIENT_NAME, VR::PN, self.patient_name.clone()),
             (tags::SERIES_NUMBER, VR::IS, "2".into()),

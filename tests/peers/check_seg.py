@@ -1,0 +1,173 @@
+"""Checks a DICOM SEG with other people's software.
+
+usage: check_seg.py SEG SOURCE_DIR MASK
+
+SOURCE_DIR holds the single-frame source images and nothing else. MASK is the label map the SEG was made from:
+  .npy             [k][j][i], slice k being the k-th source file by name
+  .nii, .nii.gz    placed by its affine; its voxels must coincide with the source's
+Segment n of the SEG is the n-th label, ascending, that has voxels in the mask.
+
+Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
+  dciodvfy    prints the IOD's name and nothing else
+  dcentvfy    prints nothing for all source images and the SEG
+  dcmqi       segimage2itkimage gives the same voxels at the same places in the patient
+  highdicom   gives the same voxels on the same source images
+
+A value of the patient or study that is illegal in the source is illegal in every faithful copy. A line of
+dciodvfy that it prints word for word about the source too is reported as inherited, not as a fault.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import highdicom
+import nibabel
+import numpy as np
+import pydicom
+
+TOOLS = Path(sys.executable).parent
+VALUE_LINES = ("Error - Value invalid for this VR - (0x00", "Warning - Value dubious for this VR - (0x00")
+VALUE_SUMMARY = "Error - Dicom dataset contains invalid data values for Value Representations"
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+class Source:
+    """The source series: its files by name, and the place of every voxel."""
+
+    def __init__(self, folder):
+        self.files = sorted(p for p in Path(folder).iterdir() if p.is_file())
+        headers = [pydicom.dcmread(f, stop_before_pixels=True) for f in self.files]
+        first = headers[0]
+        self.uids = [h.SOPInstanceUID for h in headers]
+        self.shape = (len(headers), first.Rows, first.Columns)
+        row, column = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
+        between_rows, between_columns = (float(v) for v in first.PixelSpacing)
+        self.steps = np.stack([row * between_columns, column * between_rows])
+        self.normal = np.cross(row, column)
+        self.positions = np.array([h.ImagePositionPatient for h in headers], float)
+        self.places = self.positions @ self.normal
+
+    def indices(self, points):
+        """(k, j, i) of LPS points; points must be voxel centres within 0.02 mm across and 0.02 pixels along."""
+        place = points @ self.normal
+        order = np.argsort(self.places)
+        nearest = np.clip(np.searchsorted(self.places[order], place), 1, max(len(order) - 1, 1))
+        nearest = np.minimum(nearest, len(order) - 1)
+        below = np.maximum(nearest - 1, 0)
+        closer = np.abs(self.places[order][below] - place) < np.abs(self.places[order][nearest] - place)
+        k = order[np.where(closer, below, nearest)]
+        offset = points - self.positions[k]
+        ij = np.stack([offset @ s / (s @ s) for s in self.steps], -1)
+        rounded = np.rint(ij)
+        if len(points) and max(np.abs(self.places[k] - place).max(), np.abs(ij - rounded).max()) > 0.02:
+            raise ValueError("voxels lie between the source's voxels")
+        return np.stack([k, rounded[:, 1], rounded[:, 0]], -1).astype(int)
+
+
+def points_of(image, where):
+    """LPS centres of the voxels of a NIfTI image where `where` holds."""
+    index = np.argwhere(where)
+    affine = LPS_FROM_RAS @ image.affine
+    return index @ affine[:3, :3].T + affine[:3, 3]
+
+
+def scatter(shape, indices):
+    mask = np.zeros(shape, bool)
+    mask[tuple(indices.T)] = True
+    return mask
+
+
+def expected_masks(path, source):
+    """One boolean [k][j][i] a segment."""
+    if path.endswith(".npy"):
+        labels = np.load(path)
+        return [labels == label for label in np.unique(labels) if label]
+    image = nibabel.load(path)
+    labels = np.asarray(image.dataobj)
+    present = [label for label in np.unique(labels) if label]
+    return [scatter(source.shape, source.indices(points_of(image, labels == label))) for label in present]
+
+
+def run(tool, *arguments):
+    done = subprocess.run([TOOLS / tool, *arguments], capture_output=True, timeout=600)
+    lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
+    return done.returncode, [line for line in lines if line.strip()]
+
+
+def check_dciodvfy(seg, source):
+    lines = run("dciodvfy", seg)[1]
+    theirs = set(run("dciodvfy", source.files[0])[1])
+    inherited = [line for line in lines if line in theirs and line.startswith(VALUE_LINES)]
+    rest = [line for line in lines if line not in inherited]
+    if any(line.startswith("Error") for line in inherited):
+        rest = [line for line in rest if line != VALUE_SUMMARY]
+    for line in inherited:
+        # The tag names the attribute; its value stays out of the log.
+        print("inherited from the source:", line.split(" <")[0].split(" [")[0])
+    if rest != ["Segmentation"]:
+        yield f"dciodvfy printed {rest}"
+
+
+def check_dcentvfy(seg, source):
+    lines = run("dcentvfy", *source.files, seg)[1]
+    if lines:
+        yield f"dcentvfy printed {len(lines)} lines, first {lines[:3]}"
+
+
+def check_dcmqi(seg, source, expected):
+    with tempfile.TemporaryDirectory() as folder:
+        code, lines = run(
+            "segimage2itkimage", "--inputDICOM", seg, "--outputDirectory", folder, "--outputType", "nii"
+        )
+        if code:
+            yield f"segimage2itkimage failed: {lines[-3:]}"
+            return
+        found = {}
+        for file in sorted(Path(folder).glob("*.nii*")):
+            image = nibabel.load(file)
+            labels = np.asarray(image.dataobj)
+            for label in (int(v) for v in np.unique(labels) if v):
+                mask = scatter(source.shape, source.indices(points_of(image, labels == label)))
+                found[label] = found.get(label, False) | mask
+    if sorted(found) != list(range(1, len(expected) + 1)):
+        yield f"dcmqi reads the segments {sorted(found)}, expected {len(expected)}"
+    for number, mask in enumerate(expected, 1):
+        if number in found and (found[number] != mask).any():
+            yield f"dcmqi: segment {number} differs in {int((found[number] != mask).sum())} voxels"
+
+
+def check_highdicom(seg, source, expected):
+    read = highdicom.seg.segread(seg)
+    pixels = read.get_pixels_by_source_instance(
+        source.uids, combine_segments=False, assert_missing_frames_are_empty=True
+    )
+    if pixels.shape != (*source.shape, len(expected)):
+        yield f"highdicom reads {pixels.shape}, expected {(*source.shape, len(expected))}"
+        return
+    for number, mask in enumerate(expected, 1):
+        wrong = int((pixels[..., number - 1].astype(bool) != mask).sum())
+        if wrong:
+            yield f"highdicom: segment {number} differs in {wrong} voxels"
+
+
+def main(seg, folder, mask):
+    source = Source(folder)
+    expected = expected_masks(mask, source)
+    faults = [
+        *check_dciodvfy(seg, source),
+        *check_dcentvfy(seg, source),
+        *check_dcmqi(seg, source, expected),
+        *check_highdicom(seg, source, expected),
+    ]
+    for fault in faults:
+        print(fault)
+    print(f"{len(expected)} segments, {sum(int(m.sum()) for m in expected)} voxels, {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
