@@ -9,7 +9,7 @@ mod check;
 mod demo;
 mod echo;
 mod jobs;
-mod models;
+pub mod models;
 mod rules;
 mod run;
 mod send;

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use sagittal::clock::TestClock;
+
 use super::support::modality::{self, Outgoing};
-use super::support::onnx;
+use super::support::models;
 use super::support::pacs::Pacs;
 use super::support::phantom;
 use super::support::site::Site;
@@ -20,8 +22,8 @@ struct Scanner {
 
 impl Scanner {
     fn scan(&mut self, number: usize) {
-        let instances = phantom::ct_series(number, 5).iter().map(|bytes| Outgoing::of_part10(bytes)).collect();
-        self.series.push(instances);
+        let phantom = phantom::Series::new(16, 16, 5).named(&format!("study {number}"), "series");
+        self.series.push(phantom.instances().iter().map(|bytes| Outgoing::of_part10(bytes)).collect());
     }
 
     /// Sends all that is not acknowledged, oldest series first, one association a series.
@@ -50,7 +52,7 @@ fn lost(site: &Site, scanner: &Scanner) -> Vec<String> {
 
 #[test]
 fn fifty_kills_lose_nothing_acknowledged_and_double_no_result() {
-    if !onnx::runtime_is_installed() {
+    if models::engine("kill -9", &TestClock::at(0)).is_none() {
         return;
     }
     let pacs = Pacs::start();

@@ -10,7 +10,7 @@ use sagittal::clock::SystemClock;
 use sagittal::config::Config;
 use sagittal::ledger::Ledger;
 
-use super::onnx;
+use super::{models, onnx};
 
 pub struct Site {
     pub folder: tempfile::TempDir,
@@ -21,7 +21,7 @@ impl Site {
     pub fn new(pacs: SocketAddr) -> Site {
         let site = Site { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir_all(site.config()).unwrap();
-        onnx::install_threshold_model(&site.folder.path().join("models"));
+        install_threshold_model(&site.folder.path().join("models/threshold"));
         let node = r#"[node]
 ae_title = "SAGITTAL"
 
@@ -115,6 +115,15 @@ send_to = ["pacs", "folder"]
     pub fn log_text(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("node.log")).unwrap_or_default()
     }
+}
+
+/// A model that marks everything above 0 HU within a 32 mm cube.
+fn install_threshold_model(folder: &Path) {
+    let network = onnx::threshold(0.5);
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("net.onnx"), &network).unwrap();
+    let stage = models::conform("mark", 32).replace("FILE", "net.onnx").replace("SHA256", &models::sha256(&network));
+    std::fs::write(folder.join("model.toml"), models::manifest("threshold", &stage)).unwrap();
 }
 
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
