@@ -93,15 +93,14 @@ struct Item {
 
 /// Sends everything that is DICOM; an error when something was not stored.
 pub async fn run(args: SendArgs) -> Result<(), SendError> {
-    let (items, skipped) = gather(&args.paths)?;
-    if items.is_empty() {
+    let Gathered { items, mut failures, skipped } = gather(&args.paths)?;
+    let total = items.len() + failures.len();
+    if total == 0 {
         return Err(SendError::Nothing(skipped));
     }
-    let total = items.len();
     let peer = args.peer.peer();
-    let bar = progress(total, args.json);
+    let bar = progress(items.len(), args.json);
     let start = tokio::time::Instant::now();
-    let mut failures = Vec::new();
     for batch in batches(items) {
         failures.extend(send(&peer, args.peer.timeout(), &batch, &bar).await?);
     }
@@ -111,9 +110,13 @@ pub async fn run(args: SendArgs) -> Result<(), SendError> {
     if args.json {
         let failures = failures.iter().map(|(path, reason)| serde_json::json!({ "file": path, "reason": reason }));
         let failures: Vec<_> = failures.collect();
-        let peer = peer.to_string();
-        let stored = total - failed;
-        let summary = serde_json::json!({ "peer": peer, "stored": stored, "skipped": skipped, "seconds": seconds, "failures": failures });
+        let summary = serde_json::json!({
+            "peer": peer.to_string(),
+            "stored": total - failed,
+            "skipped": skipped,
+            "seconds": seconds,
+            "failures": failures,
+        });
         println!("{summary:#}");
     } else {
         println!("{} of {total} files stored at {peer} in {seconds:.1} s, {skipped} skipped", total - failed);
@@ -151,22 +154,35 @@ async fn send(
     Ok(failures)
 }
 
-/// The DICOM files below `paths`, and how many others there are.
-fn gather(paths: &[PathBuf]) -> Result<(Vec<Item>, usize), SendError> {
+/// What was found below the paths named.
+#[derive(Default)]
+struct Gathered {
+    items: Vec<Item>,
+    /// DICOM files that cannot be sent, with the reason.
+    failures: Vec<(PathBuf, String)>,
+    /// Files that are no DICOM objects.
+    skipped: usize,
+}
+
+fn gather(paths: &[PathBuf]) -> Result<Gathered, SendError> {
     let mut files = Vec::new();
     for path in paths {
         walk(path, &mut files).map_err(|source| SendError::Read { path: path.clone(), source })?;
     }
-    let mut items = Vec::new();
-    let mut skipped = 0;
+    let mut found = Gathered::default();
     for path in files {
-        match head(&path) {
-            Ok(meta) if meta.sop_class.as_str() != MEDIA_DIRECTORY => items.push(Item { path, meta }),
-            Ok(_) | Err(DeliveryError::Unreadable { .. }) => skipped += 1,
-            Err(error) => return Err(error.into()),
+        let head = head(&path).map_err(|source| SendError::Read { path: path.clone(), source })?;
+        if !Meta::is_part10(&head) {
+            found.skipped += 1;
+            continue;
+        }
+        match Meta::read(&path.display().to_string(), &head) {
+            Ok(meta) if meta.sop_class.as_str() == MEDIA_DIRECTORY => found.skipped += 1,
+            Ok(meta) => found.items.push(Item { path, meta }),
+            Err(error) => found.failures.push((path, error.to_string())),
         }
     }
-    Ok((items, skipped))
+    Ok(found)
 }
 
 fn walk(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
@@ -179,21 +195,19 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     inside.iter().try_for_each(|path| walk(path, files))
 }
 
-fn head(path: &Path) -> Result<Meta, DeliveryError> {
-    let what = path.display().to_string();
+fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut bytes));
-    read.map_err(|source| DeliveryError::Unreadable { what: what.clone(), reason: source.to_string() })?;
-    Meta::read(&what, &bytes)
+    File::open(path)?.take(HEAD).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// As few associations as the number of contexts allows: each (class, syntax) pair may need two.
 fn batches(items: Vec<Item>) -> Vec<Vec<Item>> {
-    let mut batches = vec![Vec::new()];
+    let mut batches: Vec<Vec<Item>> = Vec::new();
     let mut pairs = BTreeSet::new();
     for item in items {
         let pair = (item.meta.sop_class.clone(), item.meta.transfer_syntax.clone());
-        if !pairs.contains(&pair) && pairs.len() == MAX_CONTEXTS / 2 {
+        if batches.is_empty() || (!pairs.contains(&pair) && pairs.len() == MAX_CONTEXTS / 2) {
             pairs.clear();
             batches.push(Vec::new());
         }

@@ -42,16 +42,14 @@ pub enum Outcome {
 pub enum DeliveryError {
     #[error("cannot reach {peer}: {reason}; check host and port, and that the peer is running")]
     Connect { peer: String, reason: String },
-    #[error("{peer} did not answer the {request} within {} s; check its load, or raise the destination's timeout", .after.as_secs())]
+    #[error("{peer} did not answer the {request} in {after:?}; check its load, or raise the destination's timeout")]
     Timeout { peer: String, request: &'static str, after: Duration },
-    #[error(
-        "{peer} rejected the association: {reason}; register our AE title there, or correct the destination's titles"
-    )]
+    #[error("{peer} rejected the association: {reason}; register our AE title there, or correct the titles here")]
     Rejected { peer: String, reason: String },
     #[error("{peer} accepts no presentation context for {what}; enable that SOP class and transfer syntax there")]
     NoContext { peer: String, what: String },
-    #[error("{peer} refused {instance} with status {status:04x}{}; look into the peer's log", comment.as_deref().map(|c| format!(" ({c})")).unwrap_or_default())]
-    Refused { peer: String, instance: Uid, status: u16, comment: Option<String> },
+    #[error("{peer} refused {instance} with status {status:04x} ({comment}); look into the peer's log")]
+    Refused { peer: String, instance: Uid, status: u16, comment: String },
     #[error("{failed} of {total} objects were not stored; the first: {first}")]
     Partly { failed: usize, total: usize, first: Box<DeliveryError> },
     #[error("{peer} took {instance}, but does not find it when asked; it may be indexing still")]
@@ -86,7 +84,7 @@ impl DeliveryError {
         match self {
             DeliveryError::NoContext { .. } | DeliveryError::NotKept { .. } | DeliveryError::Unreadable { .. } => true,
             DeliveryError::Partly { first, .. } => first.is_permanent(),
-            // 0117, 0122, 0124, A9xx, Cxxx speak about the object or our rights; A7xx, 0110 and the rest about the moment.
+            // These speak about the object or our rights; A7xx, 0110 and the rest about the moment.
             DeliveryError::Refused { status, .. } => {
                 matches!(status, 0x0117 | 0x0122 | 0x0124 | 0xa900..=0xa9ff | 0xc000..=0xcfff)
             }
@@ -155,7 +153,7 @@ mod tests {
             peer: "PACS@host:104".into(),
             instance: Uid::parse("1.2.3").unwrap(),
             status,
-            comment: None,
+            comment: "no comment".into(),
         };
         let http = |status| DeliveryError::Http { url: "http://host".into(), status, remedy: "try" };
         let check = |error: DeliveryError, expected: bool| assert_eq!(error.is_permanent(), expected, "{error}");

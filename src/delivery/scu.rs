@@ -158,6 +158,7 @@ impl Scu {
             Command::StoreRsp(Response { status: 0 | 0x0111 | 0xb000..=0xbfff, .. }) => Ok(()),
             Command::StoreRsp(Response { status, comment, .. }) => {
                 let (peer, instance) = (self.peer.to_string(), object.sop_instance.clone());
+                let comment = comment.unwrap_or_else(|| "no comment".to_owned());
                 Err(DeliveryError::Refused { peer, instance, status, comment })
             }
             other => Err(self.protocol(format!("the C-STORE was answered with {other:?}"))),

@@ -247,7 +247,7 @@ mod tests {
         check(&[pdv(3, COMMAND, &command[..9]), pdv(3, LAST, b"abc")], Err(MessageError::DatasetWithoutCommand));
         check(&[start(), start()], Err(MessageError::CommandInsideDataset));
         check(&[start(), pdv(5, LAST, b"abc")], Err(MessageError::ContextChanged(3, 5)));
-        check(&[pdv(3, COMMAND, &[0; 65536]), pdv(3, COMMAND, &[0])], Err(MessageError::CommandTooLarge));
+        check(&[pdv(3, COMMAND, &vec![0; 65536]), pdv(3, COMMAND, &[0])], Err(MessageError::CommandTooLarge));
         check(&[pdv(3, COMMAND | LAST, &[0; 5])], Err(MessageError::Command(CommandError::Truncated(5))));
         check(&[vec![0, 0, 0]], Err(MessageError::Length));
         check(&[vec![0, 0, 0, 1, 3]], Err(MessageError::Length));

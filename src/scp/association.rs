@@ -68,7 +68,8 @@ pub(super) async fn run<H: StoreHandler>(
     let accepted = match answer {
         Ok(accepted) => accepted,
         Err(rejection) => {
-            tracing::warn!(%peer, calling = request.calling_ae_title, reason = %rejection.source, "association rejected");
+            let (calling, reason) = (request.calling_ae_title, &rejection.source);
+            tracing::warn!(%peer, calling, %reason, "association rejected");
             return wire.finish(&Pdu::AssociationRJ(rejection), artim, shutdown).await;
         }
     };

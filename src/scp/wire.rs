@@ -19,8 +19,9 @@ const P_DATA: u8 = 0x04;
 const MAX_CONTROL_PDU: u32 = 1 << 20;
 /// How long a peer may hold up the node's shutdown after the last PDU to it.
 const LAST_GRACE: Duration = Duration::from_millis(500);
-/// One read takes at least this much.
-const READ_AHEAD: usize = 256 * 1024;
+/// Room of the read buffer, and the room below which it is made again.
+const READ_AHEAD: usize = 512 * 1024;
+const READ_AT_LEAST: usize = 64 * 1024;
 
 /// One received PDU.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub enum Incoming<'a> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    #[error("the peer closed the connection{}", if *inside { " inside a PDU" } else { " without releasing the association" })]
+    #[error("the peer closed the connection {}", if *inside { "inside a PDU" } else { "without a release" })]
     Closed { inside: bool },
     #[error("no PDU for {} s; the peer is gone or stuck", .0.as_secs())]
     Silence(Duration),
@@ -84,7 +85,10 @@ impl Wire {
             if needed <= self.buffer.len() && self.buffer.len() >= HEADER {
                 return Ok(needed);
             }
-            self.buffer.reserve((needed - self.buffer.len()).max(READ_AHEAD));
+            let least = (needed - self.buffer.len()).max(READ_AT_LEAST);
+            if self.buffer.capacity() - self.buffer.len() < least {
+                self.buffer.reserve(least.max(READ_AHEAD));
+            }
             self.acknowledge_at_once();
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(WireError::Closed { inside: !self.buffer.is_empty() });

@@ -29,7 +29,7 @@ fn destination(port: u16, called: &str, confirm: Confirm) -> Destination {
         kind,
         max_attempts: None,
         timeout: Duration::from_secs(20),
-        backoff_cap: Duration::from_secs(60),
+        backoff_cap: Duration::from_mins(1),
         concurrency: 1,
     }
 }
@@ -155,10 +155,8 @@ async fn an_archive_that_answers_queries_confirms() {
     );
     fs::write(&configuration, text).unwrap();
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let mut archive = Command::new("dcmqrscp")
-        .args(["--single-process", "-c", configuration.to_str().unwrap(), &port.to_string()])
-        .spawn()
-        .unwrap();
+    let mut archive =
+        Command::new("dcmqrscp").args(["-c", configuration.to_str().unwrap(), &port.to_string()]).spawn().unwrap();
     let title = |text| AeTitle::parse(text).unwrap();
     let peer = Peer { host: "127.0.0.1".into(), port, called: title("ARCHIVE"), calling: title("SAGITTAL") };
     soon(async {

@@ -73,9 +73,8 @@ async fn dcmsend_gets_rid_of_every_syntax_it_knows() {
     for request in receiver.stop().await {
         *by_syntax.entry(request.transfer_syntax.to_string()).or_default() += 1;
     }
-    for syntax in
-        ["", ".1", ".2", ".1.99", ".4.50", ".4.51", ".4.57", ".4.70", ".4.80", ".4.81", ".4.90", ".4.91", ".5"]
-    {
+    // Uncompressed objects go in the one of three syntaxes that DCMTK prefers.
+    for syntax in [".1", ".1.99", ".4.50", ".4.51", ".4.57", ".4.70", ".4.80", ".4.81", ".4.90", ".4.91", ".5"] {
         assert!(by_syntax.contains_key(&format!("1.2.840.10008.1.2{syntax}")), "{syntax}: {by_syntax:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Tests filed by section of the standard; each quotes the sentence it checks.
+//! Tests filed by section of the standard; each names the rule it checks, quoted where it is one sentence.
 
 mod ps3_4_annex_b;
 mod ps3_7;

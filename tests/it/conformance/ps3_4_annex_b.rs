@@ -8,9 +8,8 @@ use sagittal::scp::ScpOptions;
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 const VERIFICATION: &str = "1.2.840.10008.1.1";
 
-/// B.2.3: "Refused: Out of Resources A7xx; Error: Data Set does not match SOP Class A9xx; Error: Cannot
-/// understand Cxxx"; PS3.7 9.1.1.1.9: "No such SOP Instance/Invalid SOP Instance 0117, SOP class not supported
-/// 0122, Processing failure 0110".
+/// B.2.3: A7xx out of resources, A9xx data set does not match the SOP class, Cxxx cannot understand;
+/// PS3.7 9.1.1.1.9: 0110 processing failure, 0117 invalid SOP instance, 0122 SOP class not supported.
 #[tokio::test]
 async fn each_fault_has_its_status_and_the_association_goes_on() {
     let receiver = Receiver::start(ScpOptions { max_object: 10_000, ..options() }).await;

@@ -22,8 +22,7 @@ async fn an_echo_answers_its_own_message() {
     receiver.stop().await;
 }
 
-/// PS3.8 annex E.1: "The Command and Data Set are fragmented into ... a series of one or more Message Control
-/// Headers and Fragments."
+/// PS3.8 annex E.1: "A DICOM Message is fragmented in Command Fragments and Data Fragments, each placed in a PDV."
 #[tokio::test]
 async fn a_message_may_come_in_single_bytes() {
     let receiver = Receiver::start(options()).await;
@@ -43,7 +42,7 @@ async fn a_message_may_come_in_single_bytes() {
     assert_eq!(receiver.stop().await[0].dataset, b"data");
 }
 
-/// C.5.23: "Unrecognized operation ... Status 0211H."
+/// C.5.23: an operation that is not recognized is answered with status 0211H.
 #[tokio::test]
 async fn another_service_is_answered_not_aborted() {
     let receiver = Receiver::start(options()).await;

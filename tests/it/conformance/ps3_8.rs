@@ -14,8 +14,8 @@ const INVALID_PARAMETER: [u8; 4] = [0, 0, 2, 6];
 const UNEXPECTED_PDU: [u8; 4] = [0, 0, 2, 2];
 const UNRECOGNIZED_PDU: [u8; 4] = [0, 0, 2, 1];
 
-/// 7.1.1.14: "abstract-syntax-not-supported (provider rejection)", one result for each context proposed;
-/// 7.1.2.2: the association itself stands.
+/// Table 9-18, result 3: "abstract-syntax-not-supported (provider rejection)". It is said of a context; the
+/// association itself stands.
 #[tokio::test]
 async fn an_unknown_sop_class_is_refused_and_the_association_accepted() {
     let receiver = Receiver::start(options()).await;
@@ -45,7 +45,8 @@ async fn a_wrong_called_title_is_rejected_for_good_and_a_crowd_for_now() {
     receiver.stop().await;
 }
 
-/// 9.3.8: "The A-ABORT PDU"; annex E.2: a data set fragment follows its command.
+/// Annex E.1: "The same presentation context shall be used for every fragment of the same message"; annex D.1: a
+/// PDU over the maximum length "shall be a protocol error".
 #[tokio::test]
 async fn what_breaks_the_protocol_is_aborted() {
     let receiver = Receiver::start(options()).await;
@@ -75,7 +76,7 @@ async fn what_comes_instead_of_a_request_is_aborted() {
     receiver.stop().await;
 }
 
-/// 9.1.4: "ARTIM ... a time-out for the A-ASSOCIATE-RQ".
+/// 9.1.4: the ARTIM timer bounds the wait for the A-ASSOCIATE-RQ; ours bounds every further PDU, too.
 #[tokio::test]
 async fn a_silent_peer_is_not_waited_for() {
     let short = Duration::from_millis(30);
