@@ -1,9 +1,9 @@
 //! Resampling against numbers of scipy 1.x and torch's rule, on arrays small enough to check by eye.
 #![allow(clippy::unwrap_used)]
 
-use super::super::transposed;
 use super::*;
 use crate::dicom::norm;
+use crate::volume::transposed;
 
 fn unit(size: [usize; 3]) -> Grid {
     Grid { size, origin: [0.0; 3], axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]] }

@@ -3,9 +3,9 @@
 
 use ndarray::Array3;
 
-use super::super::{Algorithm, Segment};
 use super::*;
 use crate::dicom::Code;
+use crate::volume::{Algorithm, Segment};
 
 fn subject() -> (Volume, Segmentation) {
     let grid = Grid { size: [40, 40, 10], origin: [0.0; 3], axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 4.0]] };

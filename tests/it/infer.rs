@@ -260,7 +260,12 @@ fn the_command_lists_and_checks_packages() {
     assert!(!good && text.contains("missing net.onnx (make tests)") && text.contains("installed"), "{text}");
     let (good, text) = call(&["check", "good", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert!(good && json[0]["id"].as_str() == Some("good") && json[0]["installed"] == true && json[0]["version"].as_str() == Some("1.2.3"), "{text}");
+    assert!(
+        good && json[0]["id"].as_str() == Some("good")
+            && json[0]["installed"] == true
+            && json[0]["version"].as_str() == Some("1.2.3"),
+        "{text}"
+    );
     let state = json[0]["state"].as_str().unwrap();
     assert!(state == "verified and loaded" || state.contains("sha256 verified; not loaded"), "{state}");
     let (good, text) = call(&["check"]);

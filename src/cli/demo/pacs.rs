@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::Failure;
+use crate::cli::Failure;
 use crate::dicom::{AeTitle, StoreStatus};
 use crate::scp::{self, ScpOptions, StoreAnswer, StoreHandler, StoreRequest};
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::super::Failure;
 use super::pacs::Pacs;
+use crate::cli::Failure;
 use crate::config::Config;
 
 /// Writes a configuration for a node on a free loopback port that masks brains and sends them to `pacs`.
