@@ -192,7 +192,7 @@ fn part_of(mask: &Array3<u8>, size: [usize; 3], occupancy: f64, scale: f64) -> O
     let range = |axis: usize| {
         let (start, end, planes) = edges(axis)?;
         let length = size[2 - axis] as f64;
-        let centre = (length / planes * ((start + end) / 2.0)).round_ties_even();
+        let centre = (length / planes * start.midpoint(end)).round_ties_even();
         let span = (scale * (length / planes) * (end - start)).round_ties_even();
         let (low, high) = (centre - span / 2.0, centre + span / 2.0);
         Some(low.max(0.0) as usize..(high as usize).min(size[2 - axis]))

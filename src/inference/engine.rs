@@ -134,7 +134,9 @@ impl Engine {
 fn algorithm(package: &ModelPackage, networks: &[Loaded]) -> Algorithm {
     let mut digest = Sha256::new();
     digest.update(&package.manifest_sha256);
-    networks.iter().for_each(|n| digest.update(&n.sha256));
+    for network in networks {
+        digest.update(&network.sha256);
+    }
     Algorithm {
         name: package.id.clone(),
         version: package.version.clone(),
