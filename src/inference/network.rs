@@ -6,6 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
 use ndarray::{Array3, ArrayView3};
+use ort::ErrorCode;
 use ort::session::{RunOptions, Session};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use rayon::prelude::*;
@@ -19,7 +20,7 @@ const BLOCK: usize = 4096;
 
 /// Checks that the network takes and gives the tensors that the stage names.
 pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> Result<(), InferenceError> {
-    let wrong = |reason: String| Err(InferenceError::Signature { file: file.to_owned(), reason });
+    let wrong = |reason: String| Err(signature(file, reason));
     let shape = |list: &[Outlet], name: &str| {
         let found = list.iter().find(|o| o.name() == name)?;
         match found.dtype() {
@@ -37,12 +38,17 @@ pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> 
         return wrong(format!("it has no float output `{}` with 5 dimensions (outputs: {found})", stage.output));
     };
     let size = match stage.grid {
-        GridRule::Conform { size, .. } | GridRule::Resize { size, .. } | GridRule::Part { size, .. } => Some(size as i64),
+        GridRule::Conform { size, .. } | GridRule::Resize { size, .. } | GridRule::Part { size, .. } => {
+            Some(size as i64)
+        }
         GridRule::Crop { .. } => None,
     };
     let wanted = [Some(1), Some(1), size, size, size];
     if input.iter().zip(wanted).any(|(&has, wants)| has >= 0 && Some(has) != wants) {
-        return wrong(format!("input `{}` has the fixed shape {input:?}, which the stage's grid does not fit", stage.input));
+        return wrong(format!(
+            "input `{}` has the fixed shape {input:?}, which the stage's grid does not fit",
+            stage.input
+        ));
     }
     let classes = stage.decision.classes();
     if output[1] >= 0 && output[1] != classes as i64 {
@@ -60,13 +66,12 @@ pub(super) fn label(
     tensor: ArrayView3<'_, f32>,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Array3<u8>, InferenceError> {
-    let failed = |reason: String| InferenceError::Failed { file: file.to_owned(), reason };
     if cancelled() {
         return Err(InferenceError::Cancelled);
     }
-    let mut options = RunOptions::new().map_err(|e| failed(e.to_string()))?;
-    // A kept session must not keep its peak memory: the next stage, or model, needs it.
-    options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(|e| failed(e.to_string()))?;
+    let mut options = RunOptions::new().map_err(|e| failure(file, e.message()))?;
+    // A kept session must not keep its peak memory. What its output lay in is kept all the same: see `Loaded::hoards`.
+    options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(|e| failure(file, e.message()))?;
     let options = &options;
     let mut stopped = false;
     let outcome = thread::scope(|scope| {
@@ -85,7 +90,7 @@ pub(super) fn label(
     if stopped {
         return Err(InferenceError::Cancelled);
     }
-    outcome.unwrap_or_else(|_| Err(failed("it panicked".to_owned())))
+    outcome.unwrap_or_else(|_| Err(failure(file, "it panicked")))
 }
 
 fn run(
@@ -99,7 +104,11 @@ fn run(
     let values = tensor.to_slice().ok_or_else(|| failure(file, "its input is not in standard layout"))?;
     let input = TensorRef::from_array_view(([1, 1, a, b, c], values)).map_err(|e| failure(file, e.message()))?;
     let outputs = session.run_with_options(ort::inputs![stage.input.as_str() => input], options);
-    let outputs = outputs.map_err(|e| failure(file, e.message()))?;
+    let outputs = outputs.map_err(|e| match e.code() {
+        // The network does not take this shape, and never will.
+        ErrorCode::InvalidArgument => signature(file, e.message().to_owned()),
+        _ => failure(file, e.message()),
+    })?;
     let output = outputs.get(&stage.output).ok_or_else(|| failure(file, "its output is missing"))?;
     let (shape, values) = output.try_extract_tensor::<f32>().map_err(|e| failure(file, e.message()))?;
     let expected = vec![1, stage.decision.classes(), a, b, c];
@@ -110,6 +119,10 @@ fn run(
     let labels = decide(values, a * b * c, stage.decision)
         .ok_or_else(|| InferenceError::NotFinite { file: file.to_owned(), output: stage.output.clone() })?;
     Array3::from_shape_vec((a, b, c), labels).map_err(|e| failure(file, &e.to_string()))
+}
+
+fn signature(file: &Path, reason: String) -> InferenceError {
+    InferenceError::Signature { file: file.to_owned(), reason }
 }
 
 /// The runtime has no error code for memory; its allocators' words are the only sign.
@@ -167,7 +180,8 @@ mod tests {
 
     #[test]
     fn the_largest_class_wins_and_ties_go_to_the_lower() {
-        let values = [0.0, 1.0, 5.0, -1.0, /* class 1 */ 0.0, 2.0, 4.0, -2.0, /* class 2 */ 1.0, 2.0, 5.0, -3.0];
+        let values =
+            [0.0, 1.0, 5.0, -1.0, /* class 1 */ 0.0, 2.0, 4.0, -2.0, /* class 2 */ 1.0, 2.0, 5.0, -3.0];
         assert_eq!(decide(&values, 4, Decision::Argmax { classes: 3 }), Some(vec![2, 1, 0, 0]));
     }
 
@@ -196,7 +210,10 @@ mod tests {
     #[test]
     fn lack_of_memory_is_told_from_other_failures() {
         let check = |reason: &str| failure(Path::new("m.onnx"), reason);
-        assert!(matches!(check("Failed to allocate memory for requested buffer"), InferenceError::MemoryExhausted { .. }));
+        assert!(matches!(
+            check("Failed to allocate memory for requested buffer"),
+            InferenceError::MemoryExhausted { .. }
+        ));
         assert!(matches!(check("Non-zero status code"), InferenceError::Failed { .. }));
     }
 }

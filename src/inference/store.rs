@@ -28,7 +28,8 @@ impl ModelStore {
     /// Ids of the packages, sorted: every folder that holds a `model.toml`.
     pub fn ids(&self) -> Result<Vec<String>, InferenceError> {
         let folder = &self.folder;
-        let entries = std::fs::read_dir(folder).map_err(|source| InferenceError::Io { file: folder.clone(), source })?;
+        let entries =
+            std::fs::read_dir(folder).map_err(|source| InferenceError::Io { file: folder.clone(), source })?;
         let packages = entries.flatten().filter(|e| e.path().join("model.toml").is_file());
         let mut ids: Vec<String> = packages.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
         ids.sort();

@@ -49,7 +49,10 @@ fn labels_come_back_on_the_sources_own_grid() {
 fn a_crop_around_the_first_stages_box_gives_the_same_labels() {
     let Some(engine) = engine("cascade by crop", &TestClock::at(0)) else { return };
     let crop = conform("close", 32)
-        .replace(r#"kind = "conform", axes = "LIA", size = 32, spacing = 1.0"#, r#"kind = "crop", around = "far", margin = 2"#)
+        .replace(
+            r#"kind = "conform", axes = "LIA", size = 32, spacing = 1.0"#,
+            r#"kind = "crop", around = "far", margin = 2"#,
+        )
         .replace(r#"intensity = [{ step = "fixed_window", low = -1000.0, high = 1000.0 }]"#, "");
     let package = Packages::new().add_kept("crop", &onnx::threshold(0.51), &[&conform("far", 32), &crop]);
     let steps = std::sync::Mutex::new(Vec::new());
@@ -123,7 +126,8 @@ fn a_network_that_does_not_keep_its_word_is_refused_for_good() {
 #[test]
 fn an_image_without_contrast_is_unsuitable() {
     let Some(engine) = engine("an empty image", &TestClock::at(0)) else { return };
-    let stage = conform("only", 32).replace(r#"step = "fixed_window", low = -1000.0, high = 1000.0"#, r#"step = "min_max""#);
+    let stage =
+        conform("only", 32).replace(r#"step = "fixed_window", low = -1000.0, high = 1000.0"#, r#"step = "min_max""#);
     let package = Packages::new().add_kept("empty", &onnx::threshold(0.5), &[&stage]);
     let mut volume = head();
     volume.voxels.fill(0.0);
@@ -199,9 +203,18 @@ fn a_cancelled_run_stops() {
 
 #[test]
 fn every_fault_of_a_manifest_is_told_at_once() {
-    let stages = conform("only", 7).replace("LIA", "LRA").replace("classes = 2", "classes = 1").replace("FILE", "../net.onnx");
+    let stages =
+        conform("only", 7).replace("LIA", "LRA").replace("classes = 2", "classes = 1").replace("FILE", "../net.onnx");
     let message = parse(&manifest("other", &stages), Path::new("models/hu")).unwrap_err().to_string();
-    let words = ["models/hu/model.toml", "folder is called `hu`", "../net.onnx", "sha256", "LRA", "grid.size = 7", "decide.classes"];
+    let words = [
+        "models/hu/model.toml",
+        "folder is called `hu`",
+        "../net.onnx",
+        "sha256",
+        "LRA",
+        "grid.size = 7",
+        "decide.classes",
+    ];
     for word in words {
         assert!(message.contains(word), "{word} is not in: {message}");
     }
@@ -218,6 +231,10 @@ fn the_shipped_packages_are_sound() {
     for (id, labels) in ids.iter().zip([1, 17, 17, 2, 2]) {
         assert_eq!(store.load(id).unwrap().segments.len(), labels, "{id}");
     }
+    let script =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/models/install_deepbet.py"));
+    let (script, deepbet) = (script.unwrap(), store.load("deepbet").unwrap());
+    assert!(deepbet.stages.iter().all(|s| script.contains(&s.file.sha256[0])), "the script writes what is accepted");
     let message = store.load("../models").unwrap_err().to_string();
     assert!(message.contains("../models") && message.contains("meshnet-gwm"), "{message}");
 }
@@ -252,4 +269,20 @@ fn the_command_lists_and_checks_packages() {
     assert!(state == "verified and loaded" || state.contains("sha256 verified; not loaded"), "{state}");
     let (good, text) = call(&["check"]);
     assert!(!good && text.contains("net.onnx is missing") && text.contains("bad/model.toml"), "{text}");
+}
+
+#[test]
+fn a_class_without_a_label_is_background() {
+    let Some(engine) = engine("classes without a label", &TestClock::at(0)) else { return };
+    let packages = Packages::new();
+    packages.add("hu", &onnx::threshold(0.51), &[&conform("only", 32)]);
+    let file = packages.folder().join("hu/model.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("[[label]]\nvalue = 1", "[[label]]\nvalue = 2");
+    let refused = parse(&text, &packages.folder().join("hu")).unwrap_err().to_string();
+    assert!(refused.contains("label 2") && refused.contains("up to 1 only"), "{refused}");
+
+    let stage = conform("only", 32).replace("classes = 2", "classes = 3");
+    let package = packages.add("three", &onnx::second_class(0.51), &[&stage]);
+    let found = run(&engine, &package, head()).unwrap();
+    assert_eq!(found.labels.iter().max(), Some(&0), "only label 1 is listed, the box is class 2");
 }
