@@ -316,7 +316,7 @@ mod tests {
         assert_eq!((error.exit_code(), error.to_string().as_str()), (3, "2 of 3 files could not be read, see above"));
         let listed = printed.split("not read:\n").nth(1).unwrap();
         assert!(listed.contains("no-study.dcm: StudyInstanceUID: the UID holds a character"), "{printed}");
-        assert!(listed.contains("notes.txt: no DICOM file: "), "{printed}");
+        assert!(listed.contains("notes.txt: not readable: it has no DICM prefix"), "{printed}");
         assert!(!printed.contains("SECRET"), "{printed}");
         assert!(printed.starts_with("series 1.2.3: 1 instance, single-slice"), "{printed}");
     }

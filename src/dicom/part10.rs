@@ -56,28 +56,42 @@ impl Meta {
 
     /// Reads the meta information of `bytes`, which may be the first part of a file only.
     pub fn read(bytes: &[u8]) -> Result<Meta, Part10Error> {
-        if !Meta::is_part10(bytes) {
-            return Err(Part10Error::NoPrefix);
-        }
-        let mut offset = META;
-        let mut uids = [const { None }; 3];
-        while let Some((element, value)) = bytes.get(offset..).and_then(meta_element) {
-            if let Some(place) = META_UIDS.iter().position(|(wanted, _)| *wanted == element) {
-                uids[place] = Some(String::from_utf8_lossy(&bytes[offset..][value.clone()]).into_owned());
-            }
-            offset += value.end;
-        }
-        let uid = |place: usize| {
-            let text = uids[place].as_deref().unwrap_or_default();
-            Uid::parse(text).map_err(|fault| Part10Error::BadUid { keyword: META_UIDS[place].1, fault })
-        };
+        let (texts, offset) = meta_texts(bytes)?;
+        let uid = |place: usize| meta_uid(&texts, place);
         Ok(Meta { sop_class: uid(0)?, sop_instance: uid(1)?, transfer_syntax: uid(2)?, offset })
+    }
+
+    /// As [`Meta::read`], but asks for the transfer syntax alone: all that the data set needs to be read.
+    fn read_leniently(bytes: &[u8]) -> Result<Meta, Part10Error> {
+        let (texts, offset) = meta_texts(bytes)?;
+        let transfer_syntax = meta_uid(&texts, 2)?;
+        let or_unnamed = |place: usize| meta_uid(&texts, place).unwrap_or_else(|_| Uid::derived(&["unnamed"]));
+        Ok(Meta { sop_class: or_unnamed(0), sop_instance: or_unnamed(1), transfer_syntax, offset })
     }
 
     /// Preamble, `DICM` and meta group of a file with this data set. `source_ae`: the sender, where there was one.
     pub fn head(&self, source_ae: Option<&str>) -> Result<Vec<u8>, Part10Error> {
         part10_head(&self.sop_class, &self.sop_instance, &self.transfer_syntax, source_ae)
     }
+}
+
+/// The values of [`META_UIDS`], empty where they are missing, and where the data set begins.
+fn meta_texts(bytes: &[u8]) -> Result<([String; 3], usize), Part10Error> {
+    if !Meta::is_part10(bytes) {
+        return Err(Part10Error::NoPrefix);
+    }
+    let (mut offset, mut texts) = (META, [const { String::new() }; 3]);
+    while let Some((element, value)) = bytes.get(offset..).and_then(meta_element) {
+        if let Some(place) = META_UIDS.iter().position(|(wanted, _)| *wanted == element) {
+            texts[place] = String::from_utf8_lossy(&bytes[offset..][value.clone()]).into_owned();
+        }
+        offset += value.end;
+    }
+    Ok((texts, offset))
+}
+
+fn meta_uid(texts: &[String; 3], place: usize) -> Result<Uid, Part10Error> {
+    Uid::parse(&texts[place]).map_err(|fault| Part10Error::BadUid { keyword: META_UIDS[place].1, fault })
 }
 
 /// The element number and the place of the value of an element of group 0002 (Explicit VR Little Endian, whole),
@@ -124,7 +138,7 @@ pub fn part10_head(
 
 /// Parses a whole file.
 pub fn parse(bytes: &[u8]) -> Result<FileDicomObject<Dataset>, Part10Error> {
-    let meta = Meta::read(bytes)?;
+    let meta = Meta::read_leniently(bytes)?;
     data_set(OpenFileOptions::new(), &meta, &bytes[meta.offset..])
 }
 
@@ -132,7 +146,7 @@ pub fn parse(bytes: &[u8]) -> Result<FileDicomObject<Dataset>, Part10Error> {
 pub fn parse_header(mut from: impl Read) -> Result<FileDicomObject<Dataset>, Part10Error> {
     let mut begin = Vec::new();
     from.by_ref().take(LONGEST_HEAD).read_to_end(&mut begin)?;
-    let meta = Meta::read(&begin)?;
+    let meta = Meta::read_leniently(&begin)?;
     data_set(OpenFileOptions::new().read_until(tags::PIXEL_DATA), &meta, Cursor::new(&begin[meta.offset..]).chain(from))
 }
 

@@ -35,7 +35,7 @@ pub struct Pacs {
     pub address: SocketAddr,
     keep: Keep,
     _stop: DropGuard,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Pacs {
@@ -47,7 +47,7 @@ impl Pacs {
         let (address, keep, stop) = (listener.local_addr().unwrap(), Keep::default(), CancellationToken::new());
         let options = ScpOptions::loopback(AeTitle::parse(Pacs::AE_TITLE).unwrap());
         runtime.spawn(scp::serve(listener, options, Arc::new(keep.clone()), stop.clone()));
-        Pacs { address, keep, _stop: stop.drop_guard(), _runtime: runtime }
+        Pacs { address, keep, _stop: stop.drop_guard(), runtime: runtime }
     }
 
     /// What arrived so far, by SOP Instance UID.
@@ -57,7 +57,7 @@ impl Pacs {
 
     /// Waits until `count` different objects are here.
     pub fn wait_for(&self, count: usize, patience: Duration) -> BTreeMap<String, Vec<StoreRequest>> {
-        self._runtime.block_on(async {
+        self.runtime.block_on(async {
             let wait = async {
                 loop {
                     let bell = self.keep.bell.notified();
