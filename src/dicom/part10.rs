@@ -185,7 +185,7 @@ mod tests {
         let bytes = overlong();
         assert!(dicom_object::from_reader(bytes.as_slice()).is_err(), "then the meta group need not be read here");
         for object in [parse(&bytes).unwrap(), parse_header(bytes.as_slice()).unwrap()] {
-            assert_eq!(super::super::text(&object, tags::MODALITY).as_deref(), Some("MR"));
+            assert_eq!(crate::dicom::text(&object, tags::MODALITY).as_deref(), Some("MR"));
             assert_eq!(object.meta().media_storage_sop_instance_uid(), "1.2.4");
         }
     }
