@@ -78,7 +78,7 @@ enum Command {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigFolder {
     /// The configuration folder
-    #[arg(long = "config", value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG", global = true)]
+    #[arg(id = "config", long, value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG", global = true)]
     folder: PathBuf,
 }
 
