@@ -16,6 +16,6 @@ USER sagittal
 EXPOSE 11112
 # The configuration is mounted at /etc/sagittal, the ledger and the spool at /var/lib/sagittal.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-    CMD ["sagittal", "echo", "SAGITTAL@127.0.0.1:11112"]
+    CMD ["sagittal", "echo", "127.0.0.1:11112", "--called", "SAGITTAL"]
 ENTRYPOINT ["sagittal"]
 CMD ["serve", "--config", "/etc/sagittal"]

@@ -78,13 +78,13 @@ enum Command {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigFolder {
     /// The configuration folder
-    #[arg(id = "config", long, value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG", global = true)]
-    folder: PathBuf,
+    #[arg(long = "config", value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG", global = true)]
+    config_folder: PathBuf,
 }
 
 impl ConfigFolder {
     fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.folder)?)
+        Ok(Config::load(&self.config_folder)?)
     }
 
     /// The configuration and the ledger it points to.
@@ -213,4 +213,29 @@ fn run_command(command: Command) -> Result<(), Failure> {
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_can_be_parsed() {
+        // clap looks at a subcommand only when it is asked for; this looks at all of them.
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_the_readme_are_accepted() {
+        let check = |line: &str| {
+            let parsed = Arguments::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
+        };
+        let readme = include_str!("../../README.md");
+        let lines: Vec<&str> = readme.lines().filter_map(|l| l.strip_prefix("target/release/")).collect();
+        assert!(lines.len() >= 5, "{lines:?}");
+        lines.iter().for_each(|line| check(line.split('#').next().unwrap_or_default().trim()));
+    }
 }

@@ -1,21 +1,25 @@
 """What a node has to bear: objects it must refuse, files that are no DICOM, peers that hang up in the middle."""
 
+import shutil
 import socket
 import struct
 
+import models
 import phantom
 import settings
 import wire
-from support import BIN, Node, asset, run, storescu, wait, workspace
+from support import BIN, ROOT, Node, asset, run, storescu, wait, workspace
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
-def lone_node(name, rules=(("phantoms", {"SeriesDescription": "T1 phantom"}, "ball"),), **options):
+def lone_node(name, environment=(), **options):
     """A node that delivers into a folder."""
     folder = workspace(name)
+    rules = [("phantoms", {"SeriesDescription": phantom.DESCRIPTION}, "ball")]
     destination = {"folder": {"kind": "folder", "path": str(folder / "out")}}
-    return folder, Node(folder / "node", settings.files({"ball": "threshold"}, list(rules), destination, **options))
+    files = settings.files({"ball": "threshold"}, rules, destination, **options)
+    return folder, Node(folder / "node", files, environment=environment)
 
 
 def still_works(folder, node, name):
@@ -32,12 +36,17 @@ def test_empty_uids_are_refused():
     files = sorted(asset("data/ct_body_dicom").iterdir())
     folder, node = lone_node("empty-uids")
     try:
-        for file in files[:3]:
+        for n, file in enumerate(files):
             _, syntax, _, data = wire.read_raw(file)
-            for instance in ("", f"1.2.3.{len(data)}"):
-                status = wire.store(node, CT, syntax, instance, data)
-                assert isinstance(status, int) and status >= 0xA000, f"{file.name}, announced as {instance!r}: {status!r}"
+            # PS3.7 section 9.1.1.1.9: 0117 invalid SOP instance; PS3.4 section B.2.3: Cxxx cannot understand
+            assert wire.store(node, CT, syntax, "", data) == 0x0117, f"{file.name}, announced without a UID"
+            assert wire.store(node, CT, syntax, f"1.2.3.{n}", data) == 0xC000, f"{file.name}, announced with a UID"
+        kept = {f.name for f in (folder / "node/data/spool/quarantine").iterdir()}
+        assert all(any(name.startswith(f"1.2.3.{n}-") for name in kept) for n in range(len(files))), kept
+        assert all(f"{name}.reason.txt" in kept for name in kept if not name.endswith(".txt")), kept
+        assert node.command("jobs", "list", "--json").stdout.strip() == "[]"
         still_works(folder, node, "after-empty-uids")
+        return f"{len(files)} slices, refused twice each"
     finally:
         node.stop()
 
@@ -74,7 +83,11 @@ def test_peers_that_hang_up_leave_the_node_alive():
                 peer.sendall(words)
         with socket.create_connection((node.host, node.port)) as peer:
             peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        for file in phantom.write(folder / "series", "half"):
+            wire.store_half(node, *wire.read_raw(file))
         still_works(folder, node, "after-truncated")
+        jobs = [j for j in node.jobs() if j["kind"] == "infer"]
+        assert len(jobs) == 1, f"half a data set became a series: {jobs}"
     finally:
         node.stop()
 
@@ -91,6 +104,51 @@ def test_a_missing_slice_is_named_and_not_run():
         assert "missing-slices" in said, "nobody says that slices are missing"
     finally:
         node.stop()
+
+
+def test_a_missing_runtime_is_named_and_the_series_waits_for_it():
+    library = workspace("no-runtime-library") / "runtime"
+    folder, node = lone_node("no-runtime", environment={"ORT_DYLIB_PATH": str(library)})
+    try:
+        job = failed_job(folder, node, "no-runtime", "retryable", ("ONNX Runtime is not installed", "make runtime"))
+        library.symlink_to(ROOT / ".runtime")
+        retry(folder, node, job)
+    finally:
+        node.stop()
+
+
+def test_a_model_with_another_sha256_is_refused():
+    package = workspace("other-sha256-models") / "threshold"
+    shutil.copytree(models.folder() / "threshold", package)
+    network = package / "threshold.onnx"
+    good = network.read_bytes()
+    network.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    folder, node = lone_node("other-sha256", model_folder=package.parent)
+    try:
+        check = run(BIN, "models", "check", "--models", package.parent, check=False)
+        assert check.returncode == 1 and "sha256" in check.stdout, check.stdout + check.stderr
+        job = failed_job(folder, node, "other-sha256", "discarded", ("threshold.onnx", "sha256", "refused"))
+        network.write_bytes(good)
+        retry(folder, node, job)
+    finally:
+        node.stop()
+
+
+def failed_job(folder, node, name, state, words):
+    """The infer job of a new series, once it is in `state` with an error that holds `words`."""
+    files = phantom.write(folder / f"series-{name}", name)
+    status, acked, output = storescu(node, files)
+    assert status == 0 and len(acked) == len(files), output
+    [job] = wait(f"a {state} job", lambda: [j for j in node.jobs() if j["state"] == state])
+    missing = [word for word in words if word not in job["last_error"]]
+    assert not missing, f"{missing} not in: {job['last_error']}"
+    return job["id"]
+
+
+def retry(folder, node, job):
+    """What an operator does when the cause is gone: nothing that was acknowledged has been lost."""
+    node.command("jobs", "retry", job)
+    wait("the SEG after `jobs retry`", lambda: list((folder / "out").rglob("*.dcm")))
 
 
 def test_three_mistakes_in_the_rules_are_all_named():

@@ -5,10 +5,10 @@ a modality would) and kills it a random time later, so that kills fall into rece
 series at once. At the end the node runs undisturbed until every job is done.
 """
 
+import collections
 import os
 import random
 import threading
-import time
 
 import phantom
 import seg
@@ -23,20 +23,21 @@ def test_fifty_kills():
     moments = random.Random(seed)
     print(f"          seed {seed} (SAGITTAL_SEED repeats the moments)", flush=True)
     with Site("kill", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], quiet="2 s") as site:
-        series, acked = [], set()
+        series, acked, hit = [], set(), collections.Counter()
         for n in range(KILLS):
             if n:
                 site.node.start()
             series.append(phantom.write(site.folder / f"series/{n:02}", f"kill-{n}", slices=6, size=24))
-            send_and_kill(site.node, series, acked, moments.uniform(0.02, 1.5))
+            hit.update(send_and_kill(site.node, series, acked, moments.uniform(0.02, 1.5)))
         site.node.start()
         for files in unacknowledged(series, acked):
             _, done, output = storescu(site.node, files)
             assert len(done) == len(files), output
             acked.update(done)
         settle(site)
-        check(site, series)
-        return f"{KILLS} kills, {sum(map(len, series))} instances"
+        revisions = check(site, series)
+        during = ", ".join(f"{count} during {what}" for what, count in sorted(hit.items()))
+        return f"{KILLS} kills ({during}), {len(acked)} instances, {revisions} SEGs in each Orthanc"
 
 
 def unacknowledged(series, acked):
@@ -45,28 +46,36 @@ def unacknowledged(series, acked):
 
 
 def send_and_kill(node, series, acked, seconds):
+    """What the node was doing when it was killed; several things, as a rule."""
     killer = threading.Timer(seconds, node.kill)
     killer.start()
+    doing = set()
     for files in unacknowledged(series, acked):
         _, done, _ = storescu(node, files)
         acked.update(done)
-        if not node.program.alive():
+        if len(done) < len(files):
+            doing.add("receiving")
             break
     killer.join()
+    doing.update(f"{j['kind']} jobs" for j in node.jobs() if j["state"] == "running")
+    return doing or {"nothing"}
 
 
 def settle(site):
     """Until nothing is left to do: every series has a job and every job is done."""
     def done():
         jobs = site.node.jobs()
-        infer = [j for j in jobs if j["kind"] == "infer"]
-        return len(infer) >= KILLS and all(j["state"] == "completed" for j in jobs) and jobs
+        infer = {j["series"] for j in jobs if j["kind"] == "infer"}
+        return len(infer) == KILLS and all(j["state"] == "completed" for j in jobs)
 
-    wait("every job is completed", done, 300)
+    wait("every job is completed", done, 120)
 
 
 def check(site, series):
-    """Both Orthancs hold the same SEGs; none is doubled; each series has one over all its instances."""
+    """Both Orthancs hold the same SEGs, one of each closed revision, the last of which has all instances of its series.
+
+    A series has one revision unless the machine was so slow that it was quiet for long between a kill and the rest of it."""
+    revisions = {(j["series"], j["revision"]) for j in site.node.jobs() if j["kind"] == "infer"}
     held = []
     for orthanc in (site.pacs, site.archive):
         files = [orthanc.download(i, site.folder / f"{orthanc.aet}-{i}.dcm") for i in orthanc.results()]
@@ -75,8 +84,7 @@ def check(site, series):
         whole = [frozenset(seg.Source(files).uids) for files in series]
         lost = [n for n, uids in enumerate(whole) if uids not in sources]
         assert not lost, f"{orthanc.aet}: no SEG over all acknowledged instances of series {lost}"
-        partial = [s for s in sources if s not in whole]
-        assert not partial, f"{orthanc.aet} has {len(partial)} SEGs of series that were not complete"
+        assert len(sources) == len(revisions), f"{orthanc.aet} has {len(sources)} SEGs of {len(revisions)} revisions"
         held.append({str(seg.pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID) for f in files})
     assert held[0] == held[1], "the two destinations hold different SEGs"
-    assert len(held[0]) == KILLS, f"{len(held[0])} SEGs for {KILLS} series"
+    return len(held[0])

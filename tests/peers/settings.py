@@ -26,11 +26,12 @@ threads = 2
 """
 
 
-def files(pipelines, rules, destinations, quiet="1 s"):
+def files(pipelines, rules, destinations, quiet="1 s", model_folder=None):
     """Texts of the four files. `pipelines`: name -> model id; `destinations`: name -> table;
-    `rules`: list of (name, conditions, pipeline), each sent to every destination."""
+    `rules`: list of (name, conditions, pipeline), each sent to every destination. `model_folder`: instead of the suites'."""
+    model_folder = json.dumps(str(model_folder or models.folder()))
     return {
-        "node.toml": NODE.format(models=json.dumps(str(models.folder())), quiet=quiet),
+        "node.toml": NODE.format(models=model_folder, quiet=quiet),
         "destinations.toml": "\n".join(table(f"destination.{name}", values) for name, values in destinations.items()),
         "pipelines.toml": "\n".join(
             table(f"pipeline.{name}", {"models": [model], "description": name}) for name, model in pipelines.items()

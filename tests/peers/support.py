@@ -58,11 +58,11 @@ def run(*command, check=True, limit=600):
 class Program:
     """A program that says `ready name=value ...` on its standard output when it can be used."""
 
-    def __init__(self, command, log, limit=90.0):
+    def __init__(self, command, log, limit=90.0, environment=()):
         self.log = pathlib.Path(log)
         with self.log.open("ab") as errors:
-            self.process = subprocess.Popen([str(c) for c in command], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=errors,
-                                            text=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([str(c) for c in command], env={**ENVIRONMENT, **dict(environment)}, text=True,
+                                            stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, cwd=ROOT)
         self.lines = []
         self.reader = threading.Thread(target=lambda: self.lines.extend(iter(self.process.stdout.readline, "")), daemon=True)
         self.reader.start()
@@ -129,8 +129,8 @@ class Orthanc:
 class Node:
     """`sagittal serve` on a configuration folder of its own. `files` maps a configuration file to its text."""
 
-    def __init__(self, folder, files, start=True):
-        self.folder, self.program = pathlib.Path(folder), None
+    def __init__(self, folder, files, start=True, environment=()):
+        self.folder, self.program, self.environment = pathlib.Path(folder), None, dict(environment)
         self.config = self.folder / "config"
         self.config.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -139,7 +139,7 @@ class Node:
             self.start()
 
     def start(self):
-        self.program = Program([BIN, "serve", "--config", self.config], self.folder / "node.log")
+        self.program = Program([BIN, "serve", "--config", self.config], self.folder / "node.log", environment=self.environment)
         self.host, port = self.program.ready["dicom"].rsplit(":", 1)
         self.port = int(port)
         return self
@@ -159,8 +159,12 @@ class Node:
         return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
     def jobs(self):
-        """`sagittal jobs list --json`."""
-        return json.loads(run(BIN, "jobs", "list", "--json", "--config", self.config).stdout)
+        """`sagittal jobs list --json`, all of them."""
+        return json.loads(self.command("jobs", "list", "--json", "--limit", 10_000).stdout)
+
+    def command(self, *words, check=True):
+        """A command of the same configuration, beside the running node."""
+        return run(BIN, *words, "--config", self.config, check=check)
 
 
 def free_port():

@@ -28,14 +28,9 @@ def read_raw(path):
 
 def store(node, sop_class, syntax, instance, data):
     """The status of one C-STORE, or the reason why there is none: `rejected`, `aborted`, `context refused`."""
-    with contextlib.closing(socket.create_connection((node.host, node.port), timeout=30)) as peer:
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        peer.sendall(associate_request(sop_class, syntax))
-        kind, answer = read_pdu(peer)
-        if kind != 2:
-            return "rejected"
-        if not context_accepted(answer):
-            return "context refused"
+    with contextlib.closing(connect(node)) as peer:
+        if refused := associate(peer, sop_class, syntax):
+            return refused
         peer.sendall(p_data(COMMAND | LAST, store_request(sop_class, instance)))
         parts = [data[i : i + 16000] for i in range(0, len(data), 16000)] or [b""]
         with contextlib.suppress(ConnectionError):
@@ -47,6 +42,29 @@ def store(node, sop_class, syntax, instance, data):
         with contextlib.suppress(ConnectionError):
             peer.sendall(struct.pack(">BBII", 5, 0, 4, 0))
         return int.from_bytes(element(answer[6:], 0x0900), "little")
+
+
+def store_half(node, sop_class, syntax, instance, data):
+    """A C-STORE whose peer hangs up in the middle of the data set."""
+    with contextlib.closing(connect(node)) as peer:
+        assert not associate(peer, sop_class, syntax)
+        peer.sendall(p_data(COMMAND | LAST, store_request(sop_class, instance)))
+        peer.sendall(p_data(0, data[: len(data) // 2]))
+
+
+def connect(node):
+    peer = socket.create_connection((node.host, node.port), timeout=30)
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return peer
+
+
+def associate(peer, sop_class, syntax):
+    """Why there is no association with an accepted context, or nothing."""
+    peer.sendall(associate_request(sop_class, syntax))
+    kind, answer = read_pdu(peer)
+    if kind != 2:
+        return "rejected"
+    return "" if context_accepted(answer) else "context refused"
 
 
 def store_request(sop_class, instance):

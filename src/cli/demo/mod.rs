@@ -49,12 +49,7 @@ const PATIENCE: Duration = Duration::from_mins(20);
 
 pub async fn run(args: Args) -> Result<(), Failure> {
     println!("Sagittal demo. Research software, not a medical device.");
-    let out = args.out.clone();
-    if out.exists() {
-        std::fs::remove_dir_all(&out)?;
-    }
-    std::fs::create_dir_all(&out)?;
-    let out = out.canonicalize()?;
+    let out = clean(&args.out)?;
     let files = head::write_head(&args.head, &args.description, &out.join("sent")).map_err(failed)?;
     println!("1. wrote {} DICOM slices of {:?} into {}", files.len(), args.description, out.join("sent").display());
 
@@ -78,6 +73,18 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
     node.stop().await;
     Ok(())
+}
+
+/// The output folder without what an earlier demo left in it; anything else in it stays.
+fn clean(out: &Path) -> Result<PathBuf, Failure> {
+    std::fs::create_dir_all(out)?;
+    let out = out.canonicalize()?;
+    for folder in ["sent", "received", "site"].map(|name| out.join(name)) {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder)?;
+        }
+    }
+    Ok(out)
 }
 
 /// What `sagittal send` would be told.
@@ -171,4 +178,21 @@ fn parts(segmentation: &Segmentation) -> Vec<Part> {
     let count = |label: u8| segmentation.labels.iter().filter(|voxel| **voxel == label).count();
     let part = |s: &Segment| Part { name: s.name.clone(), millilitres: count(s.label) as f64 * millilitres };
     segmentation.segments.iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_what_a_demo_made_is_removed() {
+        let out = tempfile::tempdir().unwrap();
+        for name in ["sent", "received", "thesis"] {
+            std::fs::create_dir(out.path().join(name)).unwrap();
+        }
+        clean(out.path()).unwrap();
+        let left: Vec<_> = std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["thesis"]);
+    }
 }

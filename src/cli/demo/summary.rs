@@ -58,7 +58,7 @@ impl fmt::Display for Kept {
         let (ae, host, port) = (&self.ae_title, self.address.ip(), self.address.port());
         writeln!(f)?;
         writeln!(f, "The node keeps running; Ctrl-C stops it. Send it a T1 head of your own:")?;
-        writeln!(f, "  sagittal send FOLDER --to {ae}@{host}:{port}")?;
+        writeln!(f, "  sagittal send {host}:{port} FOLDER --called {ae}")?;
         writeln!(f, "  TCP_NODELAY=1 storescu -R -aec {ae} +sd +r {host} {port} FOLDER      (DCMTK)")?;
         writeln!(f, "Results land in {}", self.results.display())
     }
@@ -94,6 +94,8 @@ mod tests {
         let address = SocketAddr::from(([127, 0, 0, 1], 11112));
         let kept = Kept { address, ae_title: "SAGITTAL".into(), results: "demo-out/received".into() };
         let text = Summary { kept: Some(kept), ..summary() }.to_string();
-        assert!(text.contains("-aec SAGITTAL +sd +r 127.0.0.1 11112"));
+        for expected in ["sagittal send 127.0.0.1:11112 FOLDER --called SAGITTAL", "-aec SAGITTAL +sd +r 127.0.0.1 11112"] {
+            assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+        }
     }
 }
