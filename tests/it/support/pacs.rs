@@ -56,7 +56,7 @@ impl Pacs {
         let (address, keep, stop) = (listener.local_addr().unwrap(), Keep::new(), CancellationToken::new());
         let options = ScpOptions::loopback(AeTitle::parse(Pacs::AE_TITLE).unwrap());
         runtime.spawn(scp::serve(listener, options, Arc::new(keep.clone()), stop.clone()));
-        Pacs { address, keep, _stop: stop.drop_guard(), runtime: runtime }
+        Pacs { address, keep, _stop: stop.drop_guard(), runtime }
     }
 
     /// From now on objects are taken and the answers held back, until this is said again with `false`.
