@@ -124,7 +124,10 @@ pub(super) mod tests {
     #[test]
     fn what_is_no_file_says_so() {
         let error = Object::from_part10("notes.txt", vec![0; 200]).unwrap_err();
-        assert_eq!(error.to_string(), "notes.txt is no readable DICOM object: it has no DICM prefix, so it is no DICOM file");
+        assert_eq!(
+            error.to_string(),
+            "notes.txt is no readable DICOM object: it has no DICM prefix, so it is no DICOM file"
+        );
         assert!(object(tables::IMPLICIT_LITTLE).transcoded("1.2.840.10008.1.2.4.50").is_err());
     }
 }
