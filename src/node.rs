@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Destination, NodeConfig};
 use crate::delivery::{Delivery, DeliveryError};
 use crate::inference::{Engine, EngineOptions};
-use crate::intake::Intake;
+use crate::intake::{Closed, Intake};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions};
 use crate::pipeline::{Analyst, JobRunner};
 use crate::scp::{self, ScpOptions};
@@ -114,10 +114,11 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         spool: spool.clone(),
         config: config.clone(),
     };
+    preload(runner.analyst.engine.clone());
     Workers {
         ledger: ledger.clone(),
         spool,
-        clock,
+        clock: clock.clone(),
         config,
         runner,
         delivery: Delivery::new()?,
@@ -128,10 +129,19 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         name: format!("{}:{}", node.ae_title, std::process::id()).into(),
     }
     .start();
-    tasks.spawn(close_loop(intake.clone(), bell, stop.clone()));
+    tasks.spawn(close_loop(intake.clone(), clock, bell, stop.clone()));
     tasks.spawn(scp::serve(listener, ScpOptions::from(&node), Arc::new(intake.clone()), stop.clone()));
     tracing::info!(%address, ae_title = %node.ae_title, "listening");
     Ok(Running { address, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+}
+
+/// Loads ONNX Runtime while nothing waits for it, and says now rather than at the first series when it is missing.
+fn preload(engine: Arc<Engine>) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = engine.runtime() {
+            tracing::warn!("models cannot run: {error}");
+        }
+    });
 }
 
 /// One process a data folder: two would give back each other's running jobs.
@@ -157,29 +167,37 @@ fn sweep_orphans(spool: &Spool, ledger: &Ledger) -> Result<u64, NodeError> {
     Ok(swept)
 }
 
-/// How often the completion timers are looked at.
+/// How often the completion timers are looked at, and how soon after a look at the earliest.
 const TICK: Duration = Duration::from_millis(100);
+const SHORTEST_TICK: Duration = Duration::from_millis(2);
 
-async fn close_loop(intake: Intake, bell: Arc<Notify>, stop: CancellationToken) {
+async fn close_loop(intake: Intake, clock: Arc<dyn Clock>, bell: Arc<Notify>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let worker = intake.clone();
+        let mut pause = TICK;
         match tokio::task::spawn_blocking(move || worker.close_due()).await {
-            Ok(Ok(closed)) => {
-                for revision in &closed {
-                    tracing::info!(series = %revision.series.series, revision = revision.revision, by = ?revision.by,
-                        geometry = revision.geometry.name(), jobs = revision.jobs.len(), "series finished");
-                }
-                if !closed.is_empty() {
-                    bell.notify_waiters();
-                }
+            Ok(Ok((closed, next))) => {
+                announce(&closed, &bell);
+                let left = next.map_or(i64::MAX, |next| next.0 - clock.now().0);
+                pause = TICK.min(Duration::from_millis(left.max(0).cast_unsigned())).max(SHORTEST_TICK);
             }
             Ok(Err(error)) => tracing::error!("cannot close finished series: {error}"),
             Err(fault) => tracing::error!("closing finished series failed: {fault}"),
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(TICK) => {}
+            () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+fn announce(closed: &[Closed], bell: &Notify) {
+    for revision in closed {
+        tracing::info!(series = %revision.series.series, revision = revision.revision, by = ?revision.by,
+            geometry = revision.geometry.name(), jobs = revision.jobs.len(), "series finished");
+    }
+    if !closed.is_empty() {
+        bell.notify_waiters();
     }
 }
 

@@ -54,7 +54,7 @@ impl Cascade<'_> {
         let cube = Grid::conformed(&volume.grid, [size; 3], spacing, self.orientation(axes)?);
         let source = volume.grid.clone();
         let mut tensor = resample(&volume, &cube, 0.0).map_err(|e| self.geometry(e))?.voxels;
-        drop(volume);
+        release(volume);
         self.prepare(&mut tensor, 0, &[])?;
         let mut done = vec![self.infer(0, &tensor)?];
         self.tidy(0, &mut done[0]);
@@ -132,9 +132,13 @@ impl Cascade<'_> {
         let stage = &self.package.stages[index];
         let file = self.package.file(stage);
         let network = self.networks[index].take().ok_or_else(|| self.unsuitable("a stage ran twice"))?;
-        let labels = network::label(&mut lock(&network.session), stage, &file, tensor.view(), self.cancelled);
-        if network.hoards(size_of::<f32>() * stage.decision.classes() * tensor.len()) {
+        let hoards = network.hoards(size_of::<f32>() * stage.decision.classes() * tensor.len());
+        let labels = network::label(&mut lock(&network.session), !hoards, stage, &file, tensor.view(), self.cancelled);
+        if hoards {
             self.sessions.forget(&network);
+        }
+        if index + 1 == self.package.stages.len() {
+            release(network);
         }
         labels
     }
@@ -166,6 +170,12 @@ impl Cascade<'_> {
     fn nothing(&self, around: usize) -> InferenceError {
         self.unsuitable(&format!("stage `{}` found nothing", self.package.stages[around].name))
     }
+}
+
+/// Drops what is large on a thread of its own: giving hundreds of megabytes back to the system takes a while, and the next
+/// step needs none of them at once.
+fn release(large: impl Send + 'static) {
+    std::thread::spawn(move || drop(large));
 }
 
 fn tidy(labels: &mut Array3<u8>, step: Cleanup) {

@@ -7,6 +7,9 @@ use super::package::IntensityStep;
 use crate::volume::quantiles;
 
 const BLOCK: usize = 1 << 16;
+/// Added and taken away again, it leaves a small value rounded to a whole number, halves to even: the unit of its last place
+/// is 1. Much faster than asking for it where the processor's oldest instructions must do.
+const WHOLE: f32 = 12_582_912.0;
 
 /// Values that `Window` found, for a later `WindowOf`.
 pub(super) type Window = (f64, f64);
@@ -45,25 +48,30 @@ pub(super) fn prepare(
 fn bytes(values: &mut [f32], quantile: f64) -> Result<(), String> {
     let (low, _) = extremes(values);
     let high = quantiles(values, |v| v > 0.0, &[quantile]).ok_or("it has no voxel above 0")?[0];
-    stretch(values, (low, high))?;
-    values.par_iter_mut().for_each(|v| *v = (*v * 255.0).round_ties_even());
-    Ok(())
+    stretch_to(values, (low, high), |v| (v * 255.0 + WHOLE) - WHOLE)
 }
 
 /// `low` to 0, `high` to 1, clipped.
-fn stretch(values: &mut [f32], (low, high): Window) -> Result<(), String> {
+fn stretch(values: &mut [f32], window: Window) -> Result<(), String> {
+    stretch_to(values, window, |v| v)
+}
+
+/// As [`stretch`], then `after`, in one pass.
+fn stretch_to(values: &mut [f32], (low, high): Window, after: impl Fn(f32) -> f32 + Sync) -> Result<(), String> {
     if high.partial_cmp(&low) != Some(std::cmp::Ordering::Greater) {
         return Err("its voxels all have one value".to_owned());
     }
     let (low, span) = (low as f32, (high - low) as f32);
-    values.par_iter_mut().for_each(|v| *v = ((*v - low) / span).clamp(0.0, 1.0));
+    values.par_iter_mut().for_each(|v| *v = after(((*v - low) / span).clamp(0.0, 1.0)));
     Ok(())
 }
 
 fn extremes(values: &[f32]) -> (f64, f64) {
-    let start = || (f32::INFINITY, f32::NEG_INFINITY);
-    let joined = |a: (f32, f32), b: (f32, f32)| (a.0.min(b.0), a.1.max(b.1));
-    let (low, high) = values.par_iter().map(|v| (*v, *v)).reduce(start, joined);
+    let start = (f32::INFINITY, f32::NEG_INFINITY);
+    let wider = |(low, high): (f32, f32), v: f32| (if v < low { v } else { low }, if v > high { v } else { high });
+    let block = |part: &[f32]| part.iter().fold(start, |ends, v| wider(ends, *v));
+    let joined = |a, (low, high)| wider(wider(a, low), high);
+    let (low, high) = values.par_chunks(BLOCK).map(block).reduce(|| start, joined);
     (f64::from(low), f64::from(high))
 }
 

@@ -116,6 +116,9 @@ pub(super) fn read_verified(package: &ModelPackage, stage: &Stage) -> Result<(Ve
 fn load(environment: &Environment, bytes: &[u8], file: &Path, threads: usize) -> Result<Session, InferenceError> {
     let failed = |reason: String| InferenceError::NotLoadable { file: file.to_owned(), reason };
     let builder = Session::builder(environment).map_err(|e| failed(e.to_string()))?;
-    let mut builder = builder.with_intra_threads(threads).map_err(|e| failed(e.to_string()))?;
+    let builder = builder.with_intra_threads(threads).map_err(|e| failed(e.to_string()))?;
+    // Idle threads of the runtime would spin while its labels are being carried back.
+    let stop = builder.with_config_entry("session.force_spinning_stop", "1");
+    let mut builder = stop.map_err(|e| failed(e.to_string()))?;
     builder.commit_from_memory(bytes).map_err(|e| failed(e.to_string()))
 }

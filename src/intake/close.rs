@@ -20,15 +20,12 @@ pub struct Closed {
     pub jobs: Vec<i64>,
 }
 
-/// Whether `open` is finished at `now`, and by which condition.
-pub(super) fn due(open: &OpenRevision, now: Millis, node: &NodeConfig) -> Option<ClosedBy> {
-    let released = open.released_at.is_some_and(|at| {
-        now >= at.plus(node.quiet_after_release) && now >= open.last_arrival_at.plus(node.quiet_after_release)
-    });
-    if released {
-        return Some(ClosedBy::QuietAfterRelease);
-    }
-    (now >= open.last_arrival_at.plus(node.quiet)).then_some(ClosedBy::Quiet)
+/// When `open` is finished if nothing more comes, and by which condition.
+pub(super) fn due(open: &OpenRevision, node: &NodeConfig) -> (Millis, ClosedBy) {
+    let quiet = (open.last_arrival_at.plus(node.quiet), ClosedBy::Quiet);
+    let Some(released) = open.released_at else { return quiet };
+    let after_release = released.max(open.last_arrival_at).plus(node.quiet_after_release);
+    if after_release <= quiet.0 { (after_release, ClosedBy::QuietAfterRelease) } else { quiet }
 }
 
 /// Closes `open`; `None` when an instance came in between, so that it stays open.
@@ -180,7 +177,7 @@ mod tests {
         node.quiet = std::time::Duration::from_secs(30);
         node.quiet_after_release = std::time::Duration::from_secs(5);
         let uid = || Uid::derived(&["x"]);
-        let check = |arrival: i64, released: Option<i64>, now: i64, expected: Option<ClosedBy>| {
+        let check = |arrival: i64, released: Option<i64>, at: i64, by: ClosedBy| {
             let open = OpenRevision {
                 id: 1,
                 series: SeriesKey { study: uid(), series: uid() },
@@ -191,12 +188,11 @@ mod tests {
                 instances: 1,
                 arrivals: 1,
             };
-            assert_eq!(due(&open, Millis(now), &node), expected, "{arrival} {released:?} {now}");
+            assert_eq!(due(&open, &node), (Millis(at), by), "{arrival} {released:?}");
         };
-        check(0, None, 29_999, None);
-        check(0, None, 30_000, Some(ClosedBy::Quiet));
-        check(0, Some(1_000), 5_999, None);
-        check(0, Some(1_000), 6_000, Some(ClosedBy::QuietAfterRelease));
-        check(4_000, Some(1_000), 6_500, None);
+        check(0, None, 30_000, ClosedBy::Quiet);
+        check(0, Some(1_000), 6_000, ClosedBy::QuietAfterRelease);
+        check(4_000, Some(1_000), 9_000, ClosedBy::QuietAfterRelease);
+        check(0, Some(26_000), 30_000, ClosedBy::Quiet);
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ClosedBy, Ledger, LedgerError, Recorded};
@@ -138,16 +138,21 @@ impl Intake {
         Ok(self.ledger.mark_released(&series)?)
     }
 
-    /// Closes every revision whose time has come; see [`close`]. Blocking.
-    pub fn close_due(&self) -> Result<Vec<Closed>, IntakeError> {
+    /// Closes every revision whose time has come, and says when the next one's comes if nothing more arrives; see
+    /// [`close`]. Blocking.
+    pub fn close_due(&self) -> Result<(Vec<Closed>, Option<Millis>), IntakeError> {
         let config = self.config.load_full();
         let now = self.clock.now();
-        let mut closed = Vec::new();
+        let (mut closed, mut next) = (Vec::new(), None::<Millis>);
         for open in self.ledger.open_revisions()? {
-            let Some(by) = close::due(&open, now, &config.node) else { continue };
-            closed.extend(close::close(&self.ledger, &self.spool, &config, &open, by)?);
+            let (at, by) = close::due(&open, &config.node);
+            if at <= now {
+                closed.extend(close::close(&self.ledger, &self.spool, &config, &open, by)?);
+            } else {
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
         }
-        Ok(closed)
+        Ok((closed, next))
     }
 
     /// Closes a series now, whatever its timers say. Blocking.

@@ -17,7 +17,7 @@ pub(super) fn pack_slice(slice: &[u8], frame_of: &[Option<u32>; 256], packed: &m
     let start_of = frame_of.map(|frame| frame.map(|f| f as usize * slice.len()));
     for (chunk_index, chunk) in slice.chunks(8).enumerate() {
         // Background is most of a volume: skip it eight voxels at a time.
-        if chunk.iter().all(|label| *label == 0) {
+        if chunk == [0; 8] {
             continue;
         }
         for (offset, label) in chunk.iter().enumerate() {

@@ -7,6 +7,7 @@ use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
 
 use super::elements::{code_item, decimal_string, put, put_item, put_items, put_uid, reference};
 use super::source::decimal_texts;
@@ -36,10 +37,11 @@ pub(super) struct Frame {
 
 /// Counts the labels slice by slice.
 pub(super) fn census(finding: &Segmentation) -> Census {
+    let slices = (0..finding.labels.len_of(Axis(0))).into_par_iter();
+    let counts: Vec<[u64; 256]> = slices.map(|k| count(finding.labels.index_axis(Axis(0), k))).collect();
     let mut voxels = [0_u64; 256];
-    let mut present = Vec::with_capacity(finding.labels.len_of(Axis(0)));
-    for slice in finding.labels.axis_iter(Axis(0)) {
-        let counts = count(slice);
+    let mut present = Vec::with_capacity(counts.len());
+    for counts in counts {
         present.push(counts.map(|n| n > 0));
         for (total, n) in voxels.iter_mut().zip(counts) {
             *total += n;
@@ -50,8 +52,13 @@ pub(super) fn census(finding: &Segmentation) -> Census {
 
 fn count(slice: ArrayView2<u8>) -> [u64; 256] {
     let mut counts = [0_u64; 256];
-    for label in slice {
-        counts[usize::from(*label)] += 1;
+    for row in slice.rows() {
+        // Background is most of a volume.
+        if row.iter().fold(0, |any, label| any | label) == 0 {
+            counts[0] += row.len() as u64;
+            continue;
+        }
+        row.iter().for_each(|label| counts[usize::from(*label)] += 1);
     }
     counts
 }

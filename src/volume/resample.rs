@@ -6,14 +6,19 @@
 //! within 1e-6 voxel of the edge count as on it, so that rounding does not blank the border of a grid
 //! resampled onto itself. Arithmetic is in f64. Never extrapolates, never smooths before shrinking.
 
+use std::ops::Range;
+
 use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::orient::inverse;
-use super::{Grid, Orientation, Volume, VolumeError};
+use super::{Grid, Orientation, Volume, VolumeError, bounding_box};
 use crate::dicom::{Vec3, add, dot, scale, sub};
 
 const EDGE: f64 = 1e-6;
+/// Grids are walked in blocks of this edge: what a block reads of the source stays in the processor's cache, whichever way
+/// the two grids lie to each other.
+const BLOCK: usize = 16;
 
 impl Grid {
     /// A straight grid of `size` voxels (i, j, k) of `spacing` mm, oriented exactly as `orientation` says and centred
@@ -34,6 +39,9 @@ impl Grid {
     }
 }
 
+/// Source index of a row's first voxel, and its voxels that have a source.
+type Row = (Vec3, Range<usize>);
+
 /// Index of the source as an affine function of the target's index: `base + i*steps[0] + j*steps[1] + k*steps[2]`.
 struct Mapping {
     base: Vec3,
@@ -51,18 +59,58 @@ impl Mapping {
         add(self.base, add(scale(self.steps[1], j as f64), scale(self.steps[2], k as f64)))
     }
 
+    /// Gives `voxel(source index)` to every voxel of `values` (`[k][j][i]` of `size`) whose source index lies within
+    /// `reach`, lowest and highest, on every axis. Slabs of blocks are walked in parallel.
+    fn walk<T: Send>(&self, values: &mut [T], size: [usize; 3], reach: [Vec3; 2], voxel: impl Fn(Vec3) -> T + Sync) {
+        let [ni, nj, _] = size;
+        let blocks = || (0..nj).step_by(BLOCK).flat_map(|j| (0..ni).step_by(BLOCK).map(move |i| (j, i)));
+        values.par_chunks_mut(ni * nj * BLOCK).enumerate().for_each(|(slab, planes)| {
+            let rows = (0..planes.len() / ni).map(|row| {
+                let start = self.row_start(row % nj, slab * BLOCK + row / nj);
+                (start, self.inside(start, ni, reach))
+            });
+            let rows: Vec<Row> = rows.collect();
+            for (j, i) in blocks() {
+                let across = (j..(j + BLOCK).min(nj), i..i + BLOCK);
+                self.block(planes, ni, nj, &rows, across, &voxel);
+            }
+        });
+    }
+
+    /// The part of [`Mapping::walk`] for one block: rows and columns `across` of each plane.
+    fn block<T>(
+        &self,
+        planes: &mut [T],
+        ni: usize,
+        nj: usize,
+        rows: &[Row],
+        across: (Range<usize>, Range<usize>),
+        voxel: &impl Fn(Vec3) -> T,
+    ) {
+        let (across, along) = across;
+        for (plane, rows) in planes.chunks_exact_mut(ni * nj).zip(rows.chunks_exact(nj)) {
+            for j in across.clone() {
+                let (start, inside) = &rows[j];
+                let line = &mut plane[j * ni..][..ni];
+                for i in inside.start.max(along.start)..inside.end.min(along.end) {
+                    line[i] = voxel(std::array::from_fn(|a| start[a] + i as f64 * self.steps[0][a]));
+                }
+            }
+        }
+    }
+
     /// The target indices i of a row whose source index lies within `[low, high]` on every axis.
-    fn inside(&self, start: Vec3, count: usize, low: f64, high: [f64; 3]) -> std::ops::Range<usize> {
+    fn inside(&self, start: Vec3, count: usize, [low, high]: [Vec3; 2]) -> Range<usize> {
         let (mut from, mut to) = (0.0_f64, count as f64 - 1.0);
         for axis in 0..3 {
             let step = self.steps[0][axis];
             if step.abs() < 1e-12 {
-                if start[axis] < low || start[axis] > high[axis] {
+                if start[axis] < low[axis] || start[axis] > high[axis] {
                     return 0..0;
                 }
                 continue;
             }
-            let (a, b) = ((low - start[axis]) / step, (high[axis] - start[axis]) / step);
+            let (a, b) = ((low[axis] - start[axis]) / step, (high[axis] - start[axis]) / step);
             from = from.max(a.min(b));
             to = to.min(a.max(b));
         }
@@ -77,16 +125,10 @@ pub fn resample(volume: &Volume, target: &Grid, outside: f32) -> Result<Volume, 
     let source = layout.as_slice().unwrap_or_default();
     let [ni, nj, nk] = target.size;
     let mut voxels = Array3::from_elem((nk, nj, ni), outside);
-    let top = volume.grid.size.map(|n| n as f64 - 1.0 + EDGE);
+    let size = volume.grid.size;
+    let reach = [[-EDGE; 3], size.map(|n| n as f64 - 1.0 + EDGE)];
     if let Some(values) = voxels.as_slice_mut().filter(|v| !v.is_empty() && !source.is_empty()) {
-        values.par_chunks_mut(ni).enumerate().for_each(|(row, line)| {
-            let start = mapping.row_start(row % nj, row / nj);
-            for i in mapping.inside(start, ni, -EDGE, top) {
-                let step = i as f64;
-                let at: Vec3 = std::array::from_fn(|a| start[a] + step * mapping.steps[0][a]);
-                line[i] = trilinear(source, volume.grid.size, at);
-            }
-        });
+        mapping.walk(values, target.size, reach, |at| trilinear(source, size, at));
     }
     Ok(Volume { voxels, grid: target.clone(), sources: Vec::new() })
 }
@@ -99,7 +141,7 @@ fn trilinear(source: &[f32], size: [usize; 3], at: Vec3) -> f32 {
     for a in 0..3 {
         let clamped = at[a].max(0.0);
         // The last cell is entered from below, so that `cell + 1` stays a voxel wherever there are two.
-        cell[a] = (clamped as usize).min(size[a].saturating_sub(2));
+        cell[a] = (clamped as u32 as usize).min(size[a].saturating_sub(2));
         part[a] = (clamped - cell[a] as f64).min(1.0);
     }
     let row = if size[1] > 1 { size[0] } else { 0 };
@@ -124,18 +166,15 @@ pub fn resample_labels(labels: &Array3<u8>, from: &Grid, to: &Grid) -> Result<Ar
     let source = layout.as_slice().unwrap_or_default();
     let [ni, nj, nk] = to.size;
     let [si, sj, _] = from.size;
-    let top = from.size.map(|n| n as f64 - 0.5);
     let mut out = Array3::zeros((nk, nj, ni));
-    if let Some(values) = out.as_slice_mut().filter(|v| !v.is_empty() && !source.is_empty()) {
-        values.par_chunks_mut(ni).enumerate().for_each(|(row, line)| {
-            let start = mapping.row_start(row % nj, row / nj);
-            for i in mapping.inside(start, ni, -0.5, top) {
-                let voxel: [usize; 3] = std::array::from_fn(|a| {
-                    let at = start[a] + i as f64 * mapping.steps[0][a];
-                    ((at + 0.5).max(0.0) as usize).min(from.size[a] - 1)
-                });
-                line[i] = source[voxel[0] + si * (voxel[1] + sj * voxel[2])];
-            }
+    // Only the box that holds labels is looked at: all else is 0 already.
+    let Some(part) = bounding_box(labels) else { return Ok(out) };
+    let reach = [part.each_ref().map(|r| r.start as f64 - 0.5), part.map(|r| r.end as f64 - 0.5)];
+    if let Some(values) = out.as_slice_mut().filter(|v| !v.is_empty()) {
+        mapping.walk(values, to.size, reach, |at| {
+            let voxel: [usize; 3] =
+                std::array::from_fn(|a| ((at[a] + 0.5).max(0.0) as u32 as usize).min(from.size[a] - 1));
+            source[voxel[0] + si * (voxel[1] + sj * voxel[2])]
         });
     }
     Ok(out)

@@ -2,6 +2,7 @@
 
 use dicom_dictionary_std::tags;
 use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
 
 use super::Fault;
 use super::reader::SegObject;
@@ -26,11 +27,11 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries, expected: Option<
         faults.push(Fault::new("V8", "bits are set in the padding behind the last frame"));
     }
     let labels = expected.map(|e| (e, labels_of_segments(e)));
-    let mut tally = Tally::default();
-    for k in 0..source.slices().len() {
-        let slice = labels.as_ref().map(|(e, labels)| (e.labels.index_axis(Axis(0), k), labels.as_slice()));
-        tally.slice(object, &data, k, slice);
-    }
+    let slice = |k: usize| {
+        let expected = labels.as_ref().map(|(e, labels)| (e.labels.index_axis(Axis(0), k), labels.as_slice()));
+        Tally::of_slice(object, &data, k, expected)
+    };
+    let tally = (0..source.slices().len()).into_par_iter().map(slice).reduce(Tally::default, Tally::with);
     let overlap = if tally.overlaps { "YES" } else { "NO" };
     let stated = text(&object.dataset, tags::SEGMENTS_OVERLAP).unwrap_or_default();
     if stated != overlap && stated != "UNDEFINED" {
@@ -39,21 +40,24 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries, expected: Option<
     if tally.repeated {
         faults.push(Fault::new("V6", "a segment has two frames at one position"));
     }
-    if let Some((expected, labels)) = &labels {
-        let wanted = expected.labels.iter().filter(|l| labels.contains(l)).count();
-        if tally.wrong > 0 || tally.set != wanted {
-            let Tally { set, wrong, .. } = tally;
-            let message = format!("{set} voxels are marked, {wrong} of them wrongly; the finding has {wanted}");
-            faults.push(Fault::new("V8", message));
-        }
+    let Tally { set, wrong, wanted, .. } = tally;
+    if expected.is_some() && (wrong > 0 || set != wanted) {
+        let message = format!("{set} voxels are marked, {wrong} of them wrongly; the finding has {wanted}");
+        faults.push(Fault::new("V8", message));
     }
     faults
 }
 
 /// `[segment number - 1]`: the label of each segment that has voxels.
 fn labels_of_segments(expected: &volume::Segmentation) -> Vec<u8> {
-    let mut present = [false; 256];
-    expected.labels.iter().for_each(|label| present[usize::from(*label)] = true);
+    let of_slice = |k: usize| {
+        let mut present = [false; 256];
+        expected.labels.index_axis(Axis(0), k).iter().for_each(|label| present[usize::from(*label)] = true);
+        present
+    };
+    let either = |a: [bool; 256], b: [bool; 256]| std::array::from_fn(|label| a[label] | b[label]);
+    let slices = (0..expected.labels.len_of(Axis(0))).into_par_iter();
+    let present = slices.map(of_slice).reduce(|| [false; 256], either);
     expected.segments.iter().map(|s| s.label).filter(|l| present[usize::from(*l)]).collect()
 }
 
@@ -61,30 +65,48 @@ fn labels_of_segments(expected: &volume::Segmentation) -> Vec<u8> {
 struct Tally {
     set: usize,
     wrong: usize,
+    /// Voxels of the finding that should be marked.
+    wanted: usize,
     overlaps: bool,
     repeated: bool,
 }
 
 impl Tally {
+    fn with(self, other: Tally) -> Tally {
+        Tally {
+            set: self.set + other.set,
+            wrong: self.wrong + other.wrong,
+            wanted: self.wanted + other.wanted,
+            overlaps: self.overlaps | other.overlaps,
+            repeated: self.repeated | other.repeated,
+        }
+    }
+
     /// Goes through the frames made from slice `k`.
-    fn slice(&mut self, object: &SegObject, data: &[u8], k: usize, expected: Option<(ArrayView2<u8>, &[u8])>) {
+    fn of_slice(object: &SegObject, data: &[u8], k: usize, expected: Option<(ArrayView2<u8>, &[u8])>) -> Tally {
+        let mut tally = Tally::default();
+        if let Some((slice, labels)) = expected {
+            let marked: [bool; 256] = std::array::from_fn(|label| labels.contains(&(label as u8)));
+            tally.wanted = slice.iter().filter(|label| marked[usize::from(**label)]).count();
+        }
         let pixels = object.rows * object.columns;
         let mut owner = vec![0_u16; pixels];
         let mut seen = Vec::new();
         for (index, frame) in object.frames.iter().enumerate().filter(|(_, f)| f.slice == Some(k)) {
             let segment = frame.segment.unwrap_or(0);
-            self.repeated |= seen.contains(&segment);
+            tally.repeated |= seen.contains(&segment);
             seen.push(segment);
             let label = expected.and_then(|(_, labels)| labels.get(usize::from(segment).wrapping_sub(1)).copied());
             for pixel in set_bits(data, index * pixels, pixels) {
-                self.set += 1;
-                self.overlaps |= owner[pixel] != 0 && owner[pixel] != segment;
+                tally.set += 1;
+                tally.overlaps |= owner[pixel] != 0 && owner[pixel] != segment;
                 owner[pixel] = segment;
                 let voxel = expected.map(|(slice, _)| slice[(pixel / object.columns, pixel % object.columns)]);
                 let right = voxel.is_none_or(|v| Some(v) == label);
-                self.wrong += usize::from(!right);
+                tally.wrong += usize::from(!right);
             }
         }
+        tally
     }
 }
 
