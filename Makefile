@@ -1,5 +1,5 @@
 # The first two are all a reader needs: `make demo` shows the node at work, `make test` proves it.
-.PHONY: help demo test bench bench-receive lint runtime models peers
+.PHONY: help demo test bench bench-receive bench-e2e lint runtime models peers
 
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
@@ -14,10 +14,13 @@ demo:
 test:
 	@scripts/test.sh
 
-bench: bench-receive
+bench: bench-receive bench-e2e
 
 bench-receive:
 	@BENCH=receive scripts/bench.sh
+
+bench-e2e:
+	@BENCH=e2e scripts/bench.sh
 
 lint:
 	@scripts/cargo.sh fmt --check

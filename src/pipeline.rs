@@ -14,7 +14,7 @@ use crate::dicom::Uid;
 use crate::inference::{self, Engine, InferenceError, ModelStore};
 use crate::ledger::{Ledger, LedgerError, ResultRow};
 use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
-use crate::spool::{Location, Spool, SpoolError};
+use crate::spool::{Location, Spool, SpoolError, sha256};
 use crate::volume::{Finding, InstanceSource, SeriesVolume, VolumeError, read_series};
 
 /// Why a pipeline gave no result.
@@ -227,10 +227,9 @@ impl JobRunner {
     }
 
     fn park(&self, object: ResultObject) -> Result<ResultRow, PipelineError> {
-        use sha2::{Digest, Sha256};
         let key = crate::dicom::SeriesKey { study: object.study.clone(), series: object.series.clone() };
         let location = self.spool.append(&key, &object.sop_instance, &[&object.bytes])?;
-        let digest = Sha256::digest(&object.bytes);
+        let digest = sha256(&object.bytes);
         Ok(ResultRow {
             sop_class: object.sop_class,
             sop_instance: object.sop_instance,
@@ -240,7 +239,7 @@ impl JobRunner {
             kind: object.kind.to_owned(),
             location: location.0,
             length: object.bytes.len() as u64,
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: digest,
         })
     }
 }

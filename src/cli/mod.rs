@@ -237,6 +237,8 @@ mod tests {
         let readme = include_str!("../../README.md");
         let lines: Vec<&str> = readme.lines().filter_map(|l| l.strip_prefix("target/release/")).collect();
         assert!(lines.len() >= 5, "{lines:?}");
-        lines.iter().for_each(|line| check(line.split('#').next().unwrap_or_default().trim()));
+        for line in lines {
+            check(line.split('#').next().unwrap_or_default().trim());
+        }
     }
 }

@@ -18,8 +18,8 @@ pub struct Models {
     #[command(subcommand)]
     action: Action,
     /// Folder of the packages.
-    #[arg(long, global = true, default_value = "models")]
-    models: PathBuf,
+    #[arg(long = "models", value_name = "DIR", global = true, default_value = "models")]
+    folder: PathBuf,
     /// Print one JSON array.
     #[arg(long, global = true)]
     json: bool,
@@ -50,7 +50,7 @@ struct Row {
 
 /// Runs the command; `true` when no package has a fault. A package that is not installed is a fault for `check` only.
 pub fn run(command: &Models, out: &mut dyn Write) -> Result<bool, InferenceError> {
-    let store = ModelStore::open(&command.models)?;
+    let store = ModelStore::open(&command.folder)?;
     let rows = match &command.action {
         Action::List => store.ids()?.into_iter().map(|id| listed(&store, id)).collect(),
         Action::Check { id, onnxruntime } => check(&store, id.as_deref(), onnxruntime.clone())?,
@@ -69,9 +69,10 @@ fn listed(store: &ModelStore, id: String) -> Row {
                 .filter(|(_, state)| *state == FileState::Missing)
                 .map(|(file, _)| file.file_name().unwrap_or_default().to_string_lossy().into_owned())
                 .collect();
-            let state = match missing.is_empty() {
-                true => "installed".to_owned(),
-                false => format!("missing {} ({})", missing.join(", "), package.install),
+            let state = if missing.is_empty() {
+                "installed".to_owned()
+            } else {
+                format!("missing {} ({})", missing.join(", "), package.install)
             };
             Row { id, package: Some(package), state, faults: Vec::new() }
         }

@@ -7,10 +7,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dicom_dictionary_std::tags;
-use dicom_object::{OpenFileOptions, ReadError};
 use serde_json::json;
 
 use crate::config::{Config, ConfigFaults};
+use crate::dicom::part10::{self, Part10Error};
 use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, UidError, check_geometry, uid_of};
 use crate::rules::{Explanation, RuleSet, SeriesFacts, SeriesSummary, SummaryBuilder};
 
@@ -137,11 +137,9 @@ impl Gathered {
 /// Why a file is no part of any series. Says nothing of its values.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
-    #[error("no DICOM file: {0}")]
-    NotDicom(Box<dicom_object::meta::Error>),
     /// Without the causes, which may repeat the value that could not be read.
     #[error("not readable: {0}")]
-    Broken(Box<dicom_object::ReadError>),
+    NotDicom(#[from] Part10Error),
     #[error("StudyInstanceUID: {0}")]
     Study(UidError),
     #[error("SeriesInstanceUID: {0}")]
@@ -150,11 +148,7 @@ enum Unusable {
 
 /// Everything before the pixel data, and the series it belongs to.
 fn read_head(file: &Path) -> Result<(SeriesKey, Dataset), Unusable> {
-    let object =
-        OpenFileOptions::new().read_until(tags::FLOAT_PIXEL_DATA).open_file(file).map_err(|error| match error {
-            ReadError::ParseMetaDataSet { source } => Unusable::NotDicom(Box::new(source)),
-            other => Unusable::Broken(Box::new(other)),
-        })?;
+    let object = part10::parse_header(std::fs::File::open(file).map_err(Part10Error::from)?)?;
     let dataset = object.into_inner();
     let study = uid_of(&dataset, tags::STUDY_INSTANCE_UID).map_err(Unusable::Study)?;
     let series = uid_of(&dataset, tags::SERIES_INSTANCE_UID).map_err(Unusable::Series)?;
@@ -322,7 +316,7 @@ mod tests {
         assert_eq!((error.exit_code(), error.to_string().as_str()), (3, "2 of 3 files could not be read, see above"));
         let listed = printed.split("not read:\n").nth(1).unwrap();
         assert!(listed.contains("no-study.dcm: StudyInstanceUID: the UID holds a character"), "{printed}");
-        assert!(listed.contains("notes.txt: no DICOM file: "), "{printed}");
+        assert!(listed.contains("notes.txt: not readable: it has no DICM prefix"), "{printed}");
         assert!(!printed.contains("SECRET"), "{printed}");
         assert!(printed.starts_with("series 1.2.3: 1 instance, single-slice"), "{printed}");
     }

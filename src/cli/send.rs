@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::delivery::scu::{MAX_CONTEXTS, Meta, Peer, Scu, proposals};
+use crate::delivery::scu::{MAX_CONTEXTS, Peer, Scu, proposals};
 use crate::delivery::{DeliveryError, Object};
-use crate::dicom::{AeTitle, AeTitleError};
+use crate::dicom::{AeTitle, AeTitleError, Meta};
 
 /// The meta information is in here; private meta elements of more than this do not occur.
 const HEAD: u64 = 64 * 1024;
@@ -176,7 +176,7 @@ fn gather(paths: &[PathBuf]) -> Result<Gathered, SendError> {
             found.skipped += 1;
             continue;
         }
-        match Meta::read(&path.display().to_string(), &head) {
+        match Meta::read(&head) {
             Ok(meta) if meta.sop_class.as_str() == MEDIA_DIRECTORY => found.skipped += 1,
             Ok(meta) => found.items.push(Item { path, meta }),
             Err(error) => found.failures.push((path, error.to_string())),

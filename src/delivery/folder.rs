@@ -29,16 +29,34 @@ fn write(root: &Path, object: &Object) -> Result<(), DeliveryError> {
     };
     fs::create_dir_all(&series).map_err(failed("make", &series))?;
     if fs::read(&target).is_ok_and(|there| there == object.bytes) {
-        return Ok(());
+        return sync(&[&series, &study, root]);
     }
+    remove_drafts(&series, &name).map_err(failed("tidy", &series))?;
     let draft = series.join(format!(".{name}.{:016x}", fastrand::u64(..)));
     let stored = store(&draft, &object.bytes).and_then(|()| fs::rename(&draft, &target));
     if stored.is_err() {
         let _ = fs::remove_file(&draft);
     }
     stored.map_err(failed("write", &target))?;
-    for folder in [series.as_path(), &study, root] {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))?;
+    sync(&[&series, &study, root])
+}
+
+/// Makes the entries of `folders` durable.
+fn sync(folders: &[&Path]) -> Result<(), DeliveryError> {
+    folders.iter().try_for_each(|folder| {
+        let failed = |source| DeliveryError::Folder { action: "sync", path: folder.to_path_buf(), source };
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    })
+}
+
+/// Removes what an attempt left that was killed in the middle.
+fn remove_drafts(series: &Path, name: &str) -> io::Result<()> {
+    let begin = format!(".{name}.");
+    for entry in fs::read_dir(series)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&begin) {
+            fs::remove_file(entry.path())?;
+        }
     }
     Ok(())
 }
@@ -62,6 +80,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let object = object(tables::EXPLICIT_LITTLE);
         let target = folder.path().join("1.2/1.2.3/1.2.3.4.dcm");
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::write(target.with_file_name(".1.2.3.4.dcm.00ff"), b"half a").unwrap();
         for _ in 0..2 {
             let outcome = deliver(folder.path().to_owned(), vec![object.clone()]).await.unwrap();
             assert_eq!(outcome, Outcome::Confirmed);

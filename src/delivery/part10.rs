@@ -1,92 +1,26 @@
-//! Part 10 files taken apart: meta information, data set, and the data set in another transfer syntax
-//! (PS3.10 section 7, PS3.5 annex A).
+//! An object to be sent: its file taken apart, and its data set in another transfer syntax (PS3.5 annex A).
 //!
 //! Only the native (not encapsulated) syntaxes are converted into each other; pixels are never decoded.
-
-use std::ops::Range;
 
 use dicom_dictionary_std::tags;
 use dicom_encoding::transfer_syntax::{TransferSyntax, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::{DeliveryError, Object};
-use crate::dicom::{Dataset, SeriesKey, Uid, tables, uid_of};
-
-const PREAMBLE: usize = 128;
-/// Where the meta information begins.
-const DATA: usize = PREAMBLE + 4;
-/// Element numbers of group 0002 and their keywords.
-const META_UIDS: [(u16, &str); 3] =
-    [(0x0002, "MediaStorageSOPClassUID"), (0x0003, "MediaStorageSOPInstanceUID"), (0x0010, "TransferSyntaxUID")];
-
-/// What a file says about itself before its data set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meta {
-    pub sop_class: Uid,
-    pub sop_instance: Uid,
-    pub transfer_syntax: Uid,
-    /// Where the data set begins.
-    pub offset: usize,
-}
-
-impl Meta {
-    /// Do `bytes` begin a Part 10 file?
-    #[must_use]
-    pub fn is_part10(bytes: &[u8]) -> bool {
-        bytes.get(PREAMBLE..DATA).is_some_and(|prefix| prefix == b"DICM")
-    }
-
-    /// Reads the meta information of `bytes`, which may be the first part of a file only.
-    ///
-    /// Not by dicom-object, which refuses whole files for a padded AE title or a wrong group length.
-    pub fn read(what: &str, bytes: &[u8]) -> Result<Meta, DeliveryError> {
-        let unreadable = |reason: String| DeliveryError::Unreadable { what: what.to_owned(), reason };
-        if !Meta::is_part10(bytes) {
-            return Err(unreadable("it has no DICM prefix".to_owned()));
-        }
-        let mut offset = DATA;
-        let mut uids = [const { None }; 3];
-        while let Some((element, value)) = bytes.get(offset..).and_then(meta_element) {
-            if let Some(place) = META_UIDS.iter().position(|(wanted, _)| *wanted == element) {
-                uids[place] = Some(String::from_utf8_lossy(&bytes[offset..][value.clone()]).into_owned());
-            }
-            offset += value.end;
-        }
-        let uid = |place: usize| {
-            let (_, name) = META_UIDS[place];
-            let text = uids[place].as_deref().unwrap_or_default();
-            Uid::parse(text).map_err(|error| unreadable(format!("{name}: {error}")))
-        };
-        Ok(Meta { sop_class: uid(0)?, sop_instance: uid(1)?, transfer_syntax: uid(2)?, offset })
-    }
-}
-
-/// The element number and the place of the value of an element of group 0002 (Explicit VR Little Endian, whole),
-/// `None` at the first other element.
-fn meta_element(bytes: &[u8]) -> Option<(u16, Range<usize>)> {
-    let header = bytes.first_chunk::<8>().filter(|header| header.starts_with(&[2, 0]))?;
-    let element = u16::from_le_bytes([header[2], header[3]]);
-    let is_long =
-        matches!(&header[4..6], b"OB" | b"OW" | b"OF" | b"OD" | b"OL" | b"SQ" | b"UC" | b"UN" | b"UR" | b"UT");
-    let (start, length) = if is_long {
-        let long = bytes.first_chunk::<12>()?;
-        (12, u32::from_le_bytes([long[8], long[9], long[10], long[11]]) as usize)
-    } else {
-        (8, usize::from(u16::from_le_bytes([header[6], header[7]])))
-    };
-    bytes.get(start..start + length).map(|_| (element, start..start + length))
-}
+use crate::dicom::{Dataset, Meta, SeriesKey, tables, uid_of};
 
 impl Object {
     /// Takes a Part 10 file; `what` names it in the error.
     pub fn from_part10(what: &str, bytes: Vec<u8>) -> Result<Object, DeliveryError> {
-        let Meta { sop_class, sop_instance, transfer_syntax, .. } = Meta::read(what, &bytes)?;
+        let meta = Meta::read(&bytes)
+            .map_err(|error| DeliveryError::Unreadable { what: what.to_owned(), reason: error.to_string() })?;
+        let Meta { sop_class, sop_instance, transfer_syntax, .. } = meta;
         Ok(Object { sop_class, sop_instance, transfer_syntax, bytes })
     }
 
     /// The data set as it lies in the file.
     pub(super) fn dataset(&self) -> Result<&[u8], DeliveryError> {
-        let meta = Meta::read(self.sop_instance.as_str(), &self.bytes)?;
+        let meta = Meta::read(&self.bytes).map_err(|error| self.unreadable(error.to_string()))?;
         Ok(&self.bytes[meta.offset.min(self.bytes.len())..])
     }
 
@@ -177,20 +111,23 @@ pub(super) mod tests {
     #[test]
     fn a_padded_title_and_a_wrong_group_length_are_no_reason_to_refuse_a_file() {
         let good = object(tables::EXPLICIT_LITTLE);
-        let (head, dataset) = good.bytes.split_at(Meta::read("good", &good.bytes).unwrap().offset);
+        let (head, dataset) = good.bytes.split_at(Meta::read(&good.bytes).unwrap().offset);
         let mut bytes = head.to_vec();
         bytes[140] = 1;
         bytes.extend(b"\x02\0\x16\0AE\x12\0SAGITTAL          ");
         let offset = bytes.len();
         bytes.extend(dataset);
-        let meta = Meta::read("odd", &bytes).unwrap();
-        assert_eq!(meta, Meta { offset, ..Meta::read("good", &good.bytes).unwrap() });
+        let meta = Meta::read(&bytes).unwrap();
+        assert_eq!(meta, Meta { offset, ..Meta::read(&good.bytes).unwrap() });
     }
 
     #[test]
     fn what_is_no_file_says_so() {
         let error = Object::from_part10("notes.txt", vec![0; 200]).unwrap_err();
-        assert_eq!(error.to_string(), "notes.txt is no readable DICOM object: it has no DICM prefix");
+        assert_eq!(
+            error.to_string(),
+            "notes.txt is no readable DICOM object: it has no DICM prefix, so it is no DICOM file"
+        );
         assert!(object(tables::IMPLICIT_LITTLE).transcoded("1.2.840.10008.1.2.4.50").is_err());
     }
 }

@@ -18,8 +18,6 @@ use crate::dicom::command::{Command, Response, StoreRq};
 use crate::dicom::message::{Assembler, Body, Message, Pdv};
 use crate::dicom::{AeTitle, Uid, tables};
 
-pub use super::part10::Meta;
-
 /// Presentation context IDs are the odd numbers up to 255 (PS3.8 section 9.3.2.2).
 pub const MAX_CONTEXTS: usize = 128;
 /// Largest PDU sent, whatever the peer takes: larger ones gain nothing and some peers choke.

@@ -195,8 +195,8 @@ fn spacing_verdict(places: &[f64]) -> GeometryVerdict {
 mod tests {
     use super::*;
 
-    fn plane(z: f64) -> Option<Plane> {
-        Some(Plane {
+    fn plane(z: f64) -> Plane {
+        Plane {
             position: [0.0, 0.0, z],
             row: [1.0, 0.0, 0.0],
             column: [0.0, 1.0, 0.0],
@@ -204,13 +204,13 @@ mod tests {
             rows: 4,
             columns: 4,
             frame_of_reference: Some("1.2".into()),
-        })
+        }
     }
 
     #[test]
     fn verdicts() {
         let check = |zs: &[f64], expected: &str| {
-            let planes: Vec<_> = zs.iter().map(|z| plane(*z)).collect();
+            let planes: Vec<_> = zs.iter().map(|z| Some(plane(*z))).collect();
             assert_eq!(check_geometry(&planes).name(), expected, "{zs:?}");
         };
         check(&[4.0, 0.0, 2.0], "regular");
@@ -219,12 +219,10 @@ mod tests {
         check(&[0.0, 2.0, 5.1, 7.0], "non-uniform");
         check(&[0.0, 2.0, 2.0], "duplicate-positions");
         check(&[], "no-geometry");
-        assert_eq!(check_geometry(&[plane(0.0), None]).name(), "no-geometry");
+        assert_eq!(check_geometry(&[Some(plane(0.0)), None]).name(), "no-geometry");
         let mut turned = plane(2.0);
-        if let Some(p) = &mut turned {
-            p.row = [0.0, 1.0, 0.0];
-            p.column = [1.0, 0.0, 0.0];
-        }
-        assert_eq!(check_geometry(&[plane(0.0), turned]).name(), "mixed-orientation");
+        turned.row = [0.0, 1.0, 0.0];
+        turned.column = [1.0, 0.0, 0.0];
+        assert_eq!(check_geometry(&[Some(plane(0.0)), Some(turned)]).name(), "mixed-orientation");
     }
 }

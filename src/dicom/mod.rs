@@ -9,7 +9,7 @@ mod code;
 pub mod command;
 mod geometry;
 pub mod message;
-mod part10;
+pub mod part10;
 mod status;
 pub mod tables;
 mod uid;
@@ -19,7 +19,7 @@ pub use code::Code;
 pub use geometry::{
     GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub,
 };
-pub use part10::{Part10Error, part10_head};
+pub use part10::{Meta, Part10Error, part10_head};
 pub use status::StoreStatus;
 pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};
 
@@ -27,4 +27,5 @@ pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};
 pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.255929190214718887164932969142124647075";
 
 /// Implementation Version Name (0002,0013), at most 16 characters.
-pub const IMPLEMENTATION_VERSION_NAME: &str = concat!("SAGITTAL_", env!("CARGO_PKG_VERSION"));
+pub const IMPLEMENTATION_VERSION_NAME: &str =
+    concat!("SAGITTAL_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR"));

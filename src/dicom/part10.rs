@@ -1,16 +1,118 @@
-//! The head of a DICOM file: preamble, `DICM`, and the file meta group (PS3.10 section 7.1).
+//! The file form of a DICOM object (PS3.10 section 7): preamble, `DICM`, File Meta Information, data set.
+//!
+//! The meta group is read here and not by dicom-object, which refuses whole files for an AE title of more
+//! than 16 characters or a wrong group length: rules that no reader of a data set needs. The data set itself
+//! is never repaired.
 
-use dicom_object::FileMetaTableBuilder;
+use std::io::{Cursor, Read};
+use std::ops::Range;
 
-use super::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid};
+use dicom_dictionary_std::tags;
+use dicom_object::file::ReadPreamble;
+use dicom_object::{FileDicomObject, FileMetaTableBuilder, OpenFileOptions};
 
-/// Why no head could be written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the file meta group cannot be written: {0}")]
-pub struct Part10Error(String);
+use super::{Dataset, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError};
 
-/// Everything that stands before the data set of `sop_instance` in a file. `source_ae` is the sender's AE
-/// title, where there was one.
+const PREAMBLE: usize = 128;
+/// Where the meta information begins.
+const META: usize = PREAMBLE + 4;
+/// The meta information is in here; private meta elements of more than this do not occur.
+const LONGEST_HEAD: u64 = 64 * 1024;
+/// Element numbers of group 0002 and their keywords.
+const META_UIDS: [(u16, &str); 3] =
+    [(0x0002, "MediaStorageSOPClassUID"), (0x0003, "MediaStorageSOPInstanceUID"), (0x0010, "TransferSyntaxUID")];
+
+/// Why bytes are no DICOM file.
+#[derive(Debug, thiserror::Error)]
+pub enum Part10Error {
+    #[error("it has no DICM prefix, so it is no DICOM file")]
+    NoPrefix,
+    #[error("{keyword} in its meta information: {fault}")]
+    BadUid { keyword: &'static str, fault: UidError },
+    #[error("its meta information cannot be written: {0}")]
+    Meta(#[source] Box<dicom_object::meta::Error>),
+    #[error("its data set cannot be read: {0}")]
+    DataSet(#[source] Box<dicom_object::ReadError>),
+    #[error("it cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What a file says about itself before its data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    pub sop_class: Uid,
+    pub sop_instance: Uid,
+    pub transfer_syntax: Uid,
+    /// Where the data set begins.
+    pub offset: usize,
+}
+
+impl Meta {
+    /// Do `bytes` begin a Part 10 file?
+    #[must_use]
+    pub fn is_part10(bytes: &[u8]) -> bool {
+        bytes.get(PREAMBLE..META).is_some_and(|prefix| prefix == b"DICM")
+    }
+
+    /// Reads the meta information of `bytes`, which may be the first part of a file only.
+    pub fn read(bytes: &[u8]) -> Result<Meta, Part10Error> {
+        let (texts, offset) = meta_texts(bytes)?;
+        let uid = |place: usize| meta_uid(&texts, place);
+        Ok(Meta { sop_class: uid(0)?, sop_instance: uid(1)?, transfer_syntax: uid(2)?, offset })
+    }
+
+    /// As [`Meta::read`], but asks for the transfer syntax alone: all that the data set needs to be read.
+    fn read_leniently(bytes: &[u8]) -> Result<Meta, Part10Error> {
+        let (texts, offset) = meta_texts(bytes)?;
+        let transfer_syntax = meta_uid(&texts, 2)?;
+        let or_unnamed = |place: usize| meta_uid(&texts, place).unwrap_or_else(|_| Uid::derived(&["unnamed"]));
+        Ok(Meta { sop_class: or_unnamed(0), sop_instance: or_unnamed(1), transfer_syntax, offset })
+    }
+
+    /// Preamble, `DICM` and meta group of a file with this data set. `source_ae`: the sender, where there was one.
+    pub fn head(&self, source_ae: Option<&str>) -> Result<Vec<u8>, Part10Error> {
+        part10_head(&self.sop_class, &self.sop_instance, &self.transfer_syntax, source_ae)
+    }
+}
+
+/// The values of [`META_UIDS`], empty where they are missing, and where the data set begins.
+fn meta_texts(bytes: &[u8]) -> Result<([String; 3], usize), Part10Error> {
+    if !Meta::is_part10(bytes) {
+        return Err(Part10Error::NoPrefix);
+    }
+    let (mut offset, mut texts) = (META, [const { String::new() }; 3]);
+    while let Some((element, value)) = bytes.get(offset..).and_then(meta_element) {
+        if let Some(place) = META_UIDS.iter().position(|(wanted, _)| *wanted == element) {
+            texts[place] = String::from_utf8_lossy(&bytes[offset..][value.clone()]).into_owned();
+        }
+        offset += value.end;
+    }
+    Ok((texts, offset))
+}
+
+fn meta_uid(texts: &[String; 3], place: usize) -> Result<Uid, Part10Error> {
+    Uid::parse(&texts[place]).map_err(|fault| Part10Error::BadUid { keyword: META_UIDS[place].1, fault })
+}
+
+/// The element number and the place of the value of an element of group 0002 (Explicit VR Little Endian, whole),
+/// `None` at the first other element.
+fn meta_element(bytes: &[u8]) -> Option<(u16, Range<usize>)> {
+    let header = bytes.first_chunk::<8>().filter(|header| header.starts_with(&[2, 0]))?;
+    let element = u16::from_le_bytes([header[2], header[3]]);
+    let is_long =
+        matches!(&header[4..6], b"OB" | b"OW" | b"OF" | b"OD" | b"OL" | b"SQ" | b"UC" | b"UN" | b"UR" | b"UT");
+    let (start, length) = if is_long {
+        let long = bytes.first_chunk::<12>()?;
+        (12_usize, u32::from_le_bytes([long[8], long[9], long[10], long[11]]) as usize)
+    } else {
+        (8, usize::from(u16::from_le_bytes([header[6], header[7]])))
+    };
+    let end = start.checked_add(length)?;
+    bytes.get(start..end).map(|_| (element, start..end))
+}
+
+/// Everything that stands before the data set of `sop_instance` in a file that this program writes.
+/// `source_ae` is the sender's AE title, where there was one.
 pub fn part10_head(
     sop_class: &Uid,
     sop_instance: &Uid,
@@ -27,24 +129,86 @@ pub fn part10_head(
         Some(title) => builder.source_application_entity_title(title),
         None => builder,
     };
-    let meta = builder.build().map_err(|error| Part10Error(error.to_string()))?;
-    let mut head = vec![0_u8; 128];
+    let meta = builder.build().map_err(|error| Part10Error::Meta(Box::new(error)))?;
+    let mut head = vec![0_u8; PREAMBLE];
     head.extend_from_slice(b"DICM");
-    meta.write(&mut head).map_err(|error| Part10Error(error.to_string()))?;
+    meta.write(&mut head).map_err(|error| Part10Error::Meta(Box::new(error)))?;
     Ok(head)
+}
+
+/// Parses a whole file.
+pub fn parse(bytes: &[u8]) -> Result<FileDicomObject<Dataset>, Part10Error> {
+    let meta = Meta::read_leniently(bytes)?;
+    data_set(OpenFileOptions::new(), &meta, &bytes[meta.offset..])
+}
+
+/// Parses the attributes that stand before PixelData; reads no further than needed.
+pub fn parse_header(mut from: impl Read) -> Result<FileDicomObject<Dataset>, Part10Error> {
+    let mut begin = Vec::new();
+    from.by_ref().take(LONGEST_HEAD).read_to_end(&mut begin)?;
+    let meta = Meta::read_leniently(&begin)?;
+    data_set(OpenFileOptions::new().read_until(tags::PIXEL_DATA), &meta, Cursor::new(&begin[meta.offset..]).chain(from))
+}
+
+/// Reads a data set behind a meta group that dicom-object likes.
+fn data_set(options: OpenFileOptions, meta: &Meta, rest: impl Read) -> Result<FileDicomObject<Dataset>, Part10Error> {
+    let head = meta.head(None)?;
+    options
+        .read_preamble(ReadPreamble::Always)
+        .from_reader(Cursor::new(head).chain(rest))
+        .map_err(|error| Part10Error::DataSet(Box::new(error)))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use dicom_core::{DataElement, VR};
+
     use super::*;
+
+    /// A file whose meta information names an AE title of 18 characters.
+    fn overlong() -> Vec<u8> {
+        let mut set = Dataset::new_empty();
+        set.put(DataElement::new(tags::MODALITY, VR::CS, "MR"));
+        let meta = FileMetaTableBuilder::new()
+            .transfer_syntax("1.2.840.10008.1.2.1")
+            .media_storage_sop_class_uid("1.2.3")
+            .media_storage_sop_instance_uid("1.2.4")
+            .source_application_entity_title("SEVENTEEN LETTERS!");
+        let mut bytes = Vec::new();
+        set.with_meta(meta).unwrap().write_all(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn an_overlong_entity_title_hinders_nobody() {
+        let bytes = overlong();
+        assert!(dicom_object::from_reader(bytes.as_slice()).is_err(), "then the meta group need not be read here");
+        for object in [parse(&bytes).unwrap(), parse_header(bytes.as_slice()).unwrap()] {
+            assert_eq!(crate::dicom::text(&object, tags::MODALITY).as_deref(), Some("MR"));
+            assert_eq!(object.meta().media_storage_sop_instance_uid(), "1.2.4");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        assert!(matches!(parse(b""), Err(Part10Error::NoPrefix)));
+        assert!(matches!(parse(&[0; 500]), Err(Part10Error::NoPrefix)));
+        assert!(matches!(parse(&overlong()[..140]), Err(Part10Error::BadUid { .. })));
+    }
 
     #[test]
     fn a_data_set_behind_the_head_is_a_file() {
         let uid = |text| Uid::parse(text).unwrap();
-        let head =
-            part10_head(&uid("1.2.840.10008.5.1.4.1.1.4"), &uid("1.2.3"), &uid("1.2.840.10008.1.2"), Some("CT1"));
-        let file = dicom_object::from_reader(head.unwrap().as_slice()).unwrap();
-        assert_eq!(file.meta().media_storage_sop_instance_uid(), "1.2.3");
+        let meta = Meta {
+            sop_class: uid("1.2.840.10008.5.1.4.1.1.4"),
+            sop_instance: uid("1.2.3"),
+            transfer_syntax: uid("1.2.840.10008.1.2"),
+            offset: 0,
+        };
+        let head = meta.head(Some("CT1")).unwrap();
+        let file = dicom_object::from_reader(head.as_slice()).unwrap();
         assert_eq!(file.meta().source_application_entity_title.as_deref().map(str::trim), Some("CT1"));
+        assert_eq!(Meta::read(&head).unwrap(), Meta { offset: head.len(), ..meta });
     }
 }

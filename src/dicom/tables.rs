@@ -17,12 +17,6 @@ pub const STUDY_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
 pub const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
 pub const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
 
-/// Implementation Class UID of this program (PS3.7 annex D.3.3.2), the same in every association and file.
-pub const IMPLEMENTATION_CLASS: &str = "2.25.152724105153537638200060192647213192752";
-/// Implementation Version Name, at most 16 characters.
-pub const IMPLEMENTATION_VERSION: &str =
-    concat!("SAGITTAL_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR"));
-
 /// Is `uid` a storage SOP class of the standard?
 #[must_use]
 pub fn is_storage_class(uid: &str) -> bool {

@@ -4,13 +4,12 @@
 //! Arrays are freed as soon as no later stage needs them: the network's own memory is the peak.
 
 use std::ops::Range;
-use std::path::PathBuf;
 
 use ndarray::{Array3, Axis};
 
 use super::intensity::{Window, prepare};
-use super::package::{AxisCodes, Cleanup, GridRule, ModelPackage, Stage};
-use super::session::{Loaded, lock};
+use super::package::{AxisCodes, Cleanup, GridRule, ModelPackage};
+use super::session::{Loaded, SessionCache, lock};
 use super::{InferenceError, Progress, Step, network};
 use crate::volume::{
     Connectivity, Grid, Orientation, Volume, VolumeError, bounding_box, crop, fill_holes, largest_component,
@@ -23,15 +22,16 @@ type Ranges = [Range<usize>; 3];
 /// One run of a package.
 pub(super) struct Cascade<'a> {
     pub package: &'a ModelPackage,
-    /// One for each stage.
-    pub networks: &'a [Loaded],
+    /// One for each stage, taken when the stage runs.
+    pub networks: Vec<Option<Loaded>>,
+    pub sessions: &'a SessionCache,
     pub progress: &'a (dyn Fn(Progress<'_>) + Sync),
     pub cancelled: &'a dyn Fn() -> bool,
 }
 
 impl Cascade<'_> {
     /// Labels `[k][j][i]` on the volume's grid.
-    pub fn run(&self, volume: Volume) -> Result<Array3<u8>, InferenceError> {
+    pub fn run(mut self, volume: Volume) -> Result<Array3<u8>, InferenceError> {
         let stages = &self.package.stages;
         let Some(first) = stages.first() else { return Err(self.unsuitable("the model has no stages")) };
         self.report(0, Step::Preparing);
@@ -44,12 +44,13 @@ impl Cascade<'_> {
 
     /// Everything happens on one isotropic cube; later stages see crops of its tensor.
     fn conformed(
-        &self,
+        &mut self,
         volume: Volume,
         axes: AxisCodes,
         size: usize,
         spacing: f64,
     ) -> Result<Array3<u8>, InferenceError> {
+        let package = self.package;
         let cube = Grid::conformed(&volume.grid, [size; 3], spacing, self.orientation(axes)?);
         let source = volume.grid.clone();
         let mut tensor = resample(&volume, &cube, 0.0).map_err(|e| self.geometry(e))?.voxels;
@@ -57,7 +58,7 @@ impl Cascade<'_> {
         self.prepare(&mut tensor, 0, &[])?;
         let mut done = vec![self.infer(0, &tensor)?];
         self.tidy(0, &mut done[0]);
-        let stages = &self.package.stages;
+        let stages = &package.stages;
         for (index, stage) in stages.iter().enumerate().skip(1) {
             let GridRule::Crop { around, margin } = stage.grid else { continue };
             self.report(index, Step::Preparing);
@@ -65,7 +66,7 @@ impl Cascade<'_> {
             let ranges = found.map(|r| r.start.saturating_sub(margin)..(r.end + margin).min(size));
             let part = crop(&tensor, &ranges);
             if index + 1 == stages.len() {
-                tensor = Array3::zeros((0, 0, 0));
+                tensor = Array3::default((0, 0, 0));
             }
             let labels = self.infer(index, &part)?;
             let mut whole = Array3::zeros((size, size, size));
@@ -79,7 +80,8 @@ impl Cascade<'_> {
     }
 
     /// The volume keeps its voxels, only turned; networks see it, or a part of it, resized.
-    fn turned(&self, volume: Volume, axes: AxisCodes, size: usize) -> Result<Array3<u8>, InferenceError> {
+    fn turned(&mut self, volume: Volume, axes: AxisCodes, size: usize) -> Result<Array3<u8>, InferenceError> {
+        let package = self.package;
         let (turned, turn) = reorient(&volume, self.orientation(axes)?).map_err(|e| self.geometry(e))?;
         drop(volume);
         let mut voxels = turned.voxels;
@@ -89,7 +91,7 @@ impl Cascade<'_> {
         let mut done = vec![self.infer(0, &tensor)?];
         drop(tensor);
         self.tidy(0, &mut done[0]);
-        let stages = &self.package.stages;
+        let stages = &package.stages;
         if stages.len() == 1 {
             self.report(0, Step::Finishing);
             return Ok(turn.restore(&nearest_exact(&done[0], [a, b, c])));
@@ -100,7 +102,7 @@ impl Cascade<'_> {
             let ranges = part_of(&done[around], [c, b, a], occupancy, scale).ok_or_else(|| self.nothing(around))?;
             let mut tensor = nearest_exact(&crop(&voxels, &ranges), [size; 3]);
             if index + 1 == stages.len() {
-                voxels = Array3::zeros((0, 0, 0));
+                voxels = Array3::default((0, 0, 0));
             }
             windows.push(self.prepare(&mut tensor, index, &windows)?);
             let labels = self.infer(index, &tensor)?;
@@ -125,10 +127,16 @@ impl Cascade<'_> {
         prepare(values, &self.package.stages[index].intensity, windows).map_err(|reason| self.unsuitable(&reason))
     }
 
-    fn infer(&self, index: usize, tensor: &Array3<f32>) -> Result<Array3<u8>, InferenceError> {
-        let (stage, file) = self.stage(index);
+    fn infer(&mut self, index: usize, tensor: &Array3<f32>) -> Result<Array3<u8>, InferenceError> {
         self.report(index, Step::Running);
-        network::label(&mut lock(&self.networks[index].session), stage, &file, tensor.view(), self.cancelled)
+        let stage = &self.package.stages[index];
+        let file = self.package.file(stage);
+        let network = self.networks[index].take().ok_or_else(|| self.unsuitable("a stage ran twice"))?;
+        let labels = network::label(&mut lock(&network.session), stage, &file, tensor.view(), self.cancelled);
+        if network.hoards(size_of::<f32>() * stage.decision.classes() * tensor.len()) {
+            self.sessions.forget(&network);
+        }
+        labels
     }
 
     fn tidy(&self, index: usize, labels: &mut Array3<u8>) {
@@ -136,11 +144,6 @@ impl Cascade<'_> {
         for step in &self.package.stages[index].cleanup {
             tidy(labels, *step);
         }
-    }
-
-    fn stage(&self, index: usize) -> (&Stage, PathBuf) {
-        let stage = &self.package.stages[index];
-        (stage, self.package.file(stage))
     }
 
     fn report(&self, index: usize, step: Step) {
@@ -192,7 +195,7 @@ fn part_of(mask: &Array3<u8>, size: [usize; 3], occupancy: f64, scale: f64) -> O
     let range = |axis: usize| {
         let (start, end, planes) = edges(axis)?;
         let length = size[2 - axis] as f64;
-        let centre = (length / planes * ((start + end) / 2.0)).round_ties_even();
+        let centre = (length / planes * f64::midpoint(start, end)).round_ties_even();
         let span = (scale * (length / planes) * (end - start)).round_ties_even();
         let (low, high) = (centre - span / 2.0, centre + span / 2.0);
         Some(low.max(0.0) as usize..(high as usize).min(size[2 - axis]))
@@ -204,16 +207,16 @@ fn part_of(mask: &Array3<u8>, size: [usize; 3], occupancy: f64, scale: f64) -> O
 mod tests {
     use super::*;
 
-    /// Fills a box; `s![]` holds unsafe code, which this crate forbids.
-    fn fill(array: &mut Array3<u8>, [k, j, i]: [std::ops::Range<usize>; 3], value: u8) {
-        let inside = |at: (usize, usize, usize)| k.contains(&at.0) && j.contains(&at.1) && i.contains(&at.2);
-        array.indexed_iter_mut().filter(|(at, _)| inside(*at)).for_each(|(_, voxel)| *voxel = value);
+    fn filled(size: usize, ranges: &Ranges, label: u8) -> Array3<u8> {
+        let [i, j, k] = ranges;
+        Array3::from_shape_fn((size, size, size), |(c, b, a)| {
+            if i.contains(&a) && j.contains(&b) && k.contains(&c) { label } else { 0 }
+        })
     }
 
     #[test]
     fn a_part_is_scaled_about_its_centre_and_clipped() {
-        let mut mask = Array3::<u8>::zeros((10, 10, 10));
-        fill(&mut mask, [0..4, 2..7, 3..10], 1);
+        let mut mask = filled(10, &[3..10, 2..7, 0..4], 1);
         mask[[9, 9, 0]] = 1;
         let found = part_of(&mask, [10, 20, 40], 0.02, 1.2);
         // axis 2: centre 6.5 -> 6, length 8.4 -> 8; axis 1: centre 9, length 12; axis 0: centre 8, length 19.2 -> 19
@@ -223,8 +226,7 @@ mod tests {
 
     #[test]
     fn cleaning_keeps_label_values() {
-        let mut labels = Array3::<u8>::zeros((5, 5, 5));
-        fill(&mut labels, [1..4, 1..4, 1..4], 2);
+        let mut labels = filled(5, &[1..4, 1..4, 1..4], 2);
         labels[[2, 2, 2]] = 0;
         labels[[0, 0, 4]] = 3;
         tidy(&mut labels, Cleanup::LargestComponent { corners: false });

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ndarray::Array3;
 use sha2::{Digest, Sha256};
 
 use super::cascade::Cascade;
@@ -100,12 +101,16 @@ impl Engine {
         let _permit = self.device.acquire(cancelled)?;
         check_memory(&package.id, package.memory)?;
         let networks = self.networks(package)?;
+        let algorithm = algorithm(package, &networks);
         let grid = volume.grid.clone();
-        let labels = match package.kind {
-            ModelKind::Volume => Cascade { package, networks: &networks, progress, cancelled }.run(volume)?,
+        let networks = networks.into_iter().map(Some).collect();
+        let mut labels = match package.kind {
+            ModelKind::Volume => {
+                Cascade { package, networks, sessions: &self.sessions, progress, cancelled }.run(volume)?
+            }
         };
         self.sessions.evict_idle();
-        let algorithm = algorithm(package, &networks);
+        drop_unlisted(&mut labels, package);
         Ok(vec![Finding::Segmentation(Segmentation { labels, grid, segments: package.segments.clone(), algorithm })])
     }
 
@@ -130,11 +135,23 @@ impl Engine {
     }
 }
 
+/// Classes that `model.toml` gives no label are background.
+fn drop_unlisted(labels: &mut Array3<u8>, package: &ModelPackage) {
+    let classes = package.stages.last().map_or(0, |s| s.decision.classes());
+    let listed = |label: u8| label == 0 || package.segments.iter().any(|s| s.label == label);
+    let unlisted: Vec<u8> = (0..=u8::MAX).take(classes).filter(|label| !listed(*label)).collect();
+    if !unlisted.is_empty() {
+        labels.mapv_inplace(|label| if unlisted.contains(&label) { 0 } else { label });
+    }
+}
+
 /// The digest covers `model.toml` and the networks: whatever changes the labels changes it.
 fn algorithm(package: &ModelPackage, networks: &[Loaded]) -> Algorithm {
     let mut digest = Sha256::new();
     digest.update(&package.manifest_sha256);
-    networks.iter().for_each(|n| digest.update(&n.sha256));
+    for network in networks {
+        digest.update(&network.sha256);
+    }
     Algorithm {
         name: package.id.clone(),
         version: package.version.clone(),

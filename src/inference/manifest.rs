@@ -127,7 +127,8 @@ fn segments(labels: Vec<RawLabel>) -> Vec<Segment> {
 fn check_stage(raw: RawStage, names: &[String], before: &[Stage], faults: &mut Vec<String>) -> Stage {
     let at = format!("stage `{}`", raw.name);
     let mut say = |text: String| faults.push(format!("{at}: {text}"));
-    if Path::new(&raw.file).file_name().is_none_or(|n| n != raw.file.as_str()) || !raw.file.ends_with(".onnx") {
+    let path = Path::new(&raw.file);
+    if path.file_name().is_none_or(|n| n != raw.file.as_str()) || path.extension().is_none_or(|e| e != "onnx") {
         say(format!("file = \"{}\": give a plain name ending in .onnx, in the model's folder", raw.file));
     }
     let sha256: Vec<String> = raw.sha256.iter().map(|s| s.to_ascii_lowercase()).collect();

@@ -6,6 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
 use ndarray::{Array3, ArrayView3};
+use ort::ErrorCode;
 use ort::session::{RunOptions, Session};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use rayon::prelude::*;
@@ -19,7 +20,7 @@ const BLOCK: usize = 4096;
 
 /// Checks that the network takes and gives the tensors that the stage names.
 pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> Result<(), InferenceError> {
-    let wrong = |reason: String| Err(InferenceError::Signature { file: file.to_owned(), reason });
+    let wrong = |reason: String| Err(signature(file, reason));
     let shape = |list: &[Outlet], name: &str| {
         let found = list.iter().find(|o| o.name() == name)?;
         match found.dtype() {
@@ -65,13 +66,12 @@ pub(super) fn label(
     tensor: ArrayView3<'_, f32>,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Array3<u8>, InferenceError> {
-    let failed = |reason: String| InferenceError::Failed { file: file.to_owned(), reason };
     if cancelled() {
         return Err(InferenceError::Cancelled);
     }
-    let mut options = RunOptions::new().map_err(|e| failed(e.to_string()))?;
-    // A kept session must not keep its peak memory: the next stage, or model, needs it.
-    options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(|e| failed(e.to_string()))?;
+    let mut options = RunOptions::new().map_err(|e| failure(file, e.message()))?;
+    // A kept session must not keep its peak memory. What its output lay in is kept all the same: see `Loaded::hoards`.
+    options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(|e| failure(file, e.message()))?;
     let options = &options;
     let mut stopped = false;
     let outcome = thread::scope(|scope| {
@@ -90,7 +90,7 @@ pub(super) fn label(
     if stopped {
         return Err(InferenceError::Cancelled);
     }
-    outcome.unwrap_or_else(|_| Err(failed("it panicked".to_owned())))
+    outcome.unwrap_or_else(|_| Err(failure(file, "it panicked")))
 }
 
 fn run(
@@ -104,7 +104,11 @@ fn run(
     let values = tensor.to_slice().ok_or_else(|| failure(file, "its input is not in standard layout"))?;
     let input = TensorRef::from_array_view(([1, 1, a, b, c], values)).map_err(|e| failure(file, e.message()))?;
     let outputs = session.run_with_options(ort::inputs![stage.input.as_str() => input], options);
-    let outputs = outputs.map_err(|e| failure(file, e.message()))?;
+    let outputs = outputs.map_err(|e| match e.code() {
+        // The network does not take this shape, and never will.
+        ErrorCode::InvalidArgument => signature(file, e.message().to_owned()),
+        _ => failure(file, e.message()),
+    })?;
     let output = outputs.get(&stage.output).ok_or_else(|| failure(file, "its output is missing"))?;
     let (shape, values) = output.try_extract_tensor::<f32>().map_err(|e| failure(file, e.message()))?;
     let expected = vec![1, stage.decision.classes(), a, b, c];
@@ -115,6 +119,10 @@ fn run(
     let labels = decide(values, a * b * c, stage.decision)
         .ok_or_else(|| InferenceError::NotFinite { file: file.to_owned(), output: stage.output.clone() })?;
     Array3::from_shape_vec((a, b, c), labels).map_err(|e| failure(file, &e.to_string()))
+}
+
+fn signature(file: &Path, reason: String) -> InferenceError {
+    InferenceError::Signature { file: file.to_owned(), reason }
 }
 
 /// The runtime has no error code for memory; its allocators' words are the only sign.

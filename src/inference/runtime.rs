@@ -44,7 +44,7 @@ impl Search {
 /// The library's path; `None` when only the system's loader may still know one. What is named explicitly must exist:
 /// no other library is taken in its place.
 pub fn locate(search: &Search) -> Result<Option<PathBuf>, InferenceError> {
-    for named in [&search.configured, &search.variable].into_iter().flatten() {
+    if let Some(named) = search.configured.as_ref().or(search.variable.as_ref()) {
         let found = if named.is_dir() { library_in(named) } else { Some(named.clone()).filter(|p| p.is_file()) };
         return found.map(Some).ok_or_else(|| InferenceError::RuntimeMissing { searched: named.display().to_string() });
     }

@@ -20,6 +20,16 @@ pub(super) struct Loaded {
     pub session: Arc<Mutex<Session>>,
     /// SHA-256 of the file, hexadecimal.
     pub sha256: String,
+    /// Size of the file.
+    bytes: usize,
+}
+
+impl Loaded {
+    /// Whether keeping the session costs more than loading it again: the runtime's arena holds on to the block that
+    /// the output lay in, here of `output` bytes, for as long as the session lives.
+    pub fn hoards(&self, output: usize) -> bool {
+        output > (32 * self.bytes).max(16 << 20)
+    }
 }
 
 struct Entry {
@@ -59,9 +69,14 @@ impl SessionCache {
         let (bytes, sha256) = read_verified(package, stage)?;
         let session = load(environment, &bytes, &package.file(stage), threads)?;
         network::check_signature(&session, stage, &package.file(stage))?;
-        let loaded = Loaded { session: Arc::new(Mutex::new(session)), sha256: sha256.clone() };
+        let loaded = Loaded { session: Arc::new(Mutex::new(session)), sha256: sha256.clone(), bytes: bytes.len() };
         entries.insert((sha256, threads), Entry { loaded: loaded.clone(), used: now });
         Ok(loaded)
+    }
+
+    /// Keeps a network no longer.
+    pub fn forget(&self, loaded: &Loaded) {
+        self.lock().retain(|_, entry| !Arc::ptr_eq(&entry.loaded.session, &loaded.session));
     }
 
     /// Drops what was not used for the time to live; says how many stay.

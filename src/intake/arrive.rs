@@ -4,14 +4,11 @@ use std::io::{Cursor, Read};
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use dicom_object::OpenFileOptions;
-use dicom_object::file::ReadPreamble;
-use sha2::{Digest, Sha256};
 
 use super::{Arrival, IntakeError};
-use crate::dicom::{self, Dataset, SeriesKey, Uid};
+use crate::dicom::{self, Dataset, SeriesKey, Uid, part10};
 use crate::ledger::ArrivedInstance;
-use crate::spool::Location;
+use crate::spool::{Location, sha256};
 
 /// What must be known of an instance before it is kept.
 #[derive(Debug, Clone)]
@@ -28,12 +25,8 @@ pub(super) fn part10_head(arrival: &Arrival<'_>) -> Result<Vec<u8>, IntakeError>
 
 /// Reads the attributes of a Part 10 stream that stand before PixelData.
 pub(super) fn read_header(from: impl Read) -> Result<Dataset, IntakeError> {
-    OpenFileOptions::new()
-        .read_preamble(ReadPreamble::Always)
-        .read_until(tags::PIXEL_DATA)
-        .from_reader(from)
-        .map(dicom_object::FileDicomObject::into_inner)
-        .map_err(|error| IntakeError::Unreadable(error.to_string()))
+    let object = part10::parse_header(from).map_err(|error| IntakeError::Unreadable(error.to_string()))?;
+    Ok(object.into_inner())
 }
 
 /// Checks that the data set is readable, is the instance the command spoke of, and names its series.
@@ -62,17 +55,9 @@ pub(super) fn row(arrival: &Arrival<'_>, header: &Header, head: &[u8], location:
         transfer_syntax: owned(arrival.transfer_syntax),
         location: location.0.clone(),
         length: (head.len() + arrival.dataset.len()) as u64,
-        sha256: hex(&Sha256::digest(arrival.dataset)),
+        sha256: sha256(arrival.dataset),
         calling_ae: arrival.calling.to_owned(),
         called_ae: arrival.called.to_owned(),
         sender: arrival.sender.to_owned(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -120,10 +120,10 @@ impl Intake {
         let reason = format!("{error}\nfrom {} at {}\n", arrival.calling, arrival.sender);
         match self.spool.quarantine(&name, &reason, &[head, arrival.dataset]) {
             Ok(path) => {
-                tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}")
+                tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}");
             }
             Err(fault) => {
-                tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}")
+                tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}");
             }
         }
     }

@@ -57,8 +57,8 @@ pub fn answer(request: &AssociationRQ, peer: IpAddr, options: &ScpOptions) -> Re
         presentation_contexts: results,
         user_variables: vec![
             UserVariableItem::MaxLength(options.max_pdu),
-            UserVariableItem::ImplementationClassUID(tables::IMPLEMENTATION_CLASS.to_owned()),
-            UserVariableItem::ImplementationVersionName(tables::IMPLEMENTATION_VERSION.to_owned()),
+            UserVariableItem::ImplementationClassUID(crate::dicom::IMPLEMENTATION_CLASS_UID.to_owned()),
+            UserVariableItem::ImplementationVersionName(crate::dicom::IMPLEMENTATION_VERSION_NAME.to_owned()),
         ],
     };
     Ok(Accepted { answer, contexts, calling: calling.to_owned(), called: called.to_owned() })

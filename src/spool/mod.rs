@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use sha2::{Digest, Sha256};
+
 use crate::dicom::{SeriesKey, Uid};
 
 /// Half-written objects; no UID begins with a dot.
@@ -28,6 +30,16 @@ const SUFFIX: &str = ".dcm";
 /// Where an object lies in the spool; kept in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location(pub String);
+
+/// SHA-256 of an object's bytes, hexadecimal: how two copies are compared without reading both.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// A folder of durable objects. Shared by many threads of one process.
 #[derive(Debug)]

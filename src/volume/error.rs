@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::dicom::Part10Error;
+
 /// Why a series or file is no volume.
 #[derive(Debug, thiserror::Error)]
 pub enum VolumeError {
@@ -12,7 +14,7 @@ pub enum VolumeError {
     #[error("cannot read instance {instance}: {source}")]
     Io { instance: String, source: io::Error },
     #[error("instance {instance} is not readable as DICOM Part 10: {source}; have it sent again, uncompressed")]
-    NotDicom { instance: String, source: Box<dicom_object::ReadError> },
+    NotDicom { instance: String, source: Part10Error },
     #[error("instance {instance} has no or no usable {attribute}, so it cannot be part of a volume")]
     Attribute { instance: String, attribute: &'static str },
     #[error("instance {instance} has no PixelData (7FE0,0010); exclude such objects from the rule")]

@@ -15,7 +15,6 @@ mod font;
 mod grid;
 mod nifti;
 mod orient;
-mod part10;
 mod pixels;
 mod quantile;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::volume::part10;
+use crate::dicom::part10;
 
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 const TWELVE_BIT_JPEG: &str = "1.2.840.10008.1.2.4.51";
@@ -29,7 +29,7 @@ fn writeln_stderr(line: &str) {
 }
 
 fn open(path: &std::path::Path) -> FileDicomObject<Dataset> {
-    part10::parse(&std::fs::read(path).unwrap(), false).unwrap()
+    part10::parse(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// Stored values as numpy's bytes: the file's own byte order and bits allocated.
@@ -105,7 +105,7 @@ fn a_syntax_without_a_codec_is_named() {
     let Some(data) = shared_data("JPEG that no codec here reads") else { return };
     let folder = data.join("syntax_matrix");
     let retired = folder.join("CTImage.dcm_JPEGProcess10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm");
-    let error = part10::parse(&std::fs::read(retired).unwrap(), false).unwrap_err().to_string();
+    let error = part10::parse(&std::fs::read(retired).unwrap()).unwrap_err().to_string();
     assert!(error.contains("1.2.840.10008.1.2.4.55"), "{error}");
     // 12-bit samples under JPEG Extended
     for name in ["CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm", "JPGExtended.dcm"] {

@@ -13,9 +13,9 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::pixels::{PixelLayout, decode_into};
-use super::{Grid, Volume, VolumeError, part10};
+use super::{Grid, Volume, VolumeError};
 use crate::dicom::{
-    Dataset, GeometryVerdict, Plane, check_geometry, decimals, dot, scale, sort_along_normal, sub, text,
+    Dataset, GeometryVerdict, Plane, check_geometry, decimals, dot, part10, scale, sort_along_normal, sub, text,
 };
 
 /// One stored Part 10 instance, read only when its turn comes.
@@ -84,8 +84,8 @@ struct Slice {
 
 fn parse(source: &impl InstanceSource, header_only: bool) -> Result<FileDicomObject<Dataset>, VolumeError> {
     let bytes = source.bytes().map_err(|error| VolumeError::Io { instance: source.name(), source: error })?;
-    part10::parse(&bytes, header_only)
-        .map_err(|error| VolumeError::NotDicom { instance: source.name(), source: Box::new(error) })
+    let parsed = if header_only { part10::parse_header(bytes.as_slice()) } else { part10::parse(&bytes) };
+    parsed.map_err(|error| VolumeError::NotDicom { instance: source.name(), source: error })
 }
 
 fn layout_of(

@@ -65,7 +65,7 @@ async fn to_storescp(
 }
 
 fn dataset(bytes: &[u8]) -> &[u8] {
-    &bytes[scu::Meta::read("a file", bytes).unwrap().offset..]
+    &bytes[sagittal::dicom::Meta::read(bytes).unwrap().offset..]
 }
 
 #[tokio::test]

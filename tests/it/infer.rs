@@ -231,6 +231,10 @@ fn the_shipped_packages_are_sound() {
     for (id, labels) in ids.iter().zip([1, 17, 17, 2, 2]) {
         assert_eq!(store.load(id).unwrap().segments.len(), labels, "{id}");
     }
+    let script =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/models/install_deepbet.py"));
+    let (script, deepbet) = (script.unwrap(), store.load("deepbet").unwrap());
+    assert!(deepbet.stages.iter().all(|s| script.contains(&s.file.sha256[0])), "the script writes what is accepted");
     let message = store.load("../models").unwrap_err().to_string();
     assert!(message.contains("../models") && message.contains("meshnet-gwm"), "{message}");
 }
@@ -270,4 +274,20 @@ fn the_command_lists_and_checks_packages() {
     assert!(state == "verified and loaded" || state.contains("sha256 verified; not loaded"), "{state}");
     let (good, text) = call(&["check"]);
     assert!(!good && text.contains("net.onnx is missing") && text.contains("bad/model.toml"), "{text}");
+}
+
+#[test]
+fn a_class_without_a_label_is_background() {
+    let Some(engine) = engine("classes without a label", &TestClock::at(0)) else { return };
+    let packages = Packages::new();
+    packages.add("hu", &onnx::threshold(0.51), &[&conform("only", 32)]);
+    let file = packages.folder().join("hu/model.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("[[label]]\nvalue = 1", "[[label]]\nvalue = 2");
+    let refused = parse(&text, &packages.folder().join("hu")).unwrap_err().to_string();
+    assert!(refused.contains("label 2") && refused.contains("up to 1 only"), "{refused}");
+
+    let stage = conform("only", 32).replace("classes = 2", "classes = 3");
+    let package = packages.add("three", &onnx::second_class(0.51), &[&stage]);
+    let found = run(&engine, &package, head()).unwrap();
+    assert_eq!(found.labels.iter().max(), Some(&0), "only label 1 is listed, the box is class 2");
 }

@@ -10,8 +10,8 @@ use crate::support::inbox::{Receiver, options};
 use crate::support::instance::{EXPLICIT, mr};
 use crate::support::{assets, dcmtk, soon};
 use sagittal::delivery::Object;
-use sagittal::delivery::scu::{self, Meta, Peer, Scu};
-use sagittal::dicom::AeTitle;
+use sagittal::delivery::scu::{self, Peer, Scu};
+use sagittal::dicom::{AeTitle, Meta};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -36,7 +36,7 @@ fn part10(folder: &Path) -> Vec<(PathBuf, Meta, Vec<u8>)> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let read = paths.filter_map(|path| {
         let bytes = fs::read(&path).ok()?;
-        Some((path, Meta::read("a file", &bytes).ok()?, bytes))
+        Some((path, Meta::read(&bytes).ok()?, bytes))
     });
     read.collect()
 }

@@ -20,13 +20,14 @@ pub(super) fn write(folder: &Path, models: &Path, pacs: SocketAddr) -> Result<Co
     Ok(Config::load(&config)?)
 }
 
-fn files(data: &Path, models: &Path, pacs: SocketAddr) -> [(&'static str, String); 4] {
-    let (data, models, ae, port) = (data.join("data"), models, Pacs::AE_TITLE, pacs.port());
+fn files(site: &Path, models: &Path, pacs: SocketAddr) -> [(&'static str, String); 4] {
+    let (data, models, ae, port) = (site.join("data"), models.display(), Pacs::AE_TITLE, pacs.port());
+    let data = data.display();
     let node = format!(
         r#"[node]
 ae_title = "SAGITTAL"
-data = {data:?}
-models = {models:?}
+data = "{data}"
+models = "{models}"
 
 [receive]
 listen = "127.0.0.1:0"

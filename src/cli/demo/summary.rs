@@ -94,7 +94,9 @@ mod tests {
         let address = SocketAddr::from(([127, 0, 0, 1], 11112));
         let kept = Kept { address, ae_title: "SAGITTAL".into(), results: "demo-out/received".into() };
         let text = Summary { kept: Some(kept), ..summary() }.to_string();
-        for expected in ["sagittal send 127.0.0.1:11112 FOLDER --called SAGITTAL", "-aec SAGITTAL +sd +r 127.0.0.1 11112"] {
+        for expected in
+            ["sagittal send 127.0.0.1:11112 FOLDER --called SAGITTAL", "-aec SAGITTAL +sd +r 127.0.0.1 11112"]
+        {
             assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! Model packages in a temporary store, and whether ONNX Runtime is here to run them.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 /// Says on standard error, past the capture of test output, what was not tested.
 pub fn skipped(what: &str, why: &str) {
-    writeln!(std::io::stderr(), "SKIPPED: {what}: {why}").unwrap();
+    std::io::stderr().write_all(format!("SKIPPED: {what}: {why}\n").as_bytes()).unwrap();
 }
 
 /// An engine on a clock of the test's, or `None` (said loudly) where ONNX Runtime is not installed.
@@ -27,11 +28,14 @@ pub fn engine(what: &str, clock: &TestClock) -> Option<Engine> {
 }
 
 pub fn options(onnxruntime: Option<PathBuf>, clock: &TestClock) -> EngineOptions {
-    EngineOptions { onnxruntime, threads: 2, session_ttl: Duration::from_secs(60), clock: Arc::new(clock.clone()) }
+    EngineOptions { onnxruntime, threads: 2, session_ttl: Duration::from_mins(1), clock: Arc::new(clock.clone()) }
 }
 
 pub fn sha256(data: &[u8]) -> String {
-    Sha256::digest(data).iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(data).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// A folder of packages that lives as long as the test.

@@ -1,4 +1,4 @@
-//! Tiny ONNX networks with known answers, encoded by hand (onnx.proto3): `input` [1,1,d,h,w] -> `output` [1,2,...].
+//! Tiny ONNX networks with known answers, encoded by hand (onnx.proto3): `input` [1,1,d,h,w] -> `output` [1,classes,...].
 
 const FLOAT: u64 = 1;
 
@@ -51,10 +51,10 @@ fn value_info(field: u64, name: &str, channels: u64) -> Vec<u8> {
     bytes(field, &[bytes(1, name.as_bytes()), bytes(2, &kind)].concat())
 }
 
-fn model(nodes: &[Vec<u8>], weights: &[Vec<u8>]) -> Vec<u8> {
+fn model(channels: u64, nodes: &[Vec<u8>], weights: &[Vec<u8>]) -> Vec<u8> {
     let weights = weights.iter().flat_map(|w| bytes(5, w));
     let graph: Vec<u8> = nodes.concat().into_iter().chain(bytes(2, b"test")).chain(weights).collect();
-    let graph = [graph, value_info(11, "input", 1), value_info(12, "output", 2)].concat();
+    let graph = [graph, value_info(11, "input", 1), value_info(12, "output", channels)].concat();
     let opset = [bytes(1, b""), number(2, 18)].concat();
     [number(1, 9), bytes(7, &graph), bytes(8, &opset)].concat()
 }
@@ -62,18 +62,24 @@ fn model(nodes: &[Vec<u8>], weights: &[Vec<u8>]) -> Vec<u8> {
 /// 1x1x1 convolution: class 0 is always 0, class 1 is `value - at`. Argmax gives 1 where the value exceeds `at`.
 pub fn threshold(at: f32) -> Vec<u8> {
     let weights = [tensor("w", &[2, 1, 1, 1, 1], &[0.0, 1.0]), tensor("b", &[2], &[0.0, -at])];
-    model(&[node("Conv", &["input", "w", "b"], "output", &[])], &weights)
+    model(2, &[node("Conv", &["input", "w", "b"], "output", &[])], &weights)
+}
+
+/// As `threshold`, with three classes: class 2 where the value exceeds `at`, class 1 never.
+pub fn second_class(at: f32) -> Vec<u8> {
+    let weights = [tensor("w", &[3, 1, 1, 1, 1], &[0.0, 0.0, 1.0]), tensor("b", &[3], &[0.0, -1.0, -at])];
+    model(3, &[node("Conv", &["input", "w", "b"], "output", &[])], &weights)
 }
 
 /// As `threshold(0.5)`, but with a stride of 2: the output is half as large on each axis.
 pub fn halving() -> Vec<u8> {
     let weights = [tensor("w", &[2, 1, 1, 1, 1], &[0.0, 1.0]), tensor("b", &[2], &[0.0, -0.5])];
-    model(&[node("Conv", &["input", "w", "b"], "output", &[integers("strides", &[2, 2, 2])])], &weights)
+    model(2, &[node("Conv", &["input", "w", "b"], "output", &[integers("strides", &[2, 2, 2])])], &weights)
 }
 
 /// Class 1 is the logarithm of -1.
 pub fn not_a_number() -> Vec<u8> {
     let weights = [tensor("w", &[2, 1, 1, 1, 1], &[0.0, 0.0]), tensor("b", &[2], &[1.0, -1.0])];
     let nodes = [node("Conv", &["input", "w", "b"], "t", &[]), node("Log", &["t"], "output", &[])];
-    model(&nodes, &weights)
+    model(2, &nodes, &weights)
 }

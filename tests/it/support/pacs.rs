@@ -14,10 +14,18 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Every arrival by SOP Instance UID, in order.
 type Arrivals = Arc<Mutex<BTreeMap<String, Vec<StoreRequest>>>>;
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Keep {
     arrivals: Arrivals,
     bell: Arc<Notify>,
+    /// While `true`, what arrived is not answered.
+    gate: tokio::sync::watch::Sender<bool>,
+}
+
+impl Keep {
+    fn new() -> Keep {
+        Keep { arrivals: Arrivals::default(), bell: Arc::default(), gate: tokio::sync::watch::Sender::new(false) }
+    }
 }
 
 impl StoreHandler for Keep {
@@ -25,6 +33,7 @@ impl StoreHandler for Keep {
         let uid = request.sop_instance.to_string();
         self.arrivals.lock().unwrap().entry(uid).or_default().push(request);
         self.bell.notify_waiters();
+        let _ = self.gate.subscribe().wait_for(|held| !held).await;
         StoreAnswer { status: StoreStatus::Success, comment: None, offending: None }
     }
 
@@ -35,7 +44,7 @@ pub struct Pacs {
     pub address: SocketAddr,
     keep: Keep,
     _stop: DropGuard,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Pacs {
@@ -44,10 +53,15 @@ impl Pacs {
     pub fn start() -> Pacs {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let (address, keep, stop) = (listener.local_addr().unwrap(), Keep::default(), CancellationToken::new());
+        let (address, keep, stop) = (listener.local_addr().unwrap(), Keep::new(), CancellationToken::new());
         let options = ScpOptions::loopback(AeTitle::parse(Pacs::AE_TITLE).unwrap());
         runtime.spawn(scp::serve(listener, options, Arc::new(keep.clone()), stop.clone()));
-        Pacs { address, keep, _stop: stop.drop_guard(), _runtime: runtime }
+        Pacs { address, keep, _stop: stop.drop_guard(), runtime }
+    }
+
+    /// From now on objects are taken and the answers held back, until this is said again with `false`.
+    pub fn hold_answers(&self, hold: bool) {
+        self.keep.gate.send_replace(hold);
     }
 
     /// What arrived so far, by SOP Instance UID.
@@ -57,7 +71,7 @@ impl Pacs {
 
     /// Waits until `count` different objects are here.
     pub fn wait_for(&self, count: usize, patience: Duration) -> BTreeMap<String, Vec<StoreRequest>> {
-        self._runtime.block_on(async {
+        self.runtime.block_on(async {
             let wait = async {
                 loop {
                     let bell = self.keep.bell.notified();
