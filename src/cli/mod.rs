@@ -179,7 +179,8 @@ impl From<std::io::Error> for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_logs(arguments.log, "info");
+    // Only the node tells its day; a command answers on standard output and speaks up when something is wrong.
+    start_logs(arguments.log, if matches!(arguments.command, Command::Serve(_)) { "info" } else { "warn" });
     match run_command(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -67,7 +67,8 @@ def test_odd_files_get_an_honest_answer():
         assert not wrong, f"valid, if unusual, and refused: { {n: answers[n] for n in wrong} }"
         assert answers["chrSQEncoding.dcm"] != 0, "an instance without identifiers was acknowledged"
         still_works(folder, node, "after-odd")
-        return f"{sum(a == 0 for a in answers.values())} of {len(files)} accepted"
+        refused = (f"{n} {a:04X}" if isinstance(a, int) else f"{n} {a}" for n, a in answers.items() if a != 0)
+        return f"{len(files)} files; refused: {', '.join(refused)}"
     finally:
         node.stop()
 

@@ -1,8 +1,8 @@
 """`kill -9` of the node at random moments: nothing acknowledged is lost, no result is doubled.
 
 Each round starts the node on the same data, sends one more series (and what earlier rounds did not get acknowledged, as
-a modality would) and kills it a random time later, so that kills fall into receiving, closing, inference and delivery of several
-series at once. At the end the node runs undisturbed until every job is done.
+a modality would) and kills it a random time after its log says that one of the steps of a series' way begins: receiving,
+closing, inference, delivery. At the end the node runs undisturbed until every job is done.
 """
 
 import collections
@@ -16,19 +16,21 @@ from e2e_orthanc import Site
 from support import storescu, wait
 
 KILLS = int(os.environ.get("SAGITTAL_KILLS", "50"))
+# What the log says when a step begins, and the seconds within which it is over; the first is any time at all.
+MOMENTS = {"listening": 2.5, "association accepted": 0.2, "series finished": 0.03, "inference starts": 0.05, "inference done": 0.2}
 
 
 def test_fifty_kills():
     seed = int(os.environ.get("SAGITTAL_SEED", random.randrange(10**6)))
     moments = random.Random(seed)
     print(f"          seed {seed} (SAGITTAL_SEED repeats the moments)", flush=True)
-    with Site("kill", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], quiet="2 s") as site:
+    with Site("kill", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], quiet="1 s") as site:
         series, acked, hit = [], set(), collections.Counter()
+        site.node.stop()
         for n in range(KILLS):
-            if n:
-                site.node.start()
-            series.append(phantom.write(site.folder / f"series/{n:02}", f"kill-{n}", slices=6, size=24))
-            hit.update(send_and_kill(site.node, series, acked, moments.uniform(0.02, 1.5)))
+            series.append(phantom.write(site.folder / f"series/{n:02}", f"kill-{n}", slices=12, size=24))
+            line = moments.choice(list(MOMENTS))
+            hit.update(send_and_kill(site.node, series, acked, line, moments.uniform(0, MOMENTS[line])))
         site.node.start()
         for files in unacknowledged(series, acked):
             _, done, output = storescu(site.node, files)
@@ -45,9 +47,11 @@ def unacknowledged(series, acked):
     return [files for files in left if files]
 
 
-def send_and_kill(node, series, acked, seconds):
-    """What the node was doing when it was killed; several things, as a rule."""
-    killer = threading.Timer(seconds, node.kill)
+def send_and_kill(node, series, acked, line, seconds):
+    """What the node was doing when it was killed; it can be several things."""
+    said = len(node.log())
+    node.start()
+    killer = threading.Thread(target=kill_after, args=(node, said, line, seconds))
     killer.start()
     doing = set()
     for files in unacknowledged(series, acked):
@@ -57,8 +61,17 @@ def send_and_kill(node, series, acked, seconds):
             doing.add("receiving")
             break
     killer.join()
-    doing.update(f"{j['kind']} jobs" for j in node.jobs() if j["state"] == "running")
-    return doing or {"nothing"}
+    doing.update(f"{j['kind']} {j['state']}" for j in node.jobs() if j["state"] in ("available", "running"))
+    return doing or {"waiting"}
+
+
+def kill_after(node, said, line, seconds):
+    """Kills `seconds` after the log, from place `said` on, says `line`."""
+    try:
+        wait(line, lambda: line in node.log()[said:], 10, pace=0.001)
+        threading.Event().wait(seconds)
+    finally:
+        node.kill()
 
 
 def settle(site):

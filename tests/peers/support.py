@@ -36,13 +36,13 @@ def asset(path):
     return ASSETS / path
 
 
-def wait(what, condition, limit=60.0):
-    """The first true value of `condition()`."""
+def wait(what, condition, limit=60.0, pace=0.05):
+    """The first true value of `condition()`, looked at every `pace` seconds."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         if value := condition():
             return value
-        time.sleep(0.05)
+        time.sleep(pace)
     raise AssertionError(f"{what}: not within {limit:.0f} s")
 
 
