@@ -293,7 +293,7 @@ mod tests {
         for line in [
             "series 1.2.3: 60 instances, regular, sagittal, 1.000 mm apart",
             "✓ brain T1 (line ",
-            "fires: brain-tissue -> orthanc (routine)",
+            "fires: brain-mask -> orthanc (routine)",
             "✓ slices: at least 60; found \"60\"",
             "✗ ImageType: \"LOCALIZER\"; found missing",
         ] {
@@ -301,7 +301,7 @@ mod tests {
         }
         let (_, printed) = explain_folder(folder.path(), true);
         let answer: serde_json::Value = serde_json::from_str(&printed).unwrap();
-        assert_eq!(answer["series"][0]["explanation"]["rules"][1]["outcome"]["pipeline"], "brain-tissue");
+        assert_eq!(answer["series"][0]["explanation"]["rules"][1]["outcome"]["pipeline"], "brain-mask");
         assert_eq!(answer["series"][0]["geometry"]["verdict"], "regular");
     }
 
