@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::config::{Config, ConfigFaults, Fault};
+use crate::config::{Config, ConfigFaults, Fault, Pipeline};
+use crate::inference::{FileState, InferenceError, ModelStore};
+use crate::rules::Severity;
 
 /// Checks the configuration folder; exit code 2 when it cannot be used.
 #[derive(Debug, clap::Args)]
@@ -43,13 +45,44 @@ impl CheckError {
 /// [`CheckError::Faulty`] when the configuration cannot be used.
 pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), CheckError> {
     match Config::check(&args.config) {
-        Ok((config, warnings)) => Ok(print_sound(args, &config, &warnings, out)?),
+        Ok((config, mut warnings)) => {
+            warnings.extend(missing_networks(&config));
+            Ok(print_sound(args, &config, &warnings, out)?)
+        }
         Err(faults) => {
             let count = faults.0.iter().filter(|fault| !fault.is_warning()).count();
             print_faulty(args, &faults, out)?;
             Err(CheckError::Faulty { folder: args.config.clone(), count })
         }
     }
+}
+
+/// A warning for each model of a pipeline whose package is there and could not run.
+fn missing_networks(config: &Config) -> Vec<Fault> {
+    let Ok(store) = ModelStore::open(&config.node.models) else { return Vec::new() };
+    let known = store.ids().unwrap_or_default();
+    let mut warnings = Vec::new();
+    for pipeline in config.pipelines.values() {
+        for id in pipeline.models.iter().filter(|id| known.contains(id)) {
+            warnings.extend(missing_network(&store, pipeline, id));
+        }
+    }
+    warnings
+}
+
+fn missing_network(store: &ModelStore, pipeline: &Pipeline, id: &str) -> Option<Fault> {
+    let (found, hint) = match store.load(id) {
+        Ok(package) => {
+            let missing = package.files().into_iter().find(|(_, state)| *state == FileState::Missing)?.0;
+            (format!("\"{id}\", without {}", missing.display()), Some(format!("install it: {}", package.install)))
+        }
+        Err(error @ InferenceError::Package { .. }) => (error.to_string(), None),
+        Err(_) => return None,
+    };
+    let mut warning = Fault::of_file("pipelines.toml", found, "a model whose networks are installed");
+    (warning.severity, warning.hint) = (Severity::Warning, hint);
+    warning.key = format!("pipeline.{}.models", pipeline.name);
+    Some(warning)
 }
 
 fn print_sound(
@@ -109,6 +142,24 @@ mod tests {
         let answer: serde_json::Value = serde_json::from_str(&printed).unwrap();
         assert!(result.is_ok() && answer["ok"] == true, "{printed}");
         assert_eq!(answer["rules_revision"].as_str().map(str::len), Some(64));
+    }
+
+    #[test]
+    fn a_package_without_its_network_is_a_warning_that_says_how_to_install_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().join("models/meshnet-gwm");
+        std::fs::create_dir_all(&package).unwrap();
+        std::fs::create_dir_all(folder.path().join("config")).unwrap();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for name in ["node.toml", "destinations.toml", "pipelines.toml", "rules.toml"] {
+            std::fs::copy(shipped.join("config").join(name), folder.path().join("config").join(name)).unwrap();
+        }
+        std::fs::copy(shipped.join("models/meshnet-gwm/model.toml"), package.join("model.toml")).unwrap();
+        let (result, printed) = check(&folder.path().join("config"), false);
+        assert!(result.is_ok(), "{printed}");
+        for words in ["warning in pipeline.brain-tissue.models", ".onnx", "install it: scripts/models/install_assets.sh"] {
+            assert!(printed.contains(words), "{words}\n{printed}");
+        }
     }
 
     #[test]

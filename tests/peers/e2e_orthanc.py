@@ -102,7 +102,7 @@ def test_rules_explain_says_everything_about_the_real_t1():
     run("tar", "--zstd", "-xf", archive, "-C", folder)
     said = run(BIN, "rules", "explain", folder / "dicoms", "--config", ROOT / "config").stdout
     rules = tomllib.loads((ROOT / "config/rules.toml").read_text())["rule"]
-    words = [word for rule in rules for word in (rule["name"], *rule["when"])] + ["MR", "anat-T1w", "384", "brain-tissue"]
+    words = [word for rule in rules for word in (rule["name"], *rule["when"])] + ["MR", "anat-T1w", "384", "brain-mask"]
     missing = [word for word in words if word.lower() not in said.lower()]
     assert not missing, f"{missing} not in:\n{said}"
 
