@@ -98,8 +98,10 @@ impl Intake {
         let location = self.spool.append(&header.series, arrival.sop_instance, &[&head, arrival.dataset])?;
         let row = arrive::row(arrival, &header, &head, &location);
         let recorded = self.committer.record(row);
-        if !matches!(recorded, Ok(Recorded::New { .. } | Recorded::Replaced { .. })) {
-            self.spool.remove(&location)?;
+        if !matches!(recorded, Ok(Recorded::New { .. } | Recorded::Replaced { .. }))
+            && let Err(fault) = self.spool.remove(&location)
+        {
+            tracing::warn!("bytes that no row names stay until the next start: {fault}");
         }
         self.remember(arrival.association, header.series);
         recorded
