@@ -91,7 +91,7 @@ impl Spool {
     /// Appends one object to its series, durably. `parts` are written one after the other.
     /// Two appends of the same SOP Instance UID give two locations; neither overwrites the other.
     pub fn append(&self, series: &SeriesKey, instance: &Uid, parts: &[&[u8]]) -> Result<Location, SpoolError> {
-        let written = self.write_aside(parts)?;
+        let (written, file) = self.write_aside(parts)?;
         let folder = self.root.join(series.study.as_str()).join(series.series.as_str());
         let placed = self.place(&written, &folder, instance);
         if placed.is_err() {
@@ -99,7 +99,8 @@ impl Spool {
             let _ = fs::remove_file(&written);
         }
         let name = placed?;
-        durable::sync_folder(&folder)?;
+        // In its place before it is durable: nobody knows the location yet, and a crash leaves an object without a row.
+        durable::sync_with_folder(&file, &folder.join(&name), &folder)?;
         Ok(Location(format!("{}/{}/{name}", series.study, series.series)))
     }
 
@@ -142,7 +143,8 @@ impl Spool {
     /// Keeps bytes that could not be understood, with the reason beside them; returns the file's path.
     /// `name` is made safe for a file name first; an earlier file of that name is kept.
     pub fn quarantine(&self, name: &str, reason: &str, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
-        let written = self.write_aside(parts)?;
+        let (written, file) = self.write_aside(parts)?;
+        durable::sync(&file, &written)?;
         let _placing = self.lock();
         quarantine::keep(&self.root, &written, name, reason)
     }
@@ -156,14 +158,14 @@ impl Spool {
         Ok(files.filter_map(|path| path.map(|path| self.location_of(&path)).transpose()))
     }
 
-    /// Writes and syncs a temporary file on the spool's own file system, so that a rename can place it.
-    fn write_aside(&self, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
+    /// Writes a temporary file on the spool's own file system, so that a rename can place it. It is not durable yet.
+    fn write_aside(&self, parts: &[&[u8]]) -> Result<(PathBuf, File), SpoolError> {
         let path = self.root.join(INCOMING).join(format!("{}.tmp", self.next.fetch_add(1, Ordering::Relaxed)));
-        let written = durable::write(&path, parts);
+        let written = durable::create(&path, parts);
         if written.is_err() {
             let _ = fs::remove_file(&path);
         }
-        written.map(|()| path)
+        written.map(|file| (path, file))
     }
 
     /// Moves a written file to a name of its instance that is free; returns the name.
