@@ -157,7 +157,9 @@ mod tests {
         std::fs::copy(shipped.join("models/meshnet-gwm/model.toml"), package.join("model.toml")).unwrap();
         let (result, printed) = check(&folder.path().join("config"), false);
         assert!(result.is_ok(), "{printed}");
-        for words in ["warning in pipeline.brain-tissue.models", ".onnx", "install it: scripts/models/install_assets.sh"] {
+        for words in
+            ["warning in pipeline.brain-tissue.models", ".onnx", "install it: scripts/models/install_assets.sh"]
+        {
             assert!(printed.contains(words), "{words}\n{printed}");
         }
     }
