@@ -4,13 +4,17 @@ fsync on. Both promise the same at status 0000: the bytes are on the disk.
 
 usage: receive.py [--rounds 5]
 
-Every round starts both receivers anew on empty folders, in turn; prints a table and writes target/bench/receive.json.
+Every round starts both receivers anew on empty folders, in shuffled order; prints a table and writes
+target/bench/receive.json. Nothing is deleted before the last round is over: ext4 makes files slowly where many were deleted
+in the last minutes (for the same reason, wait some minutes between two runs).
 """
 
 import argparse
 import json
 import os
 import pathlib
+import random
+import shutil
 import statistics
 import sys
 import time
@@ -30,17 +34,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    folder = workspace("bench-receive")
+    folder = workspace(f"bench-receive-{os.getpid()}")
     files = series(folder)
     megabytes = sum(f.stat().st_size for f in files) / 1e6
     receivers = {"sagittal": sagittal, "orthanc": orthanc}
     rates = {name: [] for name in receivers}
     for n in range(rounds):
-        # The order alternates: what ran just before a receiver matters.
-        for name in sorted(receivers, reverse=bool(n % 2)):
+        # What ran just before a receiver matters.
+        for name in random.sample(sorted(receivers), len(receivers)):
             rates[name].append(SLICES / receivers[name](folder / f"{name}-{n}", files))
             print(f"round {n + 1}  {name:<9} {rates[name][-1]:7.0f} instances/s", file=sys.stderr, flush=True)
     report(rates, rounds, megabytes)
+    shutil.rmtree(folder)
 
 
 def series(folder):
@@ -70,6 +75,8 @@ def orthanc(folder, files):
 
 
 def timed(receiver, files, aet):
+    for file in files:
+        file.read_bytes()
     os.sync()
     start = time.perf_counter()
     status, acked, output = storescu(receiver, files, aet=aet)
