@@ -92,8 +92,9 @@ impl Mapping {
             for j in across.clone() {
                 let (start, inside) = &rows[j];
                 let line = &mut plane[j * ni..][..ni];
-                for i in inside.start.max(along.start)..inside.end.min(along.end) {
-                    line[i] = voxel(std::array::from_fn(|a| start[a] + i as f64 * self.steps[0][a]));
+                let columns = inside.start.max(along.start)..inside.end.min(along.end);
+                for (i, target) in line.iter_mut().enumerate().take(columns.end).skip(columns.start) {
+                    *target = voxel(std::array::from_fn(|a| start[a] + i as f64 * self.steps[0][a]));
                 }
             }
         }
