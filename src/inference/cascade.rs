@@ -134,11 +134,10 @@ impl Cascade<'_> {
         let network = self.networks[index].take().ok_or_else(|| self.unsuitable("a stage ran twice"))?;
         let hoards = network.hoards(size_of::<f32>() * stage.decision.classes() * tensor.len());
         let labels = network::label(&mut lock(&network.session), !hoards, stage, &file, tensor.view(), self.cancelled);
-        if hoards {
+        if hoards && index + 1 == self.package.stages.len() {
+            self.sessions.retire(network);
+        } else if hoards {
             self.sessions.forget(&network);
-        }
-        if index + 1 == self.package.stages.len() {
-            release(network);
         }
         labels
     }

@@ -99,6 +99,7 @@ impl Engine {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Vec<Finding>, InferenceError> {
         let _permit = self.device.acquire(cancelled)?;
+        self.sessions.evict_idle();
         check_memory(&package.id, package.memory)?;
         let networks = self.networks(package)?;
         let algorithm = algorithm(package, &networks);
@@ -109,7 +110,6 @@ impl Engine {
                 Cascade { package, networks, sessions: &self.sessions, progress, cancelled }.run(volume)?
             }
         };
-        self.sessions.evict_idle();
         drop_unlisted(&mut labels, package);
         Ok(vec![Finding::Segmentation(Segmentation { labels, grid, segments: package.segments.clone(), algorithm })])
     }

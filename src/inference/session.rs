@@ -42,11 +42,13 @@ pub(super) struct SessionCache {
     ttl: Duration,
     clock: Arc<dyn Clock>,
     entries: Mutex<HashMap<(String, usize), Entry>>,
+    /// Not used again; only their memory is still to be given back.
+    retired: Mutex<Vec<Loaded>>,
 }
 
 impl SessionCache {
     pub fn new(ttl: Duration, clock: Arc<dyn Clock>) -> SessionCache {
-        SessionCache { ttl, clock, entries: Mutex::default() }
+        SessionCache { ttl, clock, entries: Mutex::default(), retired: Mutex::default() }
     }
 
     /// The stage's network, loaded now unless it is kept already.
@@ -79,8 +81,16 @@ impl SessionCache {
         self.lock().retain(|_, entry| !Arc::ptr_eq(&entry.loaded.session, &loaded.session));
     }
 
-    /// Drops what was not used for the time to live; says how many stay.
+    /// As [`SessionCache::forget`], but its memory is given back at the next [`SessionCache::evict_idle`]: unmapping a
+    /// gigabyte takes a tenth of a second, in which nobody else in the process can map a page.
+    pub fn retire(&self, loaded: Loaded) {
+        self.forget(&loaded);
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(loaded);
+    }
+
+    /// Drops what was retired, and what was not used for the time to live; says how many stay.
     pub fn evict_idle(&self) -> usize {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let now = self.clock.now();
         let mut entries = self.lock();
         entries.retain(|_, entry| entry.used.plus(self.ttl) > now);
