@@ -18,7 +18,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use destination::{Confirm, Destination, DestinationKind};
-pub use node::{LatePolicy, NodeConfig};
+pub use node::{Durability, LatePolicy, NodeConfig};
 pub use pipeline::Pipeline;
 pub use secret::Secret;
 

@@ -7,6 +7,8 @@
 mod arrive;
 mod close;
 mod commit;
+mod duplicate;
+mod rebuild;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -17,13 +19,15 @@ use arc_swap::ArcSwap;
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
-use crate::ledger::{ClosedBy, Ledger, LedgerError, Recorded};
+use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
 use crate::scp::{StoreAnswer, StoreHandler, StoreRequest};
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Spool, SpoolError, sha256};
 
 pub use arrive::Header;
+use arrive::Note;
 pub use close::Closed;
 use commit::Committer;
+pub use rebuild::{Rebuilt, rebuild};
 
 /// Why an instance was not taken, or a revision not closed.
 #[derive(Debug, thiserror::Error)]
@@ -95,9 +99,16 @@ impl Intake {
                 return Err(error);
             }
         };
-        let location = self.spool.append(&header.series, arrival.sop_instance, &[&head, arrival.dataset])?;
-        let row = arrive::row(arrival, &header, &head, &location);
-        let recorded = self.committer.record(row);
+        let (instance, note) = (arrival.sop_instance, Note::of(arrival, &head));
+        let location = self.spool.append_with(&header.series, instance, &note.text()?, &[&head, arrival.dataset])?;
+        let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
+        let row = note.row(header.series.clone(), instance.clone(), location.clone()).map_err(bad_uid)?;
+        let mut recorded = self.committer.record(row.clone());
+        if matches!(recorded, Ok(Recorded::Identical))
+            && !duplicate::is_held(&self.spool, &self.ledger, &row, arrival.dataset)?
+        {
+            recorded = self.committer.record(ArrivedInstance { digest: sha256(arrival.dataset), ..row });
+        }
         if !matches!(recorded, Ok(Recorded::New { .. } | Recorded::Replaced { .. }))
             && let Err(fault) = self.spool.remove(&location)
         {

@@ -9,4 +9,5 @@ mod real;
 mod receive;
 mod restart;
 mod results;
+mod series;
 mod support;
