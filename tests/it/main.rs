@@ -11,3 +11,4 @@ mod restart;
 mod results;
 mod series;
 mod support;
+mod tls;
