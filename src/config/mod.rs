@@ -18,7 +18,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use destination::{Confirm, Destination, DestinationKind};
-pub use node::{LatePolicy, NodeConfig};
+pub use node::{LatePolicy, NodeConfig, PeerAddress};
 pub use pipeline::Pipeline;
 pub use secret::Secret;
 
@@ -71,6 +71,23 @@ impl Config {
     pub fn check(folder: &Path) -> Result<(Config, Vec<Fault>), ConfigFaults> {
         let environment = |name: &str| std::env::var(name).ok();
         read(&Surroundings { folder, environment: &environment })
+    }
+}
+
+impl Config {
+    /// Where the peer with this AE title listens: a `[peer.<AE title>]`, or else a DICOM destination of that title.
+    #[must_use]
+    pub fn address_of(&self, title: &str) -> Option<PeerAddress> {
+        let listed = self.node.peers.iter().find(|(peer, _)| peer.as_str() == title);
+        let destination = || {
+            self.destinations.values().find_map(|destination| match &destination.kind {
+                DestinationKind::Dicom { host, port, called, .. } if called.as_str() == title => {
+                    Some(PeerAddress { host: host.clone(), port: *port })
+                }
+                _ => None,
+            })
+        };
+        listed.map(|(_, address)| address.clone()).or_else(destination)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `node.toml`: who the node is, whom it listens to, when a series is finished, how work is done.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,6 +50,15 @@ pub struct NodeConfig {
     pub series_number_base: u32,
     /// How long a loaded session is kept without use.
     pub session_ttl: Duration,
+    /// Where peers that only ever call us can be reached, by their AE title.
+    pub peers: BTreeMap<AeTitle, PeerAddress>,
+}
+
+/// One `[peer.<AE title>]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    pub host: String,
+    pub port: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +99,7 @@ impl NodeConfig {
             max_attempts: 10,
             series_number_base: 9000,
             session_ttl: Duration::from_mins(10),
+            peers: BTreeMap::new(),
         }
     }
 
@@ -110,8 +121,27 @@ impl NodeConfig {
                 section.finish();
             }
         }
+        let peers = root.section("peer").map(|all| all.entries()).unwrap_or_default();
+        config.peers = peers.iter().filter_map(|(title, entry)| read_peer(title, entry)).collect();
         Some(config)
     }
+}
+
+fn read_peer(title: &str, entry: &Entry<'_>) -> Option<(AeTitle, PeerAddress)> {
+    let named = match AeTitle::parse(title) {
+        Ok(title) => Some(title),
+        Err(error) => entry.refuse_key(&format!("the AE title {title:?}"), &error.to_string(), None),
+    };
+    let section = entry.section()?;
+    let host = section.required("host", "a host name or IP address").and_then(|e| e.parsed(host_name));
+    let port = section.required("port", "a TCP port, such as 104").and_then(|e| e.whole(1, 65535));
+    section.finish();
+    Some((named?, PeerAddress { host: host?, port: port? as u16 }))
+}
+
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let fits = !text.contains(|c: char| c.is_whitespace() || c == '/') && text.matches(':').count() != 1;
+    if fits { Ok(text.to_owned()) } else { Err("a host name or IP address alone; the port has its own key".to_owned()) }
 }
 
 fn read_node(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {

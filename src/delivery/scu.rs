@@ -3,6 +3,7 @@
 //! One request at a time. Objects go out as they are wherever the peer accepts their transfer syntax. Every
 //! wait has the peer's time limit. Never retries.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -25,6 +26,8 @@ const MAX_SENT_PDU: usize = 128 * 1024;
 const MAX_RECEIVED_PDU: u32 = 64 * 1024;
 /// A C-FIND identifier at the instance level is some hundred bytes.
 const MAX_IDENTIFIER: u64 = 1 << 20;
+/// An object that is fetched is held in memory as a whole.
+const MAX_FETCHED: u64 = 2 << 30;
 const LAST: u8 = 2;
 
 /// Another application entity, and the title we use towards it.
@@ -34,6 +37,14 @@ pub struct Peer {
     pub port: u16,
     pub called: AeTitle,
     pub calling: AeTitle,
+}
+
+impl Peer {
+    /// A peer by titles that are not checked yet, such as those of an association it made with us.
+    pub fn named(host: &str, port: u16, called: &str, calling: &str) -> Result<Peer, String> {
+        let title = |text: &str| AeTitle::parse(text).map_err(|error| error.to_string());
+        Ok(Peer { host: host.to_owned(), port, called: title(called)?, calling: title(calling)? })
+    }
 }
 
 impl fmt::Display for Peer {
@@ -76,6 +87,9 @@ pub struct Scu {
     peer: Peer,
     timeout: Duration,
     last_id: u16,
+    assembler: Assembler,
+    /// Messages that came in one PDU with the one handed out.
+    heard: VecDeque<Message>,
 }
 
 /// An accepted context: ID and transfer syntax.
@@ -108,6 +122,16 @@ pub async fn echo(peer: &Peer, timeout: Duration) -> Result<(), DeliveryError> {
 impl Scu {
     /// Associates, proposing the first [`MAX_CONTEXTS`] of `proposals`.
     pub async fn connect(peer: &Peer, timeout: Duration, proposals: &[Proposal]) -> Result<Scu, DeliveryError> {
+        Scu::connect_providing(peer, timeout, proposals, &[]).await
+    }
+
+    /// As [`Scu::connect`], asking for the SCP role, and that alone, in the SOP classes `provided`.
+    pub async fn connect_providing(
+        peer: &Peer,
+        timeout: Duration,
+        proposals: &[Proposal],
+        provided: &[&str],
+    ) -> Result<Scu, DeliveryError> {
         let mut options = ClientAssociationOptions::new()
             .calling_ae_title(peer.calling.as_str())
             .called_ae_title(peer.called.as_str())
@@ -117,6 +141,9 @@ impl Scu {
             options =
                 options.with_presentation_context(proposal.abstract_syntax.clone(), proposal.transfer_syntaxes.clone());
         }
+        for class in provided {
+            options = options.with_role_selection((*class).to_owned(), false, true);
+        }
         let associating = options.establish_async((peer.host.as_str(), peer.port));
         let late = || DeliveryError::Timeout { peer: peer.to_string(), request: "association request", after: timeout };
         let association = tokio::time::timeout(timeout, associating).await.map_err(|_| late())?;
@@ -125,7 +152,10 @@ impl Scu {
             .inner_stream()
             .set_nodelay(true)
             .map_err(|error| DeliveryError::Connect { peer: peer.to_string(), reason: error.to_string() })?;
-        Ok(Scu { association, peer: peer.clone(), timeout, last_id: 0 })
+        // Only a C-GET brings whole objects to the requestor.
+        let limit = if provided.is_empty() { MAX_IDENTIFIER } else { MAX_FETCHED };
+        let (peer, assembler, heard) = (peer.clone(), Assembler::new(limit), VecDeque::new());
+        Ok(Scu { association, peer, timeout, last_id: 0, assembler, heard })
     }
 
     /// The first accepted context of `abstract_syntax` with a transfer syntax that `fits`.
@@ -136,6 +166,12 @@ impl Scu {
             .filter(|context| context.abstract_syntax == abstract_syntax)
             .map(|context| Chosen { id: context.id, transfer_syntax: trimmed(&context.transfer_syntax) })
             .find(|chosen| fits(&chosen.transfer_syntax))
+    }
+
+    /// The transfer syntax of the accepted context `id`.
+    pub(super) fn transfer_syntax(&self, id: u8) -> Option<String> {
+        let context = self.association.presentation_contexts().iter().find(|context| context.id == id)?;
+        Some(context.transfer_syntax.trim_end_matches(['\0', ' ']).to_owned())
     }
 
     /// Stores one object; warnings (Bxxx) and "duplicate SOP instance" count as stored.
@@ -196,12 +232,17 @@ impl Scu {
         }
     }
 
-    fn next_id(&mut self) -> u16 {
+    pub(super) fn next_id(&mut self) -> u16 {
         self.last_id = self.last_id.wrapping_add(1).max(1);
         self.last_id
     }
 
-    async fn send(&mut self, context: u8, command: &Command, dataset: Option<&[u8]>) -> Result<(), DeliveryError> {
+    pub(super) async fn send(
+        &mut self,
+        context: u8,
+        command: &Command,
+        dataset: Option<&[u8]>,
+    ) -> Result<(), DeliveryError> {
         let room = ((self.association.acceptor_max_pdu_length() as usize).clamp(64, MAX_SENT_PDU) - 6) & !1;
         let (peer, timeout) = (self.peer.to_string(), self.timeout);
         let stream = self.association.inner_stream();
@@ -218,9 +259,11 @@ impl Scu {
         limited(&peer, "request", timeout, stream.write_all(&pdu)).await
     }
 
-    async fn receive(&mut self) -> Result<Message, DeliveryError> {
-        let mut assembler = Assembler::new(MAX_IDENTIFIER);
+    pub(super) async fn receive(&mut self) -> Result<Message, DeliveryError> {
         loop {
+            if let Some(message) = self.heard.pop_front() {
+                return Ok(message);
+            }
             let peer = self.peer.to_string();
             let values = match limited(&peer, "request", self.timeout, self.association.receive()).await? {
                 Pdu::PData { data } => data,
@@ -233,9 +276,8 @@ impl Scu {
                     is_last: value.is_last,
                     data: &value.data,
                 };
-                if let Some(message) = assembler.push(pdv).map_err(|error| self.protocol(error.to_string()))? {
-                    return Ok(message);
-                }
+                let message = self.assembler.push(pdv).map_err(|error| self.protocol(error.to_string()))?;
+                self.heard.extend(message);
             }
         }
     }

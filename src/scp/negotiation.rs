@@ -110,10 +110,13 @@ fn result(proposed: &PresentationContextProposed) -> PresentationContextResult {
     use PresentationContextResultReason as Reason;
     let abstract_syntax = trimmed(&proposed.abstract_syntax);
     let taken = |syntax: &&str| match abstract_syntax {
-        tables::VERIFICATION => matches!(*syntax, tables::IMPLICIT_LITTLE | tables::EXPLICIT_LITTLE),
+        tables::VERIFICATION | tables::STORAGE_COMMITMENT => {
+            matches!(*syntax, tables::IMPLICIT_LITTLE | tables::EXPLICIT_LITTLE)
+        }
         _ => tables::is_storage_syntax(syntax),
     };
-    let known = abstract_syntax == tables::VERIFICATION || tables::is_storage_class(abstract_syntax);
+    let is_service = matches!(abstract_syntax, tables::VERIFICATION | tables::STORAGE_COMMITMENT);
+    let known = is_service || tables::is_storage_class(abstract_syntax);
     let chosen = proposed.transfer_syntaxes.iter().map(|syntax| trimmed(syntax)).find(taken);
     let (reason, transfer_syntax) = match (known, chosen) {
         (false, _) => (Reason::AbstractSyntaxNotSupported, tables::IMPLICIT_LITTLE),
