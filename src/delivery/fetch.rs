@@ -205,7 +205,9 @@ fn identifier(
     if let Some(series) = series {
         put(tags::SERIES_INSTANCE_UID, VR::UI, series.as_str());
     }
-    keys.iter().for_each(|(tag, value)| put(*tag, VR::UI, value));
+    for (tag, value) in keys {
+        put(*tag, VR::UI, value);
+    }
     let mut bytes = Vec::new();
     let implicit = TransferSyntaxRegistry.get(tables::IMPLICIT_LITTLE);
     let implicit = implicit.ok_or_else(|| scu.protocol("Implicit VR Little Endian is missing".to_owned()))?;

@@ -28,6 +28,8 @@ const MAX_RECEIVED_PDU: u32 = 64 * 1024;
 const MAX_IDENTIFIER: u64 = 1 << 20;
 /// An object that is fetched is held in memory as a whole.
 const MAX_FETCHED: u64 = 2 << 30;
+/// A peer that has answered everything and does not answer the release keeps nobody waiting.
+const LONGEST_RELEASE: Duration = Duration::from_secs(5);
 const LAST: u8 = 2;
 
 /// Another application entity, and the title we use towards it.
@@ -227,7 +229,8 @@ impl Scu {
 
     /// Ends the association; a peer that does not answer properly has stored what it acknowledged all the same.
     pub async fn release(self) {
-        if let Ok(Err(error)) = tokio::time::timeout(self.timeout, self.association.release()).await {
+        let patience = self.timeout.min(LONGEST_RELEASE);
+        if let Ok(Err(error)) = tokio::time::timeout(patience, self.association.release()).await {
             tracing::debug!(peer = %self.peer, %error, "the release was not answered");
         }
     }

@@ -145,8 +145,10 @@ impl Command {
     #[must_use]
     pub fn has_data(&self) -> bool {
         match self {
-            Command::StoreRq(StoreRq { has_data, .. }) | Command::Other(Other { has_data, .. }) => *has_data,
-            Command::ActionRq(Normalized { has_data, .. }) | Command::EventRq(Normalized { has_data, .. }) => *has_data,
+            Command::StoreRq(StoreRq { has_data, .. })
+            | Command::ActionRq(Normalized { has_data, .. })
+            | Command::EventRq(Normalized { has_data, .. })
+            | Command::Other(Other { has_data, .. }) => *has_data,
             Command::StoreRsp(response)
             | Command::EchoRsp(response)
             | Command::FindRsp(response)

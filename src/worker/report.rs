@@ -33,16 +33,25 @@ pub(super) async fn run(workers: Workers) {
     }
 }
 
+/// A peer's place among those being called; given back when dropped, so that a panic blocks no peer.
+struct Place(Busy, String);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
 fn spawn(workers: &Workers, busy: &Busy, due: DueReport) {
+    let place = Place(busy.clone(), due.calling_ae.clone());
     busy.lock().unwrap_or_else(PoisonError::into_inner).insert(due.calling_ae.clone());
-    let (workers, busy) = (workers.clone(), busy.clone());
+    let workers = workers.clone();
     workers.tasks.clone().spawn(async move {
-        let peer = due.calling_ae.clone();
         tokio::select! {
             () = work(&workers, due) => {}
             () = workers.stop.cancelled() => {}
         }
-        busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+        drop(place);
         workers.bell.notify_waiters();
     });
 }

@@ -81,8 +81,8 @@ async fn a_study_is_moved_to_the_node() {
     }
     let receiver = Receiver::start(options()).await;
     let archive = archive(receiver.address.port()).await;
-    let (instances, classes) = fetch::find(&archive.peer, PATIENCE, &wanted(None)).await.unwrap();
-    assert_eq!((instances, classes.len()), (3, 1));
+    let (instances, _) = fetch::find(&archive.peer, PATIENCE, &wanted(None)).await.unwrap();
+    assert_eq!(instances, 3);
     let moved = soon(fetch::by_move(&archive.peer, PATIENCE, &wanted(Some("1.2.3")), &title("SAGITTAL"))).await;
     assert_eq!(moved.unwrap(), Fetched { completed: 3, failed: 0 });
     let unknown = soon(fetch::by_move(&archive.peer, PATIENCE, &wanted(None), &title("STRANGER"))).await;

@@ -5,7 +5,6 @@ mod commitment;
 mod conformance;
 mod deliver;
 mod fetch;
-mod fuzz;
 mod infer;
 mod layers;
 mod real;
