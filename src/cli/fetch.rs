@@ -70,7 +70,7 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
     let calling = args.calling.or_else(|| own.clone());
     let calling = calling.ok_or_else(|| Failure::Configuration("--calling is needed beside --to".to_owned()))?;
     let (host, port) = args.from;
-    let peer = Peer { host, port, called: args.called, calling: calling.clone() };
+    let peer = Peer { host, port, called: args.called, calling: calling.clone(), tls: None };
     let wanted = Wanted { study: args.study, series: args.series };
     let fetched = match (args.via, args.to, node) {
         (Via::Move, None, Some(node)) => fetch::by_move(&peer, timeout, &wanted, &node.ae_title).await?,
@@ -86,7 +86,7 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
         (Via::Get, None, node) => {
             let Some(node) = node else { return Ok(()) };
             let host = node.listen.ip().to_string();
-            let own = Peer { host, port: node.listen.port(), called: node.ae_title, calling };
+            let own = Peer { host, port: node.listen.port(), called: node.ae_title, calling, tls: None };
             get(&peer, timeout, &wanted, async |object: Object| store(&own, timeout, &object).await).await?
         }
     };

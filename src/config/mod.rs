@@ -5,22 +5,28 @@
 //! allowed and a hint. The checked form is what the rest of the crate sees. Reading these files, and those
 //! and the environment variables that hold secrets, is the only I/O.
 
+mod access;
 mod destination;
 mod node;
+mod peer;
 mod pipeline;
 mod quantity;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind};
-pub use node::{LatePolicy, NodeConfig, PeerAddress};
+pub use node::{LatePolicy, NodeConfig};
+pub use peer::{KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
 pub use secret::Secret;
+pub use tls::TlsListener;
 
 use crate::rules::section::{self, Section};
 pub use crate::rules::{Fault, Severity};
@@ -77,12 +83,13 @@ impl Config {
 impl Config {
     /// Where the peer with this AE title listens: a `[peer.<AE title>]`, or else a DICOM destination of that title.
     #[must_use]
-    pub fn address_of(&self, title: &str) -> Option<PeerAddress> {
+    pub fn peer(&self, title: &str) -> Option<KnownPeer> {
         let listed = self.node.peers.iter().find(|(peer, _)| peer.as_str() == title);
         let destination = || {
             self.destinations.values().find_map(|destination| match &destination.kind {
-                DestinationKind::Dicom { host, port, called, .. } if called.as_str() == title => {
-                    Some(PeerAddress { host: host.clone(), port: *port })
+                DestinationKind::Dicom { host, port, called, tls, .. } if called.as_str() == title => {
+                    let (host, tls) = (host.clone(), tls.clone());
+                    Some(KnownPeer { host, port: *port, tls, retrieve: Retrieve::default() })
                 }
                 _ => None,
             })

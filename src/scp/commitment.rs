@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dicom_ul::pdu::{AssociationRQ, PDataValue, PDataValueType, Pdu, UserVariableItem};
+use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
 
 use super::StoreHandler;
 use super::negotiation::Context;
@@ -90,13 +90,11 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn new(request: &AssociationRQ) -> Reports {
-        let announced = request.user_variables.iter().find_map(|item| match item {
-            UserVariableItem::MaxLength(length) => Some(*length as usize),
-            _ => None,
-        });
-        let max_pdu = announced.filter(|length| *length != 0).unwrap_or(MAX_SENT_PDU).clamp(64, MAX_SENT_PDU);
-        Reports { waiting: VecDeque::new(), in_flight: None, last_id: 0, room: (max_pdu - 6) & !1 }
+    /// `peer_max_pdu`: what the peer takes, bytes; 0 stands for any size (PS3.8 section D.1.1).
+    pub(super) fn new(peer_max_pdu: u32) -> Reports {
+        let max_pdu = if peer_max_pdu == 0 { MAX_SENT_PDU } else { peer_max_pdu as usize };
+        let room = (max_pdu.clamp(64, MAX_SENT_PDU) - 6) & !1;
+        Reports { waiting: VecDeque::new(), in_flight: None, last_id: 0, room }
     }
 
     /// Is there a report to send, once the peer is quiet?

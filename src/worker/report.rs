@@ -76,9 +76,8 @@ async fn work(workers: &Workers, due: DueReport) {
 
 async fn send(workers: &Workers, due: &DueReport) -> Result<(), String> {
     let title = &due.calling_ae;
-    let address = workers.config.load().address_of(title);
-    let address =
-        address.ok_or_else(|| format!("where {title} listens is unknown; add [peer.{title}] to node.toml"))?;
-    let peer = Peer::named(&address.host, address.port, title, &due.called_ae)?;
+    let known = workers.config.load().peer(title);
+    let known = known.ok_or_else(|| format!("where {title} listens is unknown; add [peer.{title}] to node.toml"))?;
+    let peer = Peer::named(&known, title, &due.called_ae)?;
     delivery::report(&peer, TIMEOUT, &due.report).await.map_err(|error: DeliveryError| error.to_string())
 }

@@ -51,7 +51,7 @@ async fn archive(node: u16) -> Archive {
     let mut command = Command::new("dcmqrscp");
     command.arg("-c").arg(settings).env("TCP_NODELAY", "1").stdout(Stdio::null()).stderr(Stdio::null());
     let program = command.spawn().unwrap();
-    let peer = Peer { host: "127.0.0.1".into(), port, called: title("ARCHIVE"), calling: title("SAGITTAL") };
+    let peer = Peer { host: "127.0.0.1".into(), port, called: title("ARCHIVE"), calling: title("SAGITTAL"), tls: None };
     let archive = Archive { peer, program, _folder: folder };
     soon(async {
         while scu::echo(&archive.peer, PATIENCE).await.is_err() {

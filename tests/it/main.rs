@@ -12,3 +12,4 @@ mod receive;
 mod restart;
 mod results;
 mod support;
+mod tls;
