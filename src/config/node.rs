@@ -1,10 +1,12 @@
 //! `node.toml`: who the node is, whom it listens to, when a series is finished, how work is done.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::access::{self, AeProfile};
+use super::peer::{self, KnownPeer};
 use super::quantity::{duration, size};
 use super::reception::{Reception, address};
 use super::secret::Surroundings;
@@ -21,6 +23,10 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// A second port, for DICOM over TLS.
     pub tls: Option<TlsListener>,
+    /// What an acknowledged instance survives.
+    pub durability: Durability,
+    /// Disk written ahead of use, bytes, so that a flush while receiving is short.
+    pub reserve: u64,
     /// A series is finished when it was quiet this long.
     pub quiet: Duration,
     /// ... or this long after the association that fed it was released.
@@ -44,12 +50,20 @@ pub struct NodeConfig {
     pub series_number_base: u32,
     /// How long a loaded session is kept without use.
     pub session_ttl: Duration,
+    /// Peers that are called by their AE title and are no destinations.
+    pub peers: BTreeMap<AeTitle, KnownPeer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LatePolicy {
     Rerun,
     Ignore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    PowerLoss,
+    ProcessCrash,
 }
 
 /// Takes one table of the file into the configuration; relative paths start at the configuration folder.
@@ -66,6 +80,8 @@ impl NodeConfig {
             reception: Reception::new(ae_title),
             listen: SocketAddr::from(([127, 0, 0, 1], 11112)),
             tls: None,
+            durability: Durability::PowerLoss,
+            reserve: 256 << 20,
             quiet: Duration::from_secs(30),
             quiet_after_release: Duration::from_secs(5),
             late: LatePolicy::Rerun,
@@ -78,6 +94,7 @@ impl NodeConfig {
             max_attempts: 10,
             series_number_base: 9000,
             session_ttl: Duration::from_mins(10),
+            peers: BTreeMap::new(),
         }
     }
 
@@ -91,7 +108,7 @@ impl NodeConfig {
     pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
         let mut config = NodeConfig::new(stand_in, around.folder);
-        let tables: [(&'static str, ReadTable); 9] = [
+        let tables: [(&'static str, ReadTable); 10] = [
             ("node", read_node),
             ("tls", tls::read),
             ("receive", read_receive),
@@ -101,18 +118,24 @@ impl NodeConfig {
             ("jobs", read_jobs),
             ("inference", read_inference),
             ("results", read_results),
+            ("peer", peer::read),
         ];
         for (name, read) in tables {
             if let Some(section) = root.section(name) {
                 read(&mut config, &section, around);
-                // The keys of `ae` are titles, read one by one.
-                if name != "ae" {
+                // The keys of these are titles, read one by one.
+                if !matches!(name, "ae" | "peer") {
                     section.finish();
                 }
             }
         }
         Some(config)
     }
+}
+
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let fits = !text.contains(|c: char| c.is_whitespace() || c == '/') && text.matches(':').count() != 1;
+    if fits { Ok(text.to_owned()) } else { Err("a host name or IP address alone; the port has its own key".to_owned()) }
 }
 
 fn read_node(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
@@ -124,6 +147,9 @@ fn read_node(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundin
 fn read_receive(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
     set(&mut config.listen, section.get("listen").and_then(|e| address(&e, "127.0.0.1:11112")));
     config.reception.read_limits(section);
+    let levels = [("power-loss", Durability::PowerLoss), ("process-crash", Durability::ProcessCrash)];
+    set(&mut config.durability, section.get("durability").and_then(|e| e.choice(&levels)));
+    set(&mut config.reserve, section.get("reserve").and_then(|e| size(&e, 0.0, 17_179_869_184.0)));
     let open = open_to_others(config);
     access::read_own(&mut config.reception, section, open.as_deref(), around);
 }

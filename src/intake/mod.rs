@@ -7,6 +7,9 @@
 mod arrive;
 mod close;
 mod commit;
+mod commitment;
+mod duplicate;
+mod rebuild;
 mod room;
 
 use std::collections::{HashMap, HashSet};
@@ -18,13 +21,16 @@ use arc_swap::ArcSwap;
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
-use crate::ledger::{ClosedBy, Ledger, LedgerError, Recorded};
-use crate::scp::{StoreAnswer, StoreHandler, StoreRequest};
-use crate::spool::{Spool, SpoolError};
+use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
+use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest};
+use crate::spool::{Spool, SpoolError, sha256};
 
 pub use arrive::Header;
+use arrive::Note;
 pub use close::Closed;
 use commit::Committer;
+use commitment::Commitments;
+pub use rebuild::{Rebuilt, rebuild};
 use room::Room;
 
 /// Why an instance was not taken, or a revision not closed.
@@ -79,15 +85,17 @@ pub struct Intake {
     room: Arc<Room>,
     /// Series fed by each open association.
     fed: Arc<Mutex<HashMap<u64, HashSet<SeriesKey>>>>,
+    commitments: Commitments,
 }
 
 impl Intake {
     #[must_use]
     pub fn new(spool: Arc<Spool>, ledger: Ledger, clock: Arc<dyn Clock>, config: Arc<ArcSwap<Config>>) -> Intake {
         let committer = Committer::start(ledger.clone());
+        let commitments = Commitments::new(ledger.clone());
         let node = &config.load().node;
         let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
-        Intake { spool, ledger, clock, config, committer, room, fed: Arc::default() }
+        Intake { spool, ledger, clock, config, committer, room, fed: Arc::default(), commitments }
     }
 
     /// Takes one instance: checked, durable, recorded. Blocking.
@@ -103,9 +111,16 @@ impl Intake {
                 return Err(error);
             }
         };
-        let location = self.spool.append(&header.series, arrival.sop_instance, &[&head, arrival.dataset])?;
-        let row = arrive::row(arrival, &header, &head, &location);
-        let recorded = self.committer.record(row);
+        let (instance, note) = (arrival.sop_instance, Note::of(arrival, &head));
+        let location = self.spool.append_with(&header.series, instance, &note.text()?, &[&head, arrival.dataset])?;
+        let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
+        let row = note.row(header.series.clone(), instance.clone(), location.clone()).map_err(bad_uid)?;
+        let mut recorded = self.committer.record(row.clone());
+        if matches!(recorded, Ok(Recorded::Identical))
+            && !duplicate::is_held(&self.spool, &self.ledger, &row, arrival.dataset)?
+        {
+            recorded = self.committer.record(ArrivedInstance { digest: sha256(arrival.dataset), ..row });
+        }
         if !matches!(recorded, Ok(Recorded::New { .. } | Recorded::Replaced { .. }))
             && let Err(fault) = self.spool.remove(&location)
         {
@@ -140,6 +155,7 @@ impl Intake {
 
     /// The association is over: its series may close after the short quiet time. Blocking.
     pub fn association_over(&self, association: u64) -> Result<(), IntakeError> {
+        self.commitments.association_over(association)?;
         let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner).remove(&association);
         let series: Vec<SeriesKey> = fed.into_iter().flatten().collect();
         if series.is_empty() {
@@ -219,6 +235,22 @@ impl StoreHandler for Intake {
         let outcome = tokio::task::spawn_blocking(move || intake.association_over(association)).await;
         if let Ok(Err(error)) = outcome {
             tracing::error!(association, "cannot note the end of the association: {error}");
+        }
+    }
+
+    async fn commit(&self, request: CommitmentRequest) -> Result<KeptCommitment, Refusal> {
+        let commitments = self.commitments.clone();
+        match tokio::task::spawn_blocking(move || commitments.keep(request)).await {
+            Ok(kept) => kept.map_err(|error| Refusal::failure(error.to_string())),
+            Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
+        }
+    }
+
+    async fn reported(&self, number: i64, status: u16) {
+        let commitments = self.commitments.clone();
+        let outcome = tokio::task::spawn_blocking(move || commitments.reported(number, status)).await;
+        if let Ok(Err(error)) = outcome {
+            tracing::error!("cannot note that a report was taken; it will be sent again: {error}");
         }
     }
 }
