@@ -207,6 +207,6 @@ fn check(sender: &Sender, context: &Context, action: &Normalized, body: Body) ->
     };
     let request = Request::decode(&dataset, &context.transfer_syntax);
     let request = request.map_err(|error| Refusal::new(INVALID_ARGUMENT, error.to_string()))?;
-    let Sender { calling, called, peer, association } = sender.clone();
+    let Sender { calling, called, peer, association, .. } = sender.clone();
     Ok(CommitmentRequest { calling, called, peer, association, request })
 }

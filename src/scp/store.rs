@@ -23,6 +23,8 @@ const DATA_SET_TYPE: Tag = Tag(0x0000, 0x0800);
 pub struct Sender {
     pub calling: String,
     pub called: String,
+    /// `false` for one that may only verify.
+    pub may_store: bool,
     pub peer: IpAddr,
     pub association: u64,
 }
@@ -61,6 +63,10 @@ async fn keep<H: StoreHandler>(handler: Arc<H>, object: StoreRequest) -> StoreAn
 }
 
 fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> Result<StoreRequest, StoreAnswer> {
+    if !sender.may_store {
+        let comment = "this AE title may verify and store nothing";
+        return Err(StoreAnswer::failure(StoreStatus::NotAuthorized, comment));
+    }
     if !context.is_storage {
         return Err(StoreAnswer::failure(StoreStatus::SopClassNotSupported, "the context is not for storage")
             .offending(AFFECTED_SOP_CLASS));
@@ -86,7 +92,7 @@ fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> R
             return Err(StoreAnswer::failure(StoreStatus::OutOfResources, comment));
         }
     };
-    let Sender { calling, called, peer, association } = sender.clone();
+    let Sender { calling, called, peer, association, .. } = sender.clone();
     Ok(StoreRequest { calling, called, peer, association, sop_class, sop_instance, transfer_syntax, dataset })
 }
 
@@ -103,6 +109,7 @@ mod tests {
         let sender = Sender {
             calling: "MODALITY".into(),
             called: "SAGITTAL".into(),
+            may_store: true,
             peer: "127.0.0.1".parse().unwrap(),
             association: 1,
         };

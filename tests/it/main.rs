@@ -5,6 +5,7 @@ mod access;
 mod commitment;
 mod conformance;
 mod deliver;
+mod fault;
 mod fetch;
 mod infer;
 mod layers;
