@@ -8,10 +8,12 @@ use std::io::{Cursor, Read};
 use std::ops::Range;
 
 use dicom_dictionary_std::tags;
+use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, OpenFileOptions};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::{Dataset, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError};
+use super::{Dataset, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError, tables};
 
 const PREAMBLE: usize = 128;
 /// Where the meta information begins.
@@ -142,12 +144,22 @@ pub fn parse(bytes: &[u8]) -> Result<FileDicomObject<Dataset>, Part10Error> {
     data_set(OpenFileOptions::new(), &meta, &bytes[meta.offset..])
 }
 
-/// Parses the attributes that stand before PixelData; reads no further than needed.
+/// Parses the attributes that stand before PixelData; reads no further than needed, and needs no codec.
 pub fn parse_header(mut from: impl Read) -> Result<FileDicomObject<Dataset>, Part10Error> {
     let mut begin = Vec::new();
     from.by_ref().take(LONGEST_HEAD).read_to_end(&mut begin)?;
-    let meta = Meta::read_leniently(&begin)?;
+    let mut meta = Meta::read_leniently(&begin)?;
+    if TransferSyntaxRegistry.get(meta.transfer_syntax.as_str()).is_none() {
+        meta.transfer_syntax = encapsulated(meta.transfer_syntax);
+    }
     data_set(OpenFileOptions::new().read_until(tags::PIXEL_DATA), &meta, Cursor::new(&begin[meta.offset..]).chain(from))
+}
+
+/// What a transfer syntax without a codec is read as: an encapsulated one has Explicit VR Little Endian attributes
+/// (PS3.5 section A.4), and all accepted ones that the registry lacks are encapsulated.
+fn encapsulated(syntax: Uid) -> Uid {
+    let explicit = Uid::parse(tables::EXPLICIT_LITTLE).ok().filter(|_| tables::is_storage_syntax(syntax.as_str()));
+    explicit.unwrap_or(syntax)
 }
 
 /// Reads a data set behind a meta group that dicom-object likes.
@@ -195,6 +207,20 @@ mod tests {
         assert!(matches!(parse(b""), Err(Part10Error::NoPrefix)));
         assert!(matches!(parse(&[0; 500]), Err(Part10Error::NoPrefix)));
         assert!(matches!(parse(&overlong()[..140]), Err(Part10Error::BadUid { .. })));
+    }
+
+    #[test]
+    fn every_accepted_transfer_syntax_has_a_header_that_is_read() {
+        for (syntax, name) in tables::TRANSFER_SYNTAXES {
+            let uid = |text| Uid::parse(text).unwrap();
+            let head = part10_head(&uid("1.2.3"), &uid("1.2.4"), &uid(syntax), None).unwrap();
+            // what the registry cannot read at all is encapsulated
+            let known = TransferSyntaxRegistry.get(syntax).is_some();
+            let text: &[u8] = if known { b"" } else { b"\x08\0\x60\0CS\x02\0MR" };
+            let object = parse_header([&head, text].concat().as_slice());
+            let modality = object.map(|object| crate::dicom::text(&object, tags::MODALITY));
+            assert_eq!(modality.unwrap().as_deref(), (!known).then_some("MR"), "{name}");
+        }
     }
 
     #[test]
