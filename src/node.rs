@@ -17,14 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{Config, Destination, NodeConfig};
+use crate::config::{Config, Destination, NodeConfig, TlsListener};
 use crate::delivery::{Delivery, DeliveryError};
 use crate::inference::{Engine, EngineOptions};
 use crate::intake::{Closed, Intake};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions};
 use crate::pipeline::{Analyst, JobRunner};
-use crate::scp::{self, ScpOptions};
+use crate::scp::{self, Door, ScpOptions};
 use crate::spool::{Spool, SpoolError};
+use crate::tls::{ServerTls, TlsError};
 use crate::worker::{self, Workers};
 
 /// Why a node did not start.
@@ -42,12 +43,15 @@ pub enum NodeError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    #[error("{0} ([tls] in node.toml)")]
+    Tls(#[from] TlsError),
 }
 
 /// A node at work.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     ledger: Ledger,
     intake: Intake,
     progress: watch::Receiver<worker::Running>,
@@ -100,9 +104,18 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     if rescued + swept > 0 {
         tracing::info!(rescued, swept, "took over from a process that ended without a word");
     }
-    let listener =
-        TcpListener::bind(node.listen).await.map_err(|source| NodeError::Listen { address: node.listen, source })?;
-    let address = listener.local_addr().map_err(|source| NodeError::Listen { address: node.listen, source })?;
+    let (listener, address) = bind(node.listen).await?;
+    let mut doors = vec![Door { listener, tls: None }];
+    let tls_address = match &node.tls {
+        None => None,
+        Some(TlsListener { listen, files }) => {
+            let tls = Some(Arc::new(ServerTls::load(files.clone())?));
+            let (listener, address) = bind(*listen).await?;
+            doors.push(Door { listener, tls });
+            tracing::info!(%address, "listening for TLS");
+            Some(address)
+        }
+    };
 
     let config = Arc::new(ArcSwap::from_pointee(config));
     let intake = Intake::new(spool.clone(), ledger.clone(), clock.clone(), config.clone());
@@ -130,9 +143,16 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     }
     .start();
     tasks.spawn(close_loop(intake.clone(), clock, bell, stop.clone()));
-    tasks.spawn(scp::serve(listener, ScpOptions::from(&node), Arc::new(intake.clone()), stop.clone()));
+    tasks.spawn(scp::serve_all(doors, ScpOptions::from(&node), Arc::new(intake.clone()), stop.clone()));
     tracing::info!(%address, ae_title = %node.ae_title, "listening");
-    Ok(Running { address, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+    Ok(Running { address, tls_address, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+}
+
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
+    let fault = |source| NodeError::Listen { address: listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(fault)?;
+    let address = listener.local_addr().map_err(fault)?;
+    Ok((listener, address))
 }
 
 /// Loads ONNX Runtime while nothing waits for it, and says now rather than at the first series when it is missing.
@@ -206,6 +226,12 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for those over TLS.
+    #[must_use]
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     #[must_use]

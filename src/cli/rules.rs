@@ -293,7 +293,7 @@ mod tests {
         for line in [
             "series 1.2.3: 60 instances, regular, sagittal, 1.000 mm apart",
             "✓ brain T1 (line ",
-            "fires: brain-mask -> orthanc (routine)",
+            "fires: brain-mask -> orthanc",
             "✓ slices: at least 60; found \"60\"",
             "✗ ImageType: \"LOCALIZER\"; found missing",
         ] {

@@ -17,7 +17,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     tracing::info!("research software, not a medical device");
     let running =
         crate::node::start(config, Arc::new(SystemClock)).await.map_err(|error| Failure::Failed(error.to_string()))?;
-    println!("ready dicom={}", running.address());
+    let tls = running.tls_address().map(|address| format!(" dicom-tls={address}")).unwrap_or_default();
+    println!("ready dicom={}{tls}", running.address());
     stop_signal().await?;
     tracing::info!("stopping");
     running.stop().await;

@@ -5,6 +5,7 @@
 //! allowed and a hint. The checked form is what the rest of the crate sees. Reading these files, and those
 //! and the environment variables that hold secrets, is the only I/O.
 
+mod access;
 mod destination;
 mod node;
 mod pipeline;
@@ -12,15 +13,18 @@ mod quantity;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind};
 pub use node::{LatePolicy, NodeConfig};
 pub use pipeline::Pipeline;
 pub use secret::Secret;
+pub use tls::TlsListener;
 
 use crate::rules::section::{self, Section};
 pub use crate::rules::{Fault, Severity};

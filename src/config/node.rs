@@ -1,10 +1,13 @@
 //! `node.toml`: who the node is, whom it listens to, when a series is finished, how work is done.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::access::{self, AeProfile};
 use super::quantity::{duration, size};
+use super::tls::{self, TlsListener};
 use crate::dicom::AeTitle;
 use crate::rules::Severity;
 use crate::rules::section::{Entry, Section};
@@ -14,14 +17,18 @@ use crate::rules::section::{Entry, Section};
 pub struct NodeConfig {
     pub ae_title: AeTitle,
     pub listen: SocketAddr,
-    /// Calling AE titles that may associate; empty: everyone on loopback only unless `allow_any = true`.
-    pub allowed_calling: Vec<AeTitle>,
-    /// With an empty list, take associations from every calling AE title and address.
-    pub allow_any: bool,
-    /// Accept a called AE title other than ours.
+    /// Who may send to `ae_title`, and what.
+    pub profile: AeProfile,
+    /// Further called AE titles of this node.
+    pub profiles: BTreeMap<AeTitle, AeProfile>,
+    /// Accept a called AE title that is none of ours; the own profile then holds.
     pub accept_any_called: bool,
+    /// A second port, for DICOM over TLS.
+    pub tls: Option<TlsListener>,
     pub max_pdu: u32,
     pub max_associations: usize,
+    /// Associations of one address at a time.
+    pub max_associations_per_peer: usize,
     /// Largest data set accepted, bytes.
     pub max_object: u64,
     /// Time for the next PDU on an open association.
@@ -36,6 +43,8 @@ pub struct NodeConfig {
     pub late: LatePolicy,
     /// Ledger, spool, quarantine.
     pub data: PathBuf,
+    /// Bytes that stay free on the disk of `data`: below, instances are refused with A700.
+    pub keep_free: u64,
     pub models: PathBuf,
     /// `libonnxruntime.so*`, when it is not where it is looked for.
     pub onnxruntime: Option<PathBuf>,
@@ -70,11 +79,13 @@ impl NodeConfig {
         NodeConfig {
             ae_title,
             listen: SocketAddr::from(([127, 0, 0, 1], 11112)),
-            allowed_calling: Vec::new(),
-            allow_any: false,
+            profile: AeProfile::default(),
+            profiles: BTreeMap::new(),
             accept_any_called: false,
+            tls: None,
             max_pdu: 131_072,
             max_associations: 64,
+            max_associations_per_peer: 64,
             max_object: 4 << 30,
             idle_timeout: Duration::from_mins(1),
             artim_timeout: Duration::from_secs(10),
@@ -82,6 +93,7 @@ impl NodeConfig {
             quiet_after_release: Duration::from_secs(5),
             late: LatePolicy::Rerun,
             data: folder.join("../data"),
+            keep_free: 1 << 30,
             models: folder.join("../models"),
             onnxruntime: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -92,13 +104,23 @@ impl NodeConfig {
         }
     }
 
+    /// The profile behind a called AE title; the own one for a title that is none of ours.
+    #[must_use]
+    pub fn profile_of(&self, called: &str) -> &AeProfile {
+        let other = self.profiles.iter().find(|(title, _)| title.as_str() == called);
+        other.map_or(&self.profile, |(_, profile)| profile)
+    }
+
     /// Reads `node.toml`; a key with a fault keeps its default, so that the rest is checked too.
     pub(super) fn read(root: &Section<'_>, folder: &Path) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
         let mut config = NodeConfig::new(stand_in, folder);
-        let tables: [(&'static str, ReadTable); 6] = [
+        let tables: [(&'static str, ReadTable); 9] = [
             ("node", read_node),
+            ("tls", tls::read),
             ("receive", read_receive),
+            ("ae", read_ae),
+            ("storage", read_storage),
             ("completion", read_completion),
             ("jobs", read_jobs),
             ("inference", read_inference),
@@ -107,7 +129,10 @@ impl NodeConfig {
         for (name, read) in tables {
             if let Some(section) = root.section(name) {
                 read(&mut config, &section, folder);
-                section.finish();
+                // The keys of `ae` are titles, read one by one.
+                if name != "ae" {
+                    section.finish();
+                }
             }
         }
         Some(config)
@@ -128,34 +153,27 @@ fn read_receive(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
     set(&mut config.accept_any_called, section.get("accept_any_called").and_then(|e| e.boolean()));
     set(&mut config.max_pdu, section.get("max_pdu").and_then(|e| Some(size(&e, 4096.0, 1_048_576.0)? as u32)));
     set(&mut config.max_associations, section.get("max_associations").and_then(|e| Some(e.whole(1, 1000)? as usize)));
+    let of_a_peer = section.get("max_associations_per_peer");
+    set(&mut config.max_associations_per_peer, of_a_peer.and_then(|e| Some(e.whole(1, 1000)? as usize)));
     set(&mut config.max_object, section.get("max_object").and_then(|e| size(&e, 1_048_576.0, 1_099_511_627_776.0)));
     set(&mut config.idle_timeout, section.get("idle_timeout").and_then(seconds));
     set(&mut config.artim_timeout, section.get("artim_timeout").and_then(seconds));
-    read_allowed(config, section);
+    let open = open_to_others(config);
+    access::read_own(config, section, open.as_deref());
 }
 
-/// A node that other machines can reach says whom it listens to.
-fn read_allowed(config: &mut NodeConfig, section: &Section<'_>) {
-    let listed = section.get("allow");
-    let any = section.get("allow_any");
-    let allow_any = any.as_ref().and_then(Entry::boolean).unwrap_or(false);
-    for entry in listed.iter().flat_map(Entry::items) {
-        match ae_title(&entry) {
-            Some(title) if config.allowed_calling.contains(&title) => {
-                entry.refuse::<()>("every AE title once", None);
-            }
-            title => config.allowed_calling.extend(title),
-        }
-    }
-    config.allow_any = allow_any;
-    let named = listed.is_some_and(|entry| !entry.items().is_empty());
-    if named && allow_any {
-        any.and_then(|entry| entry.refuse_key::<()>("allow_any = true beside a list in allow", "one of the two", None));
-    } else if !named && !allow_any && !config.listen.ip().is_loopback() {
-        let found = format!("nobody, while listen = \"{}\" is open to other machines", config.listen);
-        let hint = "list the AE titles that may send, or say allow_any = true".to_owned();
-        section.lacks("allow", &found, "calling AE titles, such as [\"MR1\", \"PACS\"]", Some(hint));
-    }
+/// The address that other machines can reach, if the node listens on one.
+fn open_to_others(config: &NodeConfig) -> Option<String> {
+    let mut addresses = [Some(config.listen), config.tls.as_ref().map(|tls| tls.listen)].into_iter().flatten();
+    addresses.find(|address| !address.ip().is_loopback()).map(|address| address.to_string())
+}
+
+fn read_ae(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+    config.profiles = access::read_others(config, section, open_to_others(config).as_deref());
+}
+
+fn read_storage(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+    set(&mut config.keep_free, section.get("keep_free").and_then(|e| size(&e, 0.0, 1_125_899_906_842_624.0)));
 }
 
 fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {

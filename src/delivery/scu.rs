@@ -7,16 +7,16 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use dicom_ul::association::{AsyncClientAssociation, ClientAssociationOptions, Error as UlError};
+use dicom_ul::association::{ClientAssociationOptions, Error as UlError};
 use dicom_ul::pdu::{PDataValueType, Pdu};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
+use super::link::{Link, LinkError};
 use super::part10::is_native;
 use super::{DeliveryError, Object};
 use crate::dicom::command::{Command, Response, StoreRq};
 use crate::dicom::message::{Assembler, Body, Message, Pdv};
 use crate::dicom::{AeTitle, Uid, tables};
+use crate::tls::ClientFiles;
 
 /// Presentation context IDs are the odd numbers up to 255 (PS3.8 section 9.3.2.2).
 pub const MAX_CONTEXTS: usize = 128;
@@ -34,6 +34,8 @@ pub struct Peer {
     pub port: u16,
     pub called: AeTitle,
     pub calling: AeTitle,
+    /// What the connection is secured with; `None`: plain TCP.
+    pub tls: Option<ClientFiles>,
 }
 
 impl fmt::Display for Peer {
@@ -72,7 +74,7 @@ pub fn proposals<'a>(objects: impl IntoIterator<Item = (&'a Uid, &'a Uid)>) -> V
 
 /// An association that we asked for.
 pub struct Scu {
-    association: AsyncClientAssociation<TcpStream>,
+    link: Link,
     peer: Peer,
     timeout: Duration,
     last_id: u16,
@@ -117,20 +119,19 @@ impl Scu {
             options =
                 options.with_presentation_context(proposal.abstract_syntax.clone(), proposal.transfer_syntaxes.clone());
         }
-        let associating = options.establish_async((peer.host.as_str(), peer.port));
         let late = || DeliveryError::Timeout { peer: peer.to_string(), request: "association request", after: timeout };
-        let association = tokio::time::timeout(timeout, associating).await.map_err(|_| late())?;
-        let mut association = association.map_err(|error| not_associated(peer, proposals, error))?;
-        association
-            .inner_stream()
-            .set_nodelay(true)
-            .map_err(|error| DeliveryError::Connect { peer: peer.to_string(), reason: error.to_string() })?;
-        Ok(Scu { association, peer: peer.clone(), timeout, last_id: 0 })
+        let link = tokio::time::timeout(timeout, Link::open(peer, options)).await.map_err(|_| late())?;
+        let link = link.map_err(|error| match error {
+            LinkError::Association(error) => not_associated(peer, proposals, *error),
+            LinkError::Tls(error) => DeliveryError::Tls { peer: peer.to_string(), reason: error.to_string() },
+            LinkError::Io(error) => DeliveryError::Connect { peer: peer.to_string(), reason: error.to_string() },
+        })?;
+        Ok(Scu { link, peer: peer.clone(), timeout, last_id: 0 })
     }
 
     /// The first accepted context of `abstract_syntax` with a transfer syntax that `fits`.
     pub fn context(&self, abstract_syntax: &str, fits: impl Fn(&str) -> bool) -> Option<Chosen> {
-        let contexts = self.association.presentation_contexts().iter();
+        let contexts = self.link.contexts().iter();
         let trimmed = |text: &str| text.trim_end_matches(['\0', ' ']).to_owned();
         contexts
             .filter(|context| context.abstract_syntax == abstract_syntax)
@@ -191,7 +192,7 @@ impl Scu {
 
     /// Ends the association; a peer that does not answer properly has stored what it acknowledged all the same.
     pub async fn release(self) {
-        if let Ok(Err(error)) = tokio::time::timeout(self.timeout, self.association.release()).await {
+        if let Ok(Err(error)) = tokio::time::timeout(self.timeout, self.link.release()).await {
             tracing::debug!(peer = %self.peer, %error, "the release was not answered");
         }
     }
@@ -202,9 +203,9 @@ impl Scu {
     }
 
     async fn send(&mut self, context: u8, command: &Command, dataset: Option<&[u8]>) -> Result<(), DeliveryError> {
-        let room = ((self.association.acceptor_max_pdu_length() as usize).clamp(64, MAX_SENT_PDU) - 6) & !1;
+        let room = ((self.link.peer_max_pdu() as usize).clamp(64, MAX_SENT_PDU) - 6) & !1;
         let (peer, timeout) = (self.peer.to_string(), self.timeout);
-        let stream = self.association.inner_stream();
+        let link = &mut self.link;
         let mut pdu = Vec::with_capacity(2 * 12 + 1024 + room);
         append_pdata(&mut pdu, context, 1 | LAST, &command.encode());
         let mut rest = dataset;
@@ -212,17 +213,17 @@ impl Scu {
             let (chunk, after) = bytes.split_at(bytes.len().min(room));
             rest = Some(after).filter(|after| !after.is_empty());
             append_pdata(&mut pdu, context, if rest.is_none() { LAST } else { 0 }, chunk);
-            limited(&peer, "request", timeout, stream.write_all(&pdu)).await?;
+            limited(&peer, "request", timeout, link.write(&pdu)).await?;
             pdu.clear();
         }
-        limited(&peer, "request", timeout, stream.write_all(&pdu)).await
+        limited(&peer, "request", timeout, link.write(&pdu)).await
     }
 
     async fn receive(&mut self) -> Result<Message, DeliveryError> {
         let mut assembler = Assembler::new(MAX_IDENTIFIER);
         loop {
             let peer = self.peer.to_string();
-            let values = match limited(&peer, "request", self.timeout, self.association.receive()).await? {
+            let values = match limited(&peer, "request", self.timeout, self.link.receive()).await? {
                 Pdu::PData { data } => data,
                 other => return Err(self.protocol(format!("{} instead of an answer", other.short_description()))),
             };

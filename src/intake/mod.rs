@@ -7,6 +7,7 @@
 mod arrive;
 mod close;
 mod commit;
+mod room;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use crate::spool::{Spool, SpoolError};
 pub use arrive::Header;
 pub use close::Closed;
 use commit::Committer;
+use room::Room;
 
 /// Why an instance was not taken, or a revision not closed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,8 @@ pub enum IntakeError {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("{free} bytes are free on the disk, {keep_free} are to stay free (`keep_free` in node.toml)")]
+    NoRoom { free: u64, keep_free: u64 },
     #[error("the node is shutting down")]
     Stopping,
     #[error("series {0} has no open revision; `sagittal series list` shows the open ones")]
@@ -51,7 +55,7 @@ impl IntakeError {
         match self {
             IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
             IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
-            IntakeError::Spool(_) => StoreStatus::OutOfResources,
+            IntakeError::Spool(_) | IntakeError::NoRoom { .. } => StoreStatus::OutOfResources,
             IntakeError::Ledger(_) | IntakeError::Stopping | IntakeError::NothingOpen(_) => {
                 StoreStatus::ProcessingFailure
             }
@@ -72,6 +76,7 @@ pub struct Intake {
     clock: Arc<dyn Clock>,
     config: Arc<ArcSwap<Config>>,
     committer: Committer,
+    room: Arc<Room>,
     /// Series fed by each open association.
     fed: Arc<Mutex<HashMap<u64, HashSet<SeriesKey>>>>,
 }
@@ -80,13 +85,16 @@ impl Intake {
     #[must_use]
     pub fn new(spool: Arc<Spool>, ledger: Ledger, clock: Arc<dyn Clock>, config: Arc<ArcSwap<Config>>) -> Intake {
         let committer = Committer::start(ledger.clone());
-        Intake { spool, ledger, clock, config, committer, fed: Arc::default() }
+        let node = &config.load().node;
+        let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
+        Intake { spool, ledger, clock, config, committer, room, fed: Arc::default() }
     }
 
     /// Takes one instance: checked, durable, recorded. Blocking.
     ///
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
     pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
+        self.room.check(self.clock.now())?;
         let head = arrive::part10_head(arrival)?;
         let header = match arrive::check(&head, arrival) {
             Ok(header) => header,
@@ -239,6 +247,7 @@ mod tests {
         check(IntakeError::BadUid { attribute: "StudyInstanceUID", source: crate::dicom::UidError::Empty }, 0xc000);
         check(IntakeError::Mismatch { attribute: "SOPInstanceUID" }, 0xa900);
         check(IntakeError::Spool(SpoolError::Missing("x".into())), 0xa700);
+        check(IntakeError::NoRoom { free: 1, keep_free: 2 }, 0xa700);
         check(IntakeError::Stopping, 0x0110);
     }
 }

@@ -36,7 +36,7 @@ pub struct RuleExplanation {
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// It matched and makes a job.
-    Fired { pipeline: String, send_to: Vec<String>, priority: super::Priority, stop: bool },
+    Fired { pipeline: String, send_to: Vec<String>, priority: Option<super::Priority>, stop: bool },
     /// It matched and holds the series; no later rule was reached.
     Held { reason: String },
     /// It matched and only ends the evaluation.
@@ -126,7 +126,8 @@ impl fmt::Display for Outcome {
                     to if to.is_empty() => write!(f, "fires: {pipeline}, kept, sent nowhere")?,
                     to => write!(f, "fires: {pipeline} -> {to}")?,
                 }
-                write!(f, " ({}){then}", priority.name())
+                let priority = priority.map(|priority| format!(" ({})", priority.name()));
+                write!(f, "{}{then}", priority.unwrap_or_default())
             }
             Outcome::Held { reason } => write!(f, "holds the series: {reason}"),
             Outcome::Stopped => f.write_str("matches and stops, nothing is run"),

@@ -35,12 +35,11 @@ pub enum Action {
     Run {
         pipeline: String,
         send_to: Vec<String>,
-        priority: Priority,
+        /// `None`: that of the called AE title.
+        priority: Option<Priority>,
     },
     /// Nothing is run before an operator has seen the series.
-    Hold {
-        reason: String,
-    },
+    Hold { reason: String },
     /// Nothing is run; the rule is there to stop.
     Nothing,
 }
@@ -93,7 +92,8 @@ pub struct FiredRule {
     pub pipeline: String,
     /// Empty for a shadow rule.
     pub destinations: Vec<String>,
-    pub priority: Priority,
+    /// `None`: that of the called AE title.
+    pub priority: Option<Priority>,
     /// Results are kept and nothing is sent.
     pub shadow: bool,
 }

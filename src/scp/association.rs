@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AssociationRQ, PDataValue, PDataValueType, Pdu};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::negotiation::{self, Accepted, Context};
 use super::store::Sender;
+use super::stream::Stream;
 use super::wire::{Incoming, Wire, WireError, abort};
 use super::{Node, StoreHandler, echo, store};
 use crate::dicom::command::{Command, Response};
 use crate::dicom::message::{self, Assembler, Message, MessageError};
 
+/// Length, context ID and control header of a data value (PS3.8 section 9.3.5.1 and annex E.2).
+const VALUE_HEADER: usize = 6;
 /// Unrecognized operation (PS3.7 annex C.5.23).
 const UNRECOGNIZED: u16 = 0x0211;
 
@@ -44,7 +46,7 @@ enum AssociationError {
 
 /// Serves one connection until it is closed.
 pub(super) async fn run<H: StoreHandler>(
-    stream: TcpStream,
+    stream: Stream,
     peer: IpAddr,
     node: &Arc<Node<H>>,
     shutdown: &CancellationToken,
@@ -60,7 +62,7 @@ pub(super) async fn run<H: StoreHandler>(
         Ok(request) => request,
         Err(error) => return fail(wire, &error, peer, artim, shutdown).await,
     };
-    let place = node.admit();
+    let place = node.places.take(peer);
     let answer = match &place {
         Some(_) => negotiation::answer(&request, peer, &node.options),
         None => Err(negotiation::crowded()),
@@ -124,7 +126,9 @@ async fn talk<H: StoreHandler>(
             let id = message.context;
             let context = accepted.contexts.get(&id).ok_or(AssociationError::UnknownContext(id))?;
             if let Some(response) = answer(message, context, sender, &node.handler).await? {
-                wire.send(&command_pdu(id, &response), patience).await?;
+                for pdu in command_pdus(id, &response, accepted.peer_max_pdu) {
+                    wire.send(&pdu, patience).await?;
+                }
             }
         }
     }
@@ -150,10 +154,20 @@ async fn answer<H: StoreHandler>(
     })
 }
 
-fn command_pdu(context: u8, command: &Command) -> Pdu {
-    let data = command.encode();
-    let value_type = PDataValueType::Command;
-    Pdu::PData { data: vec![PDataValue { presentation_context_id: context, value_type, is_last: true, data }] }
+/// A command set in PDUs no larger than the peer takes, 0 standing for any size (PS3.8 section D.1.1).
+fn command_pdus(context: u8, command: &Command, peer_max_pdu: u32) -> Vec<Pdu> {
+    let bytes = command.encode();
+    let room = match peer_max_pdu {
+        0 => bytes.len(),
+        limit => (limit as usize).saturating_sub(VALUE_HEADER).max(2) & !1,
+    };
+    let fragments = bytes.chunks(room.max(1));
+    let last = fragments.len().saturating_sub(1);
+    let pdu = |(number, fragment): (usize, &[u8])| {
+        let (value_type, data, is_last) = (PDataValueType::Command, fragment.to_vec(), number == last);
+        Pdu::PData { data: vec![PDataValue { presentation_context_id: context, value_type, is_last, data }] }
+    };
+    fragments.enumerate().map(pdu).collect()
 }
 
 fn unexpected(pdu: &Pdu) -> AssociationError {

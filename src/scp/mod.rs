@@ -1,15 +1,18 @@
-//! The receiving application entity: C-ECHO and C-STORE over TCP (PS3.8, PS3.7 section 9, PS3.4 annex B).
+//! The receiving application entity: C-ECHO and C-STORE over TCP or TLS (PS3.8, PS3.7 section 9, PS3.4 annex B).
 //!
-//! The caller binds the listener and passes the stop signal. What happens to an object is the
+//! The caller binds the listeners and passes the stop signal. What happens to an object is the
 //! [`StoreHandler`]'s business: its answer becomes the C-STORE-RSP, so success is said when it says so and
 //! never earlier. This module knows neither spool nor ledger, parses no data set and writes no file.
 
 mod association;
 mod echo;
 mod negotiation;
+mod places;
 mod store;
+mod stream;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,11 +22,15 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::NodeConfig;
+use crate::config::{AeProfile, NodeConfig};
 use crate::dicom::{AeTitle, StoreStatus, Uid};
+use crate::tls::ServerTls;
+use places::Places;
+use stream::Stream;
 
 /// Connections beyond the associations allowed: they are told "local limit exceeded" rather than left waiting.
 const SPARE_CONNECTIONS: usize = 16;
@@ -32,19 +39,23 @@ const SPARE_CONNECTIONS: usize = 16;
 #[derive(Debug, Clone)]
 pub struct ScpOptions {
     pub ae_title: AeTitle,
-    /// Calling AE titles that may associate. When empty, peers on loopback only, unless `open`.
-    pub allowed_calling: Vec<AeTitle>,
-    /// With an empty list, accept every calling AE title from every address.
-    pub open: bool,
+    /// Who may send to `ae_title`, and what.
+    pub profile: AeProfile,
+    /// Further called AE titles.
+    pub profiles: BTreeMap<AeTitle, AeProfile>,
+    /// Take associations for a called AE title that is none of these, too, by `profile`.
     pub accept_any_called: bool,
     /// Largest PDU taken, bytes, announced to the peer.
     pub max_pdu: u32,
     pub max_associations: usize,
+    /// Associations of one address at a time.
+    pub max_associations_per_peer: usize,
     /// Largest data set taken, bytes.
     pub max_object: u64,
     /// Time for the next PDU, and for the peer to take an answer.
     pub idle_timeout: Duration,
-    /// Time for the A-ASSOCIATE-RQ, and for the peer to close after an abort (PS3.8 section 9.1.4).
+    /// Time for the TLS handshake, for the A-ASSOCIATE-RQ, and for the peer to close after an abort (PS3.8
+    /// section 9.1.4).
     pub artim_timeout: Duration,
 }
 
@@ -52,11 +63,12 @@ impl From<&NodeConfig> for ScpOptions {
     fn from(node: &NodeConfig) -> ScpOptions {
         ScpOptions {
             ae_title: node.ae_title.clone(),
-            allowed_calling: node.allowed_calling.clone(),
-            open: node.allow_any,
+            profile: node.profile.clone(),
+            profiles: node.profiles.clone(),
             accept_any_called: node.accept_any_called,
             max_pdu: node.max_pdu,
             max_associations: node.max_associations,
+            max_associations_per_peer: node.max_associations_per_peer,
             max_object: node.max_object,
             idle_timeout: node.idle_timeout,
             artim_timeout: node.artim_timeout,
@@ -70,15 +82,24 @@ impl ScpOptions {
     pub fn loopback(ae_title: AeTitle) -> ScpOptions {
         ScpOptions {
             ae_title,
-            allowed_calling: Vec::new(),
-            open: false,
+            profile: AeProfile::default(),
+            profiles: BTreeMap::new(),
             accept_any_called: false,
             max_pdu: 128 * 1024,
             max_associations: 16,
+            max_associations_per_peer: 16,
             max_object: 2 << 30,
             idle_timeout: Duration::from_mins(5),
             artim_timeout: Duration::from_secs(10),
         }
+    }
+
+    /// The profile behind a called AE title, `None` for a title that is not ours.
+    fn profile_of(&self, called: &str) -> Option<&AeProfile> {
+        let own = called == self.ae_title.as_str();
+        let other = || self.profiles.iter().find(|(title, _)| title.as_str() == called).map(|(_, profile)| profile);
+        let any = self.accept_any_called.then_some(&self.profile);
+        if own { Some(&self.profile) } else { other().or(any) }
     }
 }
 
@@ -134,48 +155,92 @@ pub trait StoreHandler: Send + Sync + 'static {
 struct Node<H> {
     options: ScpOptions,
     handler: Arc<H>,
-    associations: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    places: Arc<Places>,
     numbers: AtomicU64,
 }
 
 impl<H> Node<H> {
-    /// A place among the associations, `None` when all are taken.
-    fn admit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.associations).try_acquire_owned().ok()
-    }
-
     fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 }
 
-/// Receives on `listener` until `shutdown`: then it accepts nobody more, lets every message in work be answered,
-/// aborts the associations and returns.
+/// One port.
+#[derive(Debug)]
+pub struct Door {
+    pub listener: TcpListener,
+    /// What its connections are secured with; `None`: plain TCP.
+    pub tls: Option<Arc<ServerTls>>,
+}
+
+/// Receives on `listener`; see [`serve_all`].
 pub async fn serve<H: StoreHandler>(
     listener: TcpListener,
     options: ScpOptions,
     handler: Arc<H>,
     shutdown: CancellationToken,
 ) {
+    serve_all(vec![Door { listener, tls: None }], options, handler, shutdown).await;
+}
+
+/// Receives at all `doors` until `shutdown`: then it accepts nobody more, lets every message in work be answered,
+/// aborts the associations and returns. The limits hold for all doors together.
+pub async fn serve_all<H: StoreHandler>(
+    doors: Vec<Door>,
+    options: ScpOptions,
+    handler: Arc<H>,
+    shutdown: CancellationToken,
+) {
     let connections = Arc::new(Semaphore::new(options.max_associations + SPARE_CONNECTIONS));
-    let associations = Arc::new(Semaphore::new(options.max_associations));
-    let node = Arc::new(Node { options, handler, associations, numbers: AtomicU64::new(1) });
+    let places = Arc::new(Places::new(options.max_associations, options.max_associations_per_peer));
+    let node = Arc::new(Node { options, handler, connections, places, numbers: AtomicU64::new(1) });
     let tasks = TaskTracker::new();
+    for door in doors {
+        tasks.spawn(keep_door(door, Arc::clone(&node), shutdown.clone(), tasks.clone()));
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn keep_door<H: StoreHandler>(door: Door, node: Arc<Node<H>>, shutdown: CancellationToken, tasks: TaskTracker) {
     loop {
         let (stream, peer, permit) = tokio::select! {
             biased;
-            () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &connections) => accepted,
+            () = shutdown.cancelled() => return,
+            accepted = accept(&door.listener, &node.connections) => accepted,
         };
-        let (node, shutdown) = (Arc::clone(&node), shutdown.clone());
+        let (node, shutdown, tls) = (Arc::clone(&node), shutdown.clone(), door.tls.clone());
         tasks.spawn(async move {
-            association::run(stream, peer.ip(), &node, &shutdown).await;
+            let entered = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => None,
+                entered = enter(stream, peer.ip(), tls, node.options.artim_timeout) => entered,
+            };
+            if let Some(stream) = entered {
+                association::run(stream, peer.ip(), &node, &shutdown).await;
+            }
             drop(permit);
         });
     }
-    drop(listener);
-    tasks.close();
-    tasks.wait().await;
+}
+
+/// The TLS handshake, where there is one; `None` when it failed: the peer was told by an alert.
+async fn enter(stream: TcpStream, peer: IpAddr, tls: Option<Arc<ServerTls>>, patience: Duration) -> Option<Stream> {
+    let Some(tls) = tls else { return Some(Stream::Plain(stream)) };
+    // The settings may have to be read from files.
+    let config = tokio::task::spawn_blocking(move || tls.current()).await.ok()?;
+    match tokio::time::timeout(patience, TlsAcceptor::from(config).accept(stream)).await {
+        Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
+        Ok(Err(error)) => {
+            tracing::warn!(%peer, %error, "TLS handshake failed; nobody was let in");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(%peer, "no TLS handshake within {} s", patience.as_secs());
+            None
+        }
+    }
 }
 
 /// The next connection, with its place among the connections. Accepting fails when the process is out of

@@ -12,7 +12,7 @@ use super::negotiation::Context;
 use super::{StoreAnswer, StoreHandler, StoreRequest};
 use crate::dicom::command::{Command, Response, StoreRq};
 use crate::dicom::message::Body;
-use crate::dicom::{StoreStatus, Uid, tables};
+use crate::dicom::{StoreStatus, Uid};
 
 const AFFECTED_SOP_CLASS: Tag = Tag(0x0000, 0x0002);
 const AFFECTED_SOP_INSTANCE: Tag = Tag(0x0000, 0x1000);
@@ -61,7 +61,7 @@ async fn keep<H: StoreHandler>(handler: Arc<H>, object: StoreRequest) -> StoreAn
 }
 
 fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> Result<StoreRequest, StoreAnswer> {
-    if !tables::is_storage_class(&context.abstract_syntax) {
+    if !context.is_storage {
         return Err(StoreAnswer::failure(StoreStatus::SopClassNotSupported, "the context is not for storage")
             .offending(AFFECTED_SOP_CLASS));
     }
@@ -107,8 +107,9 @@ mod tests {
             association: 1,
         };
         let check = |abstract_syntax: &str, class: &str, instance: &str, body: Body, expected: Option<u16>| {
-            let context =
-                Context { abstract_syntax: abstract_syntax.into(), transfer_syntax: "1.2.840.10008.1.2".into() };
+            let is_storage = abstract_syntax == MR;
+            let transfer_syntax = "1.2.840.10008.1.2".into();
+            let context = Context { abstract_syntax: abstract_syntax.into(), transfer_syntax, is_storage };
             let (sop_class, sop_instance) = (class.to_owned(), instance.to_owned());
             let request = StoreRq { message_id: 1, sop_class, sop_instance, has_data: true };
             let status = check(&sender, &context, &request, body).err().map(|answer| answer.status.code());

@@ -10,3 +10,4 @@ mod receive;
 mod restart;
 mod results;
 mod support;
+mod tls;

@@ -73,7 +73,7 @@ fn action(section: &Section<'_>, names: &Names<'_>, mode: Option<Mode>, stop: Op
     let hold = section.get("hold");
     let pipeline = section.get("pipeline");
     let send_to = section.get("send_to");
-    let priority = section.get("priority").map_or(Some(Priority::Routine), |e| e.choice(&Priority::NAMES));
+    let priority = section.get("priority").map_or(Some(None), |e| e.choice(&Priority::NAMES).map(Some));
 
     let pipeline_name = pipeline.as_ref().map(|entry| known_name(entry, names.pipelines, "a pipeline"));
     let destinations = send_to.as_ref().map(|entry| send_to_names(entry, names));
