@@ -63,6 +63,12 @@ impl Meta {
         Ok(Meta { sop_class: uid(0)?, sop_instance: uid(1)?, transfer_syntax: uid(2)?, offset })
     }
 
+    /// The transfer syntax of a file and where its data set begins; nothing else is asked for.
+    pub fn syntax(bytes: &[u8]) -> Result<(Uid, usize), Part10Error> {
+        let meta = Meta::read_leniently(bytes)?;
+        Ok((meta.transfer_syntax, meta.offset))
+    }
+
     /// As [`Meta::read`], but asks for the transfer syntax alone: all that the data set needs to be read.
     fn read_leniently(bytes: &[u8]) -> Result<Meta, Part10Error> {
         let (texts, offset) = meta_texts(bytes)?;
@@ -121,9 +127,19 @@ pub fn part10_head(
     transfer_syntax: &Uid,
     source_ae: Option<&str>,
 ) -> Result<Vec<u8>, Part10Error> {
+    head_as_announced(sop_class.as_str(), sop_instance.as_str(), transfer_syntax, source_ae)
+}
+
+/// As [`part10_head`], of an object that is kept though the UIDs announced with it are none.
+pub fn head_as_announced(
+    sop_class: &str,
+    sop_instance: &str,
+    transfer_syntax: &Uid,
+    source_ae: Option<&str>,
+) -> Result<Vec<u8>, Part10Error> {
     let builder = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(sop_class.as_str())
-        .media_storage_sop_instance_uid(sop_instance.as_str())
+        .media_storage_sop_class_uid(sop_class)
+        .media_storage_sop_instance_uid(sop_instance)
         .transfer_syntax(transfer_syntax.as_str())
         .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
         .implementation_version_name(IMPLEMENTATION_VERSION_NAME);

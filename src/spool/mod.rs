@@ -22,6 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::dicom::{SeriesKey, Uid};
+pub use quarantine::Quarantined;
 
 /// Half-written objects; no UID begins with a dot.
 const INCOMING: &str = ".incoming";
@@ -59,6 +60,8 @@ pub enum SpoolError {
     Missing(String),
     #[error("{0:?} is no place in a spool; the ledger was altered by another program")]
     NoLocation(String),
+    #[error("the quarantine holds no {0:?}; `sagittal quarantine list` shows what it holds")]
+    NotQuarantined(String),
 }
 
 impl SpoolError {
@@ -140,13 +143,13 @@ impl Spool {
         Ok(())
     }
 
-    /// Keeps bytes that could not be understood, with the reason beside them; returns the file's path.
+    /// Keeps bytes that could not be taken, with a note beside them; returns the file's path.
     /// `name` is made safe for a file name first; an earlier file of that name is kept.
-    pub fn quarantine(&self, name: &str, reason: &str, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
+    pub fn quarantine(&self, name: &str, note: &str, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
         let (written, file) = self.write_aside(parts)?;
         durable::sync(&file, &written)?;
         let _placing = self.lock();
-        quarantine::keep(&self.root, &written, name, reason)
+        quarantine::keep(&self.root, &written, name, note)
     }
 
     /// All objects of the spool, one folder in memory at a time, quarantine excepted. Objects that no
