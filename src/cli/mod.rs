@@ -8,6 +8,7 @@
 mod check;
 mod demo;
 mod echo;
+mod fetch;
 mod jobs;
 pub mod models;
 mod quarantine;
@@ -70,6 +71,8 @@ enum Command {
     Run(run::Args),
     /// Send DICOM files by C-STORE
     Send(send::SendArgs),
+    /// Get a study from a PACS, by C-GET or C-MOVE
+    Fetch(fetch::FetchArgs),
     /// Ask a peer whether it is there (C-ECHO)
     Echo(echo::EchoArgs),
     /// See and check model packages
@@ -207,6 +210,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Quarantine(command) => quarantine::run(&command),
         Command::Run(args) => run::run(&args),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
+        Command::Fetch(args) => block_on(fetch::run(args)),
         Command::Echo(args) => block_on(async { Ok(echo::run(args).await?) }),
         Command::Models(command) => match models::run(&command, &mut io::stdout().lock()) {
             Ok(true) => Ok(()),

@@ -106,7 +106,7 @@ pub enum SendError {
     Incomplete { failed: usize, total: usize, path: PathBuf, first: String },
 }
 
-fn host_and_port(text: &str) -> Result<(String, u16), String> {
+pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let (host, port) = text.rsplit_once(':').ok_or("write HOST:PORT, for example localhost:11112")?;
     let port = port.parse().map_err(|_| format!("{port:?} is no port; ports are 1 to 65535"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');

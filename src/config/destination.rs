@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::node::{NodeConfig, ae_title, path};
+use super::node::{NodeConfig, ae_title, host_name, path};
 use super::quantity::duration;
 use super::secret::{Secret, Surroundings, password};
 use super::tls;
@@ -107,14 +107,6 @@ pub(super) fn check_name(name: &str, entry: &Entry<'_>) -> Option<String> {
 }
 
 fn dicom(section: &Section<'_>, node: Option<&NodeConfig>, around: &Surroundings<'_>) -> Option<DestinationKind> {
-    let host_name = |text: &str| {
-        let fits = !text.contains(|c: char| c.is_whitespace() || c == '/') && (text.matches(':').count() != 1);
-        if fits {
-            Ok(text.to_owned())
-        } else {
-            Err("a host name or IP address alone; the port has its own key".to_owned())
-        }
-    };
     let host_entry = section.required("host", "a host name or IP address");
     let host = host_entry.as_ref().and_then(|e| e.parsed(host_name));
     let port = section.required("port", "a TCP port, such as 104").and_then(|e| e.whole(1, 65535));

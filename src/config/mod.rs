@@ -8,6 +8,7 @@
 mod access;
 mod destination;
 mod node;
+mod peer;
 mod pipeline;
 mod quantity;
 mod secret;
@@ -22,6 +23,7 @@ use std::path::Path;
 pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind};
 pub use node::{LatePolicy, NodeConfig};
+pub use peer::{KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
 pub use secret::Secret;
 pub use tls::TlsListener;
@@ -75,6 +77,24 @@ impl Config {
     pub fn check(folder: &Path) -> Result<(Config, Vec<Fault>), ConfigFaults> {
         let environment = |name: &str| std::env::var(name).ok();
         read(&Surroundings { folder, environment: &environment })
+    }
+}
+
+impl Config {
+    /// Where the peer with this AE title listens: a `[peer.<AE title>]`, or else a DICOM destination of that title.
+    #[must_use]
+    pub fn peer(&self, title: &str) -> Option<KnownPeer> {
+        let listed = self.node.peers.iter().find(|(peer, _)| peer.as_str() == title);
+        let destination = || {
+            self.destinations.values().find_map(|destination| match &destination.kind {
+                DestinationKind::Dicom { host, port, called, tls, .. } if called.as_str() == title => {
+                    let (host, tls) = (host.clone(), tls.clone());
+                    Some(KnownPeer { host, port: *port, tls, retrieve: Retrieve::default() })
+                }
+                _ => None,
+            })
+        };
+        listed.map(|(_, address)| address.clone()).or_else(destination)
     }
 }
 

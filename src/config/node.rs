@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::access::{self, AeProfile};
+use super::peer::{self, KnownPeer};
 use super::quantity::{duration, size};
 use super::tls::{self, TlsListener};
 use crate::dicom::AeTitle;
@@ -58,6 +59,8 @@ pub struct NodeConfig {
     pub series_number_base: u32,
     /// How long a loaded session is kept without use.
     pub session_ttl: Duration,
+    /// Peers that are called by their AE title and are no destinations.
+    pub peers: BTreeMap<AeTitle, KnownPeer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +104,7 @@ impl NodeConfig {
             max_attempts: 10,
             series_number_base: 9000,
             session_ttl: Duration::from_mins(10),
+            peers: BTreeMap::new(),
         }
     }
 
@@ -115,7 +119,7 @@ impl NodeConfig {
     pub(super) fn read(root: &Section<'_>, folder: &Path) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
         let mut config = NodeConfig::new(stand_in, folder);
-        let tables: [(&'static str, ReadTable); 9] = [
+        let tables: [(&'static str, ReadTable); 10] = [
             ("node", read_node),
             ("tls", tls::read),
             ("receive", read_receive),
@@ -125,18 +129,24 @@ impl NodeConfig {
             ("jobs", read_jobs),
             ("inference", read_inference),
             ("results", read_results),
+            ("peer", peer::read),
         ];
         for (name, read) in tables {
             if let Some(section) = root.section(name) {
                 read(&mut config, &section, folder);
-                // The keys of `ae` are titles, read one by one.
-                if name != "ae" {
+                // The keys of these are titles, read one by one.
+                if !matches!(name, "ae" | "peer") {
                     section.finish();
                 }
             }
         }
         Some(config)
     }
+}
+
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let fits = !text.contains(|c: char| c.is_whitespace() || c == '/') && text.matches(':').count() != 1;
+    if fits { Ok(text.to_owned()) } else { Err("a host name or IP address alone; the port has its own key".to_owned()) }
 }
 
 fn read_node(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {

@@ -4,7 +4,9 @@
 //! attempt can help; retrying, backoff and the ledger are the worker's. Objects are sent as they lie in the
 //! spool: never changed beyond the transfer syntax that a peer insists on.
 
+mod commitment;
 mod dicom;
+pub mod fetch;
 mod folder;
 mod link;
 mod orthanc;
@@ -18,6 +20,8 @@ use std::time::Duration;
 
 use crate::config::{Destination, DestinationKind};
 use crate::dicom::Uid;
+
+pub use commitment::report;
 
 /// One DICOM object to be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]

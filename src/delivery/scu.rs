@@ -3,6 +3,7 @@
 //! One request at a time. Objects go out as they are wherever the peer accepts their transfer syntax. Every
 //! wait has the peer's time limit. Never retries.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use dicom_ul::pdu::{PDataValueType, Pdu};
 use super::link::{Link, LinkError};
 use super::part10::is_native;
 use super::{DeliveryError, Object};
+use crate::config::KnownPeer;
 use crate::dicom::command::{Command, Response, StoreRq};
 use crate::dicom::message::{Assembler, Body, Message, Pdv};
 use crate::dicom::{AeTitle, Uid, tables};
@@ -25,6 +27,10 @@ const MAX_SENT_PDU: usize = 128 * 1024;
 const MAX_RECEIVED_PDU: u32 = 64 * 1024;
 /// A C-FIND identifier at the instance level is some hundred bytes.
 const MAX_IDENTIFIER: u64 = 1 << 20;
+/// An object that is fetched is held in memory as a whole.
+const MAX_FETCHED: u64 = 2 << 30;
+/// A peer that has answered everything and does not answer the release keeps nobody waiting.
+const LONGEST_RELEASE: Duration = Duration::from_secs(5);
 const LAST: u8 = 2;
 
 /// Another application entity, and the title we use towards it.
@@ -36,6 +42,15 @@ pub struct Peer {
     pub calling: AeTitle,
     /// What the connection is secured with; `None`: plain TCP.
     pub tls: Option<ClientFiles>,
+}
+
+impl Peer {
+    /// A peer by titles that are not checked yet, such as those of an association it made with us.
+    pub fn named(at: &KnownPeer, called: &str, calling: &str) -> Result<Peer, String> {
+        let title = |text: &str| AeTitle::parse(text).map_err(|error| error.to_string());
+        let (host, port, tls) = (at.host.clone(), at.port, at.tls.clone());
+        Ok(Peer { host, port, called: title(called)?, calling: title(calling)?, tls })
+    }
 }
 
 impl fmt::Display for Peer {
@@ -78,6 +93,9 @@ pub struct Scu {
     peer: Peer,
     timeout: Duration,
     last_id: u16,
+    assembler: Assembler,
+    /// Messages that came in one PDU with the one handed out.
+    heard: VecDeque<Message>,
 }
 
 /// An accepted context: ID and transfer syntax.
@@ -110,6 +128,16 @@ pub async fn echo(peer: &Peer, timeout: Duration) -> Result<(), DeliveryError> {
 impl Scu {
     /// Associates, proposing the first [`MAX_CONTEXTS`] of `proposals`.
     pub async fn connect(peer: &Peer, timeout: Duration, proposals: &[Proposal]) -> Result<Scu, DeliveryError> {
+        Scu::connect_providing(peer, timeout, proposals, &[]).await
+    }
+
+    /// As [`Scu::connect`], asking for the SCP role, and that alone, in the SOP classes `provided`.
+    pub async fn connect_providing(
+        peer: &Peer,
+        timeout: Duration,
+        proposals: &[Proposal],
+        provided: &[&str],
+    ) -> Result<Scu, DeliveryError> {
         let mut options = ClientAssociationOptions::new()
             .calling_ae_title(peer.calling.as_str())
             .called_ae_title(peer.called.as_str())
@@ -119,6 +147,9 @@ impl Scu {
             options =
                 options.with_presentation_context(proposal.abstract_syntax.clone(), proposal.transfer_syntaxes.clone());
         }
+        for class in provided {
+            options = options.with_role_selection((*class).to_owned(), false, true);
+        }
         let late = || DeliveryError::Timeout { peer: peer.to_string(), request: "association request", after: timeout };
         let link = tokio::time::timeout(timeout, Link::open(peer, options)).await.map_err(|_| late())?;
         let link = link.map_err(|error| match error {
@@ -126,7 +157,10 @@ impl Scu {
             LinkError::Tls(error) => DeliveryError::Tls { peer: peer.to_string(), reason: error.to_string() },
             LinkError::Io(error) => DeliveryError::Connect { peer: peer.to_string(), reason: error.to_string() },
         })?;
-        Ok(Scu { link, peer: peer.clone(), timeout, last_id: 0 })
+        // Only a C-GET brings whole objects to the requestor.
+        let limit = if provided.is_empty() { MAX_IDENTIFIER } else { MAX_FETCHED };
+        let (peer, assembler, heard) = (peer.clone(), Assembler::new(limit), VecDeque::new());
+        Ok(Scu { link, peer, timeout, last_id: 0, assembler, heard })
     }
 
     /// The first accepted context of `abstract_syntax` with a transfer syntax that `fits`.
@@ -137,6 +171,12 @@ impl Scu {
             .filter(|context| context.abstract_syntax == abstract_syntax)
             .map(|context| Chosen { id: context.id, transfer_syntax: trimmed(&context.transfer_syntax) })
             .find(|chosen| fits(&chosen.transfer_syntax))
+    }
+
+    /// The transfer syntax of the accepted context `id`.
+    pub(super) fn transfer_syntax(&self, id: u8) -> Option<String> {
+        let context = self.link.contexts().iter().find(|context| context.id == id)?;
+        Some(context.transfer_syntax.trim_end_matches(['\0', ' ']).to_owned())
     }
 
     /// Stores one object; warnings (Bxxx) and "duplicate SOP instance" count as stored.
@@ -192,17 +232,23 @@ impl Scu {
 
     /// Ends the association; a peer that does not answer properly has stored what it acknowledged all the same.
     pub async fn release(self) {
-        if let Ok(Err(error)) = tokio::time::timeout(self.timeout, self.link.release()).await {
+        let patience = self.timeout.min(LONGEST_RELEASE);
+        if let Ok(Err(error)) = tokio::time::timeout(patience, self.link.release()).await {
             tracing::debug!(peer = %self.peer, %error, "the release was not answered");
         }
     }
 
-    fn next_id(&mut self) -> u16 {
+    pub(super) fn next_id(&mut self) -> u16 {
         self.last_id = self.last_id.wrapping_add(1).max(1);
         self.last_id
     }
 
-    async fn send(&mut self, context: u8, command: &Command, dataset: Option<&[u8]>) -> Result<(), DeliveryError> {
+    pub(super) async fn send(
+        &mut self,
+        context: u8,
+        command: &Command,
+        dataset: Option<&[u8]>,
+    ) -> Result<(), DeliveryError> {
         let room = ((self.link.peer_max_pdu() as usize).clamp(64, MAX_SENT_PDU) - 6) & !1;
         let (peer, timeout) = (self.peer.to_string(), self.timeout);
         let link = &mut self.link;
@@ -219,9 +265,11 @@ impl Scu {
         limited(&peer, "request", timeout, link.write(&pdu)).await
     }
 
-    async fn receive(&mut self) -> Result<Message, DeliveryError> {
-        let mut assembler = Assembler::new(MAX_IDENTIFIER);
+    pub(super) async fn receive(&mut self) -> Result<Message, DeliveryError> {
         loop {
+            if let Some(message) = self.heard.pop_front() {
+                return Ok(message);
+            }
             let peer = self.peer.to_string();
             let values = match limited(&peer, "request", self.timeout, self.link.receive()).await? {
                 Pdu::PData { data } => data,
@@ -234,9 +282,8 @@ impl Scu {
                     is_last: value.is_last,
                     data: &value.data,
                 };
-                if let Some(message) = assembler.push(pdv).map_err(|error| self.protocol(error.to_string()))? {
-                    return Ok(message);
-                }
+                let message = self.assembler.push(pdv).map_err(|error| self.protocol(error.to_string()))?;
+                self.heard.extend(message);
             }
         }
     }

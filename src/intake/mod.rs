@@ -7,6 +7,7 @@
 mod arrive;
 mod close;
 mod commit;
+mod commitment;
 mod quarantine;
 mod room;
 
@@ -20,12 +21,13 @@ use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ClosedBy, Ledger, LedgerError, Recorded};
-use crate::scp::{StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
+use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
 use crate::spool::{Spool, SpoolError};
 
 pub use arrive::Header;
 pub use close::Closed;
 use commit::Committer;
+use commitment::Commitments;
 pub use quarantine::{Custody, Retry};
 use room::Room;
 
@@ -84,15 +86,17 @@ pub struct Intake {
     room: Arc<Room>,
     /// Series fed by each open association.
     fed: Arc<Mutex<HashMap<u64, HashSet<SeriesKey>>>>,
+    commitments: Commitments,
 }
 
 impl Intake {
     #[must_use]
     pub fn new(spool: Arc<Spool>, ledger: Ledger, clock: Arc<dyn Clock>, config: Arc<ArcSwap<Config>>) -> Intake {
         let committer = Committer::start(ledger.clone());
+        let commitments = Commitments::new(ledger.clone());
         let node = &config.load().node;
         let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
-        Intake { spool, ledger, clock, config, committer, room, fed: Arc::default() }
+        Intake { spool, ledger, clock, config, committer, room, fed: Arc::default(), commitments }
     }
 
     /// Takes one instance: checked, durable, recorded. Blocking.
@@ -133,6 +137,7 @@ impl Intake {
 
     /// The association is over: its series may close after the short quiet time. Blocking.
     pub fn association_over(&self, association: u64) -> Result<(), IntakeError> {
+        self.commitments.association_over(association)?;
         let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner).remove(&association);
         let series: Vec<SeriesKey> = fed.into_iter().flatten().collect();
         if series.is_empty() {
@@ -221,6 +226,22 @@ impl StoreHandler for Intake {
         let outcome = tokio::task::spawn_blocking(move || intake.association_over(association)).await;
         if let Ok(Err(error)) = outcome {
             tracing::error!(association, "cannot note the end of the association: {error}");
+        }
+    }
+
+    async fn commit(&self, request: CommitmentRequest) -> Result<KeptCommitment, Refusal> {
+        let commitments = self.commitments.clone();
+        match tokio::task::spawn_blocking(move || commitments.keep(request)).await {
+            Ok(kept) => kept.map_err(|error| Refusal::failure(error.to_string())),
+            Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
+        }
+    }
+
+    async fn reported(&self, number: i64, status: u16) {
+        let commitments = self.commitments.clone();
+        let outcome = tokio::task::spawn_blocking(move || commitments.reported(number, status)).await;
+        if let Ok(Err(error)) = outcome {
+            tracing::error!("cannot note that a report was taken; it will be sent again: {error}");
         }
     }
 }

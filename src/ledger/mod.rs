@@ -9,6 +9,7 @@
 mod arrivals;
 pub mod backoff;
 mod claims;
+mod commitments;
 mod error;
 mod listing;
 mod lookups;
@@ -29,6 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use commitments::{CommitmentAsked, DueReport};
 pub use error::LedgerError;
 pub use rows::*;
 pub use words::UnknownWord;

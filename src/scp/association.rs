@@ -10,12 +10,13 @@ use std::time::Duration;
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AssociationRQ, PDataValue, PDataValueType, Pdu};
 use tokio_util::sync::CancellationToken;
 
+use super::commitment::{self, Reports};
 use super::negotiation::{self, Accepted, Context};
 use super::store::Sender;
 use super::stream::Stream;
 use super::wire::{Incoming, Wire, WireError, abort};
 use super::{Node, StoreHandler, echo, store};
-use crate::dicom::command::{Command, Response};
+use crate::dicom::command::{Command, Response, Retrieved};
 use crate::dicom::message::{self, Assembler, Message, MessageError};
 
 /// Length, context ID and control header of a data value (PS3.8 section 9.3.5.1 and annex E.2).
@@ -78,7 +79,8 @@ pub(super) async fn run<H: StoreHandler>(
     let id = node.number();
     tracing::info!(association = id, %peer, calling = accepted.calling, "association accepted");
     let sender = Sender { calling: accepted.calling.clone(), called: accepted.called.clone(), peer, association: id };
-    let ended = talk(&mut wire, accepted, &sender, node, shutdown).await;
+    let reports = Reports::new(accepted.peer_max_pdu);
+    let ended = talk(&mut wire, accepted, reports, &sender, node, shutdown).await;
     // Before the release is answered: a peer that has its answer finds the association over here, too.
     node.handler.released(id).await;
     drop(place);
@@ -101,6 +103,7 @@ async fn association_request(wire: &mut Wire, artim: Duration) -> Result<Associa
 async fn talk<H: StoreHandler>(
     wire: &mut Wire,
     accepted: Accepted,
+    mut reports: Reports,
     sender: &Sender,
     node: &Node<H>,
     shutdown: &CancellationToken,
@@ -112,7 +115,14 @@ async fn talk<H: StoreHandler>(
         let incoming = tokio::select! {
             biased;
             () = shutdown.cancelled(), if assembler.is_idle() => return Err(AssociationError::Stopping),
-            incoming = wire.receive(patience) => incoming?,
+            incoming = wire.receive(patience) => Some(incoming?),
+            () = tokio::time::sleep(commitment::GRACE), if reports.is_waiting() && assembler.is_idle() => None,
+        };
+        let Some(incoming) = incoming else {
+            for pdu in reports.next() {
+                wire.send(&pdu, patience).await?;
+            }
+            continue;
         };
         let messages: Vec<Message> = match incoming {
             Incoming::Data(pdu) => message::values(pdu)
@@ -125,7 +135,7 @@ async fn talk<H: StoreHandler>(
         for message in messages {
             let id = message.context;
             let context = accepted.contexts.get(&id).ok_or(AssociationError::UnknownContext(id))?;
-            if let Some(response) = answer(message, context, sender, &node.handler).await? {
+            if let Some(response) = answer(message, context, sender, &node.handler, &mut reports).await? {
                 for pdu in command_pdus(id, &response, accepted.peer_max_pdu) {
                     wire.send(&pdu, patience).await?;
                 }
@@ -139,19 +149,40 @@ async fn answer<H: StoreHandler>(
     context: &Context,
     sender: &Sender,
     handler: &Arc<H>,
+    reports: &mut Reports,
 ) -> Result<Option<Command>, AssociationError> {
     Ok(match message.command {
         Command::EchoRq { message_id } => Some(echo::answer(message_id)),
         Command::StoreRq(request) => Some(store::answer(handler, sender, context, request, message.body).await),
-        Command::FindRq { message_id, sop_class } => {
-            Some(Command::FindRsp(Response { message_id, sop_class, status: UNRECOGNIZED, ..Response::default() }))
+        Command::ActionRq(action) => {
+            let context = (message.context, context);
+            Some(commitment::answer(handler, sender, context, action, message.body, reports).await)
         }
+        Command::EventRsp(response) => {
+            let asked = commitment::answered(handler, reports, &response).await;
+            return if asked { Ok(None) } else { Err(AssociationError::UnexpectedResponse) };
+        }
+        Command::FindRq { message_id, sop_class } => Some(Command::FindRsp(unrecognized(message_id, sop_class))),
+        Command::GetRq { message_id, sop_class } => Some(Command::GetRsp(not_retrieved(message_id, sop_class))),
+        Command::MoveRq { message_id, sop_class, .. } => Some(Command::MoveRsp(not_retrieved(message_id, sop_class))),
+        Command::EventRq(event) => Some(Command::EventRsp(unrecognized(event.message_id, event.sop_class))),
         Command::CancelRq => None,
         Command::Other(other) => Some(other.unrecognized().ok_or(AssociationError::UnexpectedResponse)?),
-        Command::StoreRsp(_) | Command::EchoRsp(_) | Command::FindRsp(_) => {
-            return Err(AssociationError::UnexpectedResponse);
-        }
+        Command::StoreRsp(_)
+        | Command::EchoRsp(_)
+        | Command::FindRsp(_)
+        | Command::GetRsp(_)
+        | Command::MoveRsp(_)
+        | Command::ActionRsp(_) => return Err(AssociationError::UnexpectedResponse),
     })
+}
+
+fn unrecognized(message_id: u16, sop_class: String) -> Response {
+    Response { message_id, sop_class, status: UNRECOGNIZED, ..Response::default() }
+}
+
+fn not_retrieved(message_id: u16, sop_class: String) -> Retrieved {
+    Retrieved { response: unrecognized(message_id, sop_class), ..Retrieved::default() }
 }
 
 /// A command set in PDUs no larger than the peer takes, 0 standing for any size (PS3.8 section D.1.1).

@@ -1,10 +1,12 @@
-//! The receiving application entity: C-ECHO and C-STORE over TCP or TLS (PS3.8, PS3.7 section 9, PS3.4 annex B).
+//! The receiving application entity: C-ECHO, C-STORE and storage commitment over TCP or TLS (PS3.8, PS3.7, PS3.4
+//! annexes B and J).
 //!
 //! The caller binds the listeners and passes the stop signal. What happens to an object is the
 //! [`StoreHandler`]'s business: its answer becomes the C-STORE-RSP, so success is said when it says so and
 //! never earlier. This module knows neither spool nor ledger, parses no data set and writes no file.
 
 mod association;
+mod commitment;
 mod echo;
 mod negotiation;
 mod places;
@@ -31,6 +33,8 @@ use crate::dicom::{AeTitle, StoreStatus, Uid};
 use crate::tls::ServerTls;
 use places::Places;
 use stream::Stream;
+
+pub use commitment::{CommitmentRequest, KeptCommitment, Refusal};
 
 /// Connections beyond the associations allowed: they are told "local limit exceeded" rather than left waiting.
 const SPARE_CONNECTIONS: usize = 16;
@@ -169,6 +173,19 @@ pub trait StoreHandler: Send + Sync + 'static {
 
     /// The association is over, by release, abort or a lost connection; none of its objects is still to come.
     fn released(&self, association: u64) -> impl Future<Output = ()> + Send;
+
+    /// Keeps a request for storage commitment; `Ok` means that it survives a power cut and that its report is
+    /// seen to, whatever becomes of the association. Left out: nothing is committed to.
+    fn commit(&self, request: CommitmentRequest) -> impl Future<Output = Result<KeptCommitment, Refusal>> + Send {
+        let _ = request;
+        async { Err(Refusal::unsupported()) }
+    }
+
+    /// The peer answered the report of request `number`, sent on the association that asked, with `status`.
+    fn reported(&self, number: i64, status: u16) -> impl Future<Output = ()> + Send {
+        let _ = (number, status);
+        async {}
+    }
 }
 
 /// What every association shares.

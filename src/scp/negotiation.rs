@@ -92,7 +92,9 @@ fn user_variables(request: &AssociationRQ, options: &ScpOptions, profile: &AePro
             Some(UserVariableItem::Unknown(OPERATIONS_WINDOW, SYNCHRONOUS.to_vec()))
         }
         UserVariableItem::ScuScpRoleSelectionSubItem(class, proposed) if serves(trimmed(class), profile) => {
-            let roles = RequestorRoles { scu: proposed.scu, scp: false };
+            // A provider of storage commitment that calls us brings a report of what we asked for.
+            let scp = proposed.scp && trimmed(class) == tables::STORAGE_COMMITMENT;
+            let roles = RequestorRoles { scu: proposed.scu, scp };
             Some(UserVariableItem::ScuScpRoleSelectionSubItem(trimmed(class).to_owned(), roles))
         }
         UserVariableItem::UserIdentityItem(identity) if answers(identity) => {
@@ -111,15 +113,18 @@ fn answers(identity: &UserIdentity) -> bool {
 }
 
 fn serves(class: &str, profile: &AeProfile) -> bool {
-    class == tables::VERIFICATION || profile.stores(class)
+    matches!(class, tables::VERIFICATION | tables::STORAGE_COMMITMENT) || profile.stores(class)
 }
 
-/// Does the requestor give up the role of user, the only one we have use for (PS3.7 section D.3.3.4)?
+/// Does the requestor give up the role of user, the only one we have use for but in storage commitment (PS3.7
+/// section D.3.3.4)?
 fn gives_up_user_role(request: &AssociationRQ, class: &str) -> bool {
-    request.user_variables.iter().any(|item| match item {
-        UserVariableItem::ScuScpRoleSelectionSubItem(named, roles) => trimmed(named) == class && !roles.scu,
-        _ => false,
-    })
+    let only_user = class != tables::STORAGE_COMMITMENT;
+    only_user
+        && request.user_variables.iter().any(|item| match item {
+            UserVariableItem::ScuScpRoleSelectionSubItem(named, roles) => trimmed(named) == class && !roles.scu,
+            _ => false,
+        })
 }
 
 /// The rejection of a peer that comes when all places are taken: it may try again.
@@ -185,7 +190,9 @@ fn chosen_syntax<'p>(
     profile: &AeProfile,
 ) -> Option<&'p str> {
     let taken = |syntax: &&str| match abstract_syntax {
-        tables::VERIFICATION => matches!(*syntax, tables::IMPLICIT_LITTLE | tables::EXPLICIT_LITTLE),
+        tables::VERIFICATION | tables::STORAGE_COMMITMENT => {
+            matches!(*syntax, tables::IMPLICIT_LITTLE | tables::EXPLICIT_LITTLE)
+        }
         _ => tables::is_storage_syntax(syntax),
     };
     let offered = || proposed.transfer_syntaxes.iter().map(|syntax| trimmed(syntax)).filter(taken);

@@ -1,8 +1,10 @@
 //! The integration tests: one binary, behaviour seen from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::missing_panics_doc)]
 
+mod commitment;
 mod conformance;
 mod deliver;
+mod fetch;
 mod infer;
 mod layers;
 mod real;
