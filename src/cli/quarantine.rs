@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
@@ -16,8 +16,9 @@ use crate::config::Config;
 use crate::intake::{Custody, Intake, Retry};
 use crate::spool::{Quarantined, Spool, SpoolError};
 
-/// A node looks for wishes twice a second; one that takes longer than this is busy or stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A node looks for wishes twice a second; one that takes a minute is stuck.
+const PACE: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 1200;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -144,13 +145,14 @@ fn retry(folder: &ConfigFolder, names: &[String], how: Retry) -> Result<(), Fail
 /// Asks the running node, and waits for what it says.
 fn wish(spool: &Spool, name: &str, how: Retry) -> Result<&'static str, Failure> {
     spool.wish_retry(name, how.word())?;
-    let asked = Instant::now();
+    let mut looks = 0;
     while spool.wishes()?.iter().any(|(wished, _)| wished == name) {
-        if asked.elapsed() > PATIENCE {
+        looks += 1;
+        if looks > LOOKS {
             spool.forget_wish(name)?;
             return Err(Failure::Failed(format!("the node did not look at {name}; its log says why")));
         }
-        sleep(Duration::from_millis(50));
+        sleep(PACE);
     }
     let left = spool.quarantined()?.into_iter().find(|object| object.name == name);
     let Some(object) = left else { return Ok("taken") };
