@@ -30,6 +30,17 @@ impl Ledger {
         })
     }
 
+    /// Where the bytes of instances of open revisions lie.
+    pub fn open_locations(&self) -> Result<HashSet<String>, LedgerError> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT i.location FROM instances i JOIN revisions r ON r.id = i.revision_id WHERE r.closed_at IS NULL",
+            )?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     /// Where the bytes lie that count for an instance: its newest copy.
     pub fn instance_location(&self, series: &SeriesKey, sop_instance: &Uid) -> Result<Option<String>, LedgerError> {
         self.read(|transaction| {
