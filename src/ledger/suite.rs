@@ -45,7 +45,7 @@ impl Stand {
         let store = make();
         let clock = TestClock::at(START.0);
         let options =
-            LedgerOptions { max_attempts: 3, destination_attempts: [("slow".to_owned(), 7)].into(), max_rescues: 4 };
+            LedgerOptions { max_attempts: 3, destination_attempts: [("slow".to_owned(), 7)].into(), max_rescues: 4, ..LedgerOptions::default() };
         let ledger = store.open(&clock, options.clone());
         Stand { make, store, clock, options, ledger }
     }
