@@ -9,6 +9,7 @@ mod close;
 mod commit;
 mod commitment;
 mod duplicate;
+mod quarantine;
 mod rebuild;
 mod room;
 
@@ -19,10 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::clock::{Clock, Millis};
-use crate::config::Config;
+use crate::config::{Config, Duplicates};
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
-use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest};
+use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
 use crate::spool::{Spool, SpoolError, sha256};
 
 pub use arrive::Header;
@@ -30,6 +31,7 @@ use arrive::Note;
 pub use close::Closed;
 use commit::Committer;
 use commitment::Commitments;
+pub use quarantine::{Custody, Retry};
 pub use rebuild::{Rebuilt, rebuild};
 use room::Room;
 
@@ -42,12 +44,16 @@ pub enum IntakeError {
     BadUid { attribute: &'static str, source: crate::dicom::UidError },
     #[error("{attribute} of the data set differs from the command's")]
     Mismatch { attribute: &'static str },
+    #[error("another object with this SOP Instance UID is held, and the first counts (`duplicates` in node.toml)")]
+    Duplicate,
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("{free} bytes are free on the disk, {keep_free} are to stay free (`keep_free` in node.toml)")]
     NoRoom { free: u64, keep_free: u64 },
+    #[error("the note beside {0} in the quarantine is gone or cannot be read; send the object again from its source")]
+    NoCustody(String),
     #[error("the node is shutting down")]
     Stopping,
     #[error("series {0} has no open revision; `sagittal series list` shows the open ones")]
@@ -61,16 +67,24 @@ impl IntakeError {
         match self {
             IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
             IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
+            IntakeError::Duplicate => StoreStatus::DuplicateSopInstance,
             IntakeError::Spool(_) | IntakeError::NoRoom { .. } => StoreStatus::OutOfResources,
-            IntakeError::Ledger(_) | IntakeError::Stopping | IntakeError::NothingOpen(_) => {
-                StoreStatus::ProcessingFailure
-            }
+            IntakeError::Ledger(_)
+            | IntakeError::Stopping
+            | IntakeError::NoCustody(_)
+            | IntakeError::NothingOpen(_) => StoreStatus::ProcessingFailure,
         }
     }
 
     /// Whether the instance itself is at fault, so that its bytes go to quarantine.
     fn blames_instance(&self) -> bool {
-        matches!(self, IntakeError::Unreadable(_) | IntakeError::BadUid { .. } | IntakeError::Mismatch { .. })
+        matches!(
+            self,
+            IntakeError::Unreadable(_)
+                | IntakeError::BadUid { .. }
+                | IntakeError::Mismatch { .. }
+                | IntakeError::Duplicate
+        )
     }
 }
 
@@ -102,15 +116,24 @@ impl Intake {
     ///
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
     pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
+        let taken = self.admit(arrival);
+        let Err(error) = taken else { return taken };
+        let is_duplicate = matches!(error, IntakeError::Duplicate);
+        if is_duplicate && self.config.load().node.duplicates == Duplicates::KeepFirst {
+            self.quarantine(arrival, &error, StoreStatus::Success);
+            return Ok(Recorded::Differs);
+        }
+        if error.blames_instance() {
+            self.quarantine(arrival, &error, error.status());
+        }
+        Err(error)
+    }
+
+    /// As [`Intake::take`], but what is refused is kept nowhere.
+    fn admit(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
         self.room.check(self.clock.now())?;
         let head = arrive::part10_head(arrival)?;
-        let header = match arrive::check(&head, arrival) {
-            Ok(header) => header,
-            Err(error) => {
-                self.quarantine(arrival, &head, &error);
-                return Err(error);
-            }
-        };
+        let header = arrive::check(&head, arrival)?;
         let (instance, note) = (arrival.sop_instance, Note::of(arrival, &head));
         let location = self.spool.append_with(&header.series, instance, &note.text()?, &[&head, arrival.dataset])?;
         let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
@@ -127,29 +150,19 @@ impl Intake {
             tracing::warn!("bytes that no row names stay until the next start: {fault}");
         }
         self.remember(arrival.association, header.series);
-        recorded
+        if matches!(recorded, Ok(Recorded::Differs)) { Err(IntakeError::Duplicate) } else { recorded }
+    }
+
+    /// Whether an instance could be taken now: there is room, and the ledger answers. Blocking.
+    pub fn ready(&self) -> Result<(), IntakeError> {
+        self.room.check(self.clock.now())?;
+        self.ledger.counts()?;
+        Ok(())
     }
 
     fn remember(&self, association: Option<u64>, series: SeriesKey) {
         if let Some(association) = association {
             self.fed.lock().unwrap_or_else(PoisonError::into_inner).entry(association).or_default().insert(series);
-        }
-    }
-
-    /// Keeps what could not be understood; a failure to do so is logged and does not change the answer.
-    fn quarantine(&self, arrival: &Arrival<'_>, head: &[u8], error: &IntakeError) {
-        if !error.blames_instance() {
-            return;
-        }
-        let name = format!("{}-{}.dcm", arrival.sop_instance, self.clock.now().0);
-        let reason = format!("{error}\nfrom {} at {}\n", arrival.calling, arrival.sender);
-        match self.spool.quarantine(&name, &reason, &[head, arrival.dataset]) {
-            Ok(path) => {
-                tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}");
-            }
-            Err(fault) => {
-                tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}");
-            }
         }
     }
 
@@ -230,6 +243,15 @@ impl StoreHandler for Intake {
         }
     }
 
+    async fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) {
+        let (intake, status) = (self.clone(), answer.status);
+        let reason = answer.comment.clone().unwrap_or_default();
+        let kept = tokio::task::spawn_blocking(move || intake.quarantine_unnamed(&object, status, reason)).await;
+        if let Err(fault) = kept {
+            tracing::error!("an object without a SOP Instance UID is not in the quarantine: {fault}");
+        }
+    }
+
     async fn released(&self, association: u64) {
         let intake = self.clone();
         let outcome = tokio::task::spawn_blocking(move || intake.association_over(association)).await;
@@ -280,6 +302,7 @@ mod tests {
         check(IntakeError::Mismatch { attribute: "SOPInstanceUID" }, 0xa900);
         check(IntakeError::Spool(SpoolError::Missing("x".into())), 0xa700);
         check(IntakeError::NoRoom { free: 1, keep_free: 2 }, 0xa700);
+        check(IntakeError::Duplicate, 0x0111);
         check(IntakeError::Stopping, 0x0110);
     }
 }
