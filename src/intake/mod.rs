@@ -20,7 +20,9 @@ use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ClosedBy, Ledger, LedgerError, Recorded};
-use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest};
+use crate::scp::{
+    CommitmentReport, CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest,
+};
 use crate::spool::{Spool, SpoolError};
 
 pub use arrive::Header;
@@ -231,6 +233,16 @@ impl StoreHandler for Intake {
         let commitments = self.commitments.clone();
         match tokio::task::spawn_blocking(move || commitments.keep(request)).await {
             Ok(kept) => kept.map_err(|error| Refusal::failure(error.to_string())),
+            Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
+        }
+    }
+
+    async fn told(&self, report: CommitmentReport) -> Result<(), Refusal> {
+        let commitments = self.commitments.clone();
+        match tokio::task::spawn_blocking(move || commitments.told(&report)).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Refusal::unknown_transaction()),
+            Ok(Err(error)) => Err(Refusal::failure(error.to_string())),
             Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
         }
     }

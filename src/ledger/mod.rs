@@ -10,6 +10,7 @@ mod arrivals;
 pub mod backoff;
 mod claims;
 mod commitments;
+mod confirmations;
 mod error;
 mod listing;
 mod lookups;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use commitments::{CommitmentAsked, DueReport};
+pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
 pub use rows::*;
 pub use words::UnknownWord;
