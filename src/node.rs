@@ -1,7 +1,7 @@
 //! Wires the parts into a running node, and takes it apart in order.
 //!
-//! Start: lock the data folder, open spool and ledger, give back the jobs of the dead process, sweep bytes
-//! that no row names, then listen. Stop: no new associations, no new claims, running work is given back,
+//! Start: lock the data folder, open spool and ledger, give back the jobs of the dead process, bring
+//! both together, then listen. Stop: no new associations, no new claims, running work is given back,
 //! everything is waited for.
 
 use std::fs::File;
@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{Config, Destination, NodeConfig, TlsListener};
+use crate::config::{self, Config, Destination, NodeConfig, TlsListener};
 use crate::delivery::{Delivery, DeliveryError};
 use crate::inference::{Engine, EngineOptions};
-use crate::intake::{Closed, Intake};
+use crate::intake::{self, Closed, Intake, IntakeError, Rebuilt};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions};
 use crate::pipeline::{Analyst, JobRunner};
 use crate::scp::{self, Door, ScpOptions};
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Durability, Spool, SpoolError, SpoolOptions};
 use crate::tls::{ServerTls, TlsError};
 use crate::worker::{self, Workers};
 
@@ -41,6 +41,8 @@ pub enum NodeError {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("spool and ledger cannot be brought together: {0}")]
+    Rebuild(#[from] IntakeError),
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
     #[error("{0} ([tls] in node.toml)")]
@@ -97,12 +99,15 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     let node = config.node.clone();
     std::fs::create_dir_all(&node.data).map_err(|source| NodeError::Data { path: node.data.clone(), source })?;
     let lock = lock(&node.data)?;
-    let spool = Arc::new(Spool::open(&spool_path(&node))?);
+    let spool = Arc::new(Spool::open_with(&spool_path(&node), spool_options(&node))?);
     let ledger = open_ledger(&config, clock.clone())?;
     let rescued = ledger.rescue_all_running()?;
-    let swept = sweep_orphans(&spool, &ledger)?;
-    if rescued + swept > 0 {
-        tracing::info!(rescued, swept, "took over from a process that ended without a word");
+    let Rebuilt { recorded, swept, forgotten } = intake::rebuild(&spool, &ledger)?;
+    if rescued + recorded + swept > 0 {
+        tracing::info!(rescued, recorded, swept, "took over from a process that ended without a word");
+    }
+    if forgotten > 0 {
+        tracing::error!(forgotten, "instances are lost: the ledger knew them, the disk did not keep them");
     }
     let (listener, address) = bind(node.listen).await?;
     let mut doors = vec![Door { listener, tls: None }];
@@ -172,19 +177,12 @@ fn lock(data: &Path) -> Result<File, NodeError> {
     Ok(file)
 }
 
-/// Removes bytes that no row names: they were never acknowledged (an instance) or will be made again,
-/// byte for byte (a result).
-fn sweep_orphans(spool: &Spool, ledger: &Ledger) -> Result<u64, NodeError> {
-    let named = ledger.spool_locations()?;
-    let mut swept = 0;
-    for location in spool.locations()? {
-        let location = location?;
-        if !named.contains(&location.0) {
-            spool.remove(&location)?;
-            swept += 1;
-        }
-    }
-    Ok(swept)
+fn spool_options(node: &NodeConfig) -> SpoolOptions {
+    let durability = match node.durability {
+        config::Durability::PowerLoss => Durability::PowerLoss,
+        config::Durability::ProcessCrash => Durability::ProcessCrash,
+    };
+    SpoolOptions { durability, reserve: node.reserve, ..SpoolOptions::default() }
 }
 
 /// How often the completion timers are looked at, and how soon after a look at the earliest.

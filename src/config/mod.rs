@@ -22,7 +22,7 @@ use std::path::Path;
 
 pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind};
-pub use node::{LatePolicy, NodeConfig};
+pub use node::{Durability, LatePolicy, NodeConfig};
 pub use peer::{KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
 pub use secret::Secret;

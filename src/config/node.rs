@@ -32,6 +32,10 @@ pub struct NodeConfig {
     pub max_associations_per_peer: usize,
     /// Largest data set accepted, bytes.
     pub max_object: u64,
+    /// What an acknowledged instance survives.
+    pub durability: Durability,
+    /// Disk written ahead of use, bytes, so that a flush while receiving is short.
+    pub reserve: u64,
     /// Time for the next PDU on an open association.
     pub idle_timeout: Duration,
     /// ARTIM: time for the A-ASSOCIATE-RQ (PS3.8 section 9.1.4).
@@ -69,6 +73,12 @@ pub enum LatePolicy {
     Ignore,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    PowerLoss,
+    ProcessCrash,
+}
+
 /// Takes one table of the file into the configuration; the path is the configuration folder.
 type ReadTable = fn(&mut NodeConfig, &Section<'_>, &Path);
 
@@ -90,6 +100,8 @@ impl NodeConfig {
             max_associations: 64,
             max_associations_per_peer: 64,
             max_object: 4 << 30,
+            durability: Durability::PowerLoss,
+            reserve: 256 << 20,
             idle_timeout: Duration::from_mins(1),
             artim_timeout: Duration::from_secs(10),
             quiet: Duration::from_secs(30),
@@ -166,6 +178,9 @@ fn read_receive(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
     let of_a_peer = section.get("max_associations_per_peer");
     set(&mut config.max_associations_per_peer, of_a_peer.and_then(|e| Some(e.whole(1, 1000)? as usize)));
     set(&mut config.max_object, section.get("max_object").and_then(|e| size(&e, 1_048_576.0, 1_099_511_627_776.0)));
+    let levels = [("power-loss", Durability::PowerLoss), ("process-crash", Durability::ProcessCrash)];
+    set(&mut config.durability, section.get("durability").and_then(|e| e.choice(&levels)));
+    set(&mut config.reserve, section.get("reserve").and_then(|e| size(&e, 0.0, 17_179_869_184.0)));
     set(&mut config.idle_timeout, section.get("idle_timeout").and_then(seconds));
     set(&mut config.artim_timeout, section.get("artim_timeout").and_then(seconds));
     let open = open_to_others(config);

@@ -8,6 +8,8 @@ mod arrive;
 mod close;
 mod commit;
 mod commitment;
+mod duplicate;
+mod rebuild;
 mod room;
 
 use std::collections::{HashMap, HashSet};
@@ -19,16 +21,18 @@ use arc_swap::ArcSwap;
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
-use crate::ledger::{ClosedBy, Ledger, LedgerError, Recorded};
+use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
 use crate::scp::{
     CommitmentReport, CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest,
 };
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Spool, SpoolError, sha256};
 
 pub use arrive::Header;
+use arrive::Note;
 pub use close::Closed;
 use commit::Committer;
 use commitment::Commitments;
+pub use rebuild::{Rebuilt, rebuild};
 use room::Room;
 
 /// Why an instance was not taken, or a revision not closed.
@@ -109,9 +113,16 @@ impl Intake {
                 return Err(error);
             }
         };
-        let location = self.spool.append(&header.series, arrival.sop_instance, &[&head, arrival.dataset])?;
-        let row = arrive::row(arrival, &header, &head, &location);
-        let recorded = self.committer.record(row);
+        let (instance, note) = (arrival.sop_instance, Note::of(arrival, &head));
+        let location = self.spool.append_with(&header.series, instance, &note.text()?, &[&head, arrival.dataset])?;
+        let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
+        let row = note.row(header.series.clone(), instance.clone(), location.clone()).map_err(bad_uid)?;
+        let mut recorded = self.committer.record(row.clone());
+        if matches!(recorded, Ok(Recorded::Identical))
+            && !duplicate::is_held(&self.spool, &self.ledger, &row, arrival.dataset)?
+        {
+            recorded = self.committer.record(ArrivedInstance { digest: sha256(arrival.dataset), ..row });
+        }
         if !matches!(recorded, Ok(Recorded::New { .. } | Recorded::Replaced { .. }))
             && let Err(fault) = self.spool.remove(&location)
         {

@@ -4,7 +4,8 @@
 //! transaction. State transitions are decided by the pure functions of [`state`]. Never touches the
 //! spool's bytes, knows no model and no destination kind.
 //!
-//! Journal: WAL, synchronous FULL, foreign keys on, numbered migrations.
+//! Journal: WAL, synchronous FULL (NORMAL for rows that the spool can bring back), foreign keys on, numbered
+//! migrations.
 
 mod arrivals;
 pub mod backoff;
@@ -95,10 +96,16 @@ impl Ledger {
     /// One transaction that has the write lock from its start; an error rolls it back.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         let mut connection = lock(&self.inner.writer);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = work(&transaction)?;
-        transaction.commit()?;
-        Ok(value)
+        run(&mut connection, work)
+    }
+
+    /// As [`Ledger::write`], but not flushed: the next `write` makes it durable, for the journal is in order.
+    fn write_behind<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let mut connection = lock(&self.inner.writer);
+        connection.pragma_update(None, "synchronous", "normal")?;
+        let outcome = run(&mut connection, work);
+        connection.pragma_update(None, "synchronous", "full")?;
+        outcome
     }
 
     /// One read transaction: all statements of `work` see the same state.
@@ -107,6 +114,16 @@ impl Ledger {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
         work(&transaction)
     }
+}
+
+fn run<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
 }
 
 /// A thread that panicked inside a transaction left it rolled back: the connection is sound.

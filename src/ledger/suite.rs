@@ -107,7 +107,7 @@ fn arrived(n: u32, instance: u32, bytes: &str) -> ArrivedInstance {
         transfer_syntax: uid("1.2.840.10008.1.2.1"),
         location: format!("{n}/{instance}/{bytes}"),
         length: bytes.len() as u64,
-        sha256: bytes.to_owned(),
+        digest: bytes.to_owned(),
         calling_ae: "MODALITY".to_owned(),
         called_ae: "SAGITTAL".to_owned(),
         sender: "127.0.0.1".to_owned(),

@@ -11,5 +11,6 @@ mod real;
 mod receive;
 mod restart;
 mod results;
+mod series;
 mod support;
 mod tls;
