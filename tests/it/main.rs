@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::missing_panics_doc)]
 
 mod commitment;
+mod confirmation;
 mod conformance;
 mod deliver;
 mod fetch;
