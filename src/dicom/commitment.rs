@@ -9,7 +9,7 @@ use dicom_dictionary_std::tags;
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::{Dataset, Uid, UidError, uid_of};
+use super::{Dataset, Uid, UidError, extent, uid_of};
 
 /// Action Type ID of "Request Storage Commitment".
 pub const REQUEST: u16 = 1;
@@ -132,6 +132,7 @@ impl Report {
 fn read(bytes: &[u8], transfer_syntax: &str) -> Result<Dataset, CommitmentError> {
     let unknown = || CommitmentError::Unreadable(format!("unknown transfer syntax {transfer_syntax}"));
     let syntax = TransferSyntaxRegistry.get(transfer_syntax).ok_or_else(unknown)?;
+    extent::check(bytes, syntax).map_err(|error| CommitmentError::Unreadable(error.to_string()))?;
     let dataset = Dataset::read_dataset_with_ts(bytes, syntax);
     dataset.map_err(|error| CommitmentError::Unreadable(error.to_string()))
 }

@@ -11,7 +11,10 @@ use dicom_dictionary_std::tags;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, OpenFileOptions};
 
-use super::{Dataset, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError};
+use dicom_encoding::{Codec, DataRWAdapter, TransferSyntaxIndex};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+
+use super::{Dataset, ExtentError, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError, extent, tables};
 
 const PREAMBLE: usize = 128;
 /// Where the meta information begins.
@@ -33,6 +36,8 @@ pub enum Part10Error {
     Meta(#[source] Box<dicom_object::meta::Error>),
     #[error("its data set cannot be read: {0}")]
     DataSet(#[source] Box<dicom_object::ReadError>),
+    #[error("its data set is not sound: {0}")]
+    Extent(#[from] ExtentError),
     #[error("it cannot be read: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -139,7 +144,13 @@ pub fn part10_head(
 /// Parses a whole file.
 pub fn parse(bytes: &[u8]) -> Result<FileDicomObject<Dataset>, Part10Error> {
     let meta = Meta::read_leniently(bytes)?;
-    data_set(OpenFileOptions::new(), &meta, &bytes[meta.offset..])
+    let rest = &bytes[meta.offset..];
+    let syntax = TransferSyntaxRegistry.get(meta.transfer_syntax.as_str());
+    // What is deflated was checked up to its pixels when it came.
+    if let Some(syntax) = syntax.filter(|syntax| !matches!(syntax.codec(), Codec::Dataset(_))) {
+        extent::check(rest, syntax)?;
+    }
+    data_set(OpenFileOptions::new(), &meta, rest)
 }
 
 /// Parses the attributes that stand before PixelData; reads no further than needed.
@@ -147,7 +158,22 @@ pub fn parse_header(mut from: impl Read) -> Result<FileDicomObject<Dataset>, Par
     let mut begin = Vec::new();
     from.by_ref().take(LONGEST_HEAD).read_to_end(&mut begin)?;
     let meta = Meta::read_leniently(&begin)?;
-    data_set(OpenFileOptions::new().read_until(tags::PIXEL_DATA), &meta, Cursor::new(&begin[meta.offset..]).chain(from))
+    let rest = begin.split_off(meta.offset);
+    let until_pixels = OpenFileOptions::new().read_until(tags::PIXEL_DATA);
+    match TransferSyntaxRegistry.get(meta.transfer_syntax.as_str()) {
+        None => data_set(until_pixels, &meta, Cursor::new(rest).chain(from)),
+        Some(syntax) => match syntax.codec() {
+            Codec::Dataset(Some(inflate)) => {
+                let inflating = inflate.adapt_reader(Box::new(Cursor::new(rest).chain(from)));
+                let header = extent::before_pixels(Vec::new(), inflating, syntax)?;
+                let explicit = Uid::parse(tables::EXPLICIT_LITTLE);
+                let fault = |fault| Part10Error::BadUid { keyword: "TransferSyntaxUID", fault };
+                let meta = Meta { transfer_syntax: explicit.map_err(fault)?, ..meta };
+                data_set(until_pixels, &meta, header.as_slice())
+            }
+            _ => data_set(until_pixels, &meta, extent::before_pixels(rest, from, syntax)?.as_slice()),
+        },
+    }
 }
 
 /// Reads a data set behind a meta group that dicom-object likes.

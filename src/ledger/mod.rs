@@ -12,6 +12,7 @@ pub mod backoff;
 mod claims;
 mod commitments;
 mod confirmations;
+mod counts;
 mod error;
 mod listing;
 mod lookups;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagittal::config::KnownPeer;
+use sagittal::config::{KnownPeer, Retrieve};
 use sagittal::delivery::scu::Peer;
 use sagittal::delivery::{self, Delivery, DeliveryError, Outcome};
 use sagittal::dicom::commitment::{Reason, Report};
@@ -140,7 +140,7 @@ async fn a_report_on_a_new_association_confirms_even_after_a_kill() {
     node.kill();
     let node = site.start();
     let known =
-        |port| KnownPeer { host: "127.0.0.1".into(), port, tls: None, retrieve: sagittal::config::Retrieve::Get };
+        |port| KnownPeer { host: "127.0.0.1".into(), port, tls: None, retrieve: Retrieve::Get, expected: None };
     let peer = Peer::named(&known(node.address.port()), "SAGITTAL", "PACS").unwrap();
     let report = Report { transaction: asked.transaction, held: asked.references, failed: Vec::new() };
     let stranger = Report { transaction: Uid::parse("2.25.99").unwrap(), ..report.clone() };

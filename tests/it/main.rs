@@ -6,6 +6,7 @@ mod confirmation;
 mod conformance;
 mod deliver;
 mod fetch;
+mod fuzz;
 mod infer;
 mod layers;
 mod real;
