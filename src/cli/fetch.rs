@@ -98,7 +98,7 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
     let (fetched, faults) = match (source.retrieve, target) {
         (Retrieve::Move, Target::Node(_)) => {
             let seen = |so_far: Fetched| bar.set_position(u64::from(so_far.completed));
-            let destination = &config.node.ae_title;
+            let destination = &config.node.reception.ae_title;
             let moved = fetch::by_move(&source.peer, source.timeout, &source.wanted, destination, seen).await?;
             (moved, Vec::new())
         }
@@ -123,14 +123,15 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
 }
 
 fn source(args: &FetchArgs, config: &Config) -> Result<Source, Failure> {
-    let calling = args.calling.clone().unwrap_or_else(|| config.node.ae_title.clone());
+    let calling = args.calling.clone().unwrap_or_else(|| config.node.reception.ae_title.clone());
     let (peer, retrieve) = match (config.peer(&args.from), super::send::host_and_port(&args.from)) {
         (Some(KnownPeer { host, port, tls, retrieve, .. }), _) => {
             let called = ae_title(&args.from).map_err(|error| Failure::Configuration(error.to_string()))?;
             (Peer { host, port, called, calling, tls }, retrieve)
         }
         (None, Ok((host, port))) => {
-            let missing = || Failure::Configuration("--called, the AE title of the peer, is needed beside HOST:PORT".into());
+            let missing =
+                || Failure::Configuration("--called, the AE title of the peer, is needed beside HOST:PORT".into());
             let called = args.called.clone().ok_or_else(missing)?;
             (Peer { host, port, called, calling, tls: None }, Retrieve::Get)
         }
@@ -155,7 +156,13 @@ fn target(args: &FetchArgs, config: &Config, peer: &Peer) -> Target {
     let configured = || (config.node.listen.ip().to_string(), config.node.listen.port());
     let (host, port) = args.node.clone().unwrap_or_else(configured);
     // Rules and permissions see the PACS as the sender, whichever way its objects come.
-    Target::Node(Peer { host, port, called: config.node.ae_title.clone(), calling: peer.called.clone(), tls: None })
+    Target::Node(Peer {
+        host,
+        port,
+        called: config.node.reception.ae_title.clone(),
+        calling: peer.called.clone(),
+        tls: None,
+    })
 }
 
 /// By C-GET; also the instances that were not kept, with the reason.
@@ -235,6 +242,7 @@ fn progress(found: usize, quiet: bool) -> ProgressBar {
     if quiet {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} instances").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} instances")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(found as u64).with_style(style)
 }

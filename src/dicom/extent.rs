@@ -235,10 +235,7 @@ impl<'b, R: Read> Walk<'b, R> {
 /// Has this VR a length of 16 bits (PS3.5 table 7.1-2)?
 fn is_short(vr: VR) -> bool {
     use VR::{AE, AS, AT, CS, DA, DS, DT, FD, FL, IS, LO, LT, PN, SH, SL, SS, ST, TM, UI, UL, US};
-    matches!(
-        vr,
-        AE | AS | AT | CS | DA | DS | DT | FL | FD | IS | LO | LT | PN | SH | SL | SS | ST | TM | UI | UL | US
-    )
+    matches!(vr, AE | AS | AT | CS | DA | DS | DT | FL | FD | IS | LO | LT | PN | SH | SL | SS | ST | TM | UI | UL | US)
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ use dicom_object::{FileDicomObject, FileMetaTableBuilder, OpenFileOptions};
 use dicom_encoding::{Codec, DataRWAdapter, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::{Dataset, ExtentError, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError, extent, tables};
+use super::{
+    Dataset, ExtentError, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError, extent, tables,
+};
 
 const PREAMBLE: usize = 128;
 /// Where the meta information begins.

@@ -64,7 +64,7 @@ async fn ask(workers: &Workers, revision: Uncounted) {
 async fn count(workers: &Workers, revision: &Uncounted) -> Result<u64, String> {
     let config = workers.config.load_full();
     let known = config.peer(&revision.calling_ae).ok_or("its address is not configured any more")?;
-    let peer = Peer::named(&known, &revision.calling_ae, config.node.ae_title.as_str())?;
+    let peer = Peer::named(&known, &revision.calling_ae, config.node.reception.ae_title.as_str())?;
     let counted = fetch::count(&peer, TIMEOUT, &revision.series.study, &revision.series.series).await;
     counted.map_err(|error| error.to_string())
 }

@@ -139,8 +139,7 @@ async fn a_report_on_a_new_association_confirms_even_after_a_kill() {
     delivery_that(&site, waits).await;
     node.kill();
     let node = site.start();
-    let known =
-        |port| KnownPeer { host: "127.0.0.1".into(), port, tls: None, retrieve: Retrieve::Get, expected: None };
+    let known = |port| KnownPeer { host: "127.0.0.1".into(), port, tls: None, retrieve: Retrieve::Get, expected: None };
     let peer = Peer::named(&known(node.address.port()), "SAGITTAL", "PACS").unwrap();
     let report = Report { transaction: asked.transaction, held: asked.references, failed: Vec::new() };
     let stranger = Report { transaction: Uid::parse("2.25.99").unwrap(), ..report.clone() };
