@@ -37,8 +37,9 @@ pub(super) async fn request(
         }
         other => return Err(scu.protocol(format!("the N-ACTION was answered with {other:?}"))),
     }
-    let Ok(heard) = tokio::time::timeout(GRACE, scu.receive()).await else { return Ok(Outcome::Asked) };
-    let report = take_report(scu, context, heard?).await?;
+    // Whatever goes wrong from here on, the peer has taken objects and request: the report may still come.
+    let Ok(Ok(heard)) = tokio::time::timeout(GRACE, scu.receive()).await else { return Ok(Outcome::Asked) };
+    let Ok(report) = take_report(scu, context, heard).await else { return Ok(Outcome::Asked) };
     if report.transaction != *transaction {
         return Ok(Outcome::Asked);
     }

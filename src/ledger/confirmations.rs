@@ -82,23 +82,23 @@ impl Ledger {
     pub fn confirmation_reported(&self, report: &Report) -> Result<bool, LedgerError> {
         let now = self.now();
         self.write(|connection| {
-            let asked: Option<i64> = connection
-                .prepare_cached("SELECT job_id FROM confirmations WHERE transaction_uid = ?1")?
-                .query_row([&report.transaction], |row| row.get(0))
+            let asked: Option<(i64, i64)> = connection
+                .prepare_cached("SELECT id, job_id FROM confirmations WHERE transaction_uid = ?1")?
+                .query_row([&report.transaction], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
-            let Some(job) = asked else { return Ok(false) };
+            let Some((id, job)) = asked else { return Ok(false) };
             let refused = refusal(connection, job, report)?;
             connection
                 .prepare_cached(
-                    "UPDATE confirmations SET answered_at = ?2, refused = ?3
-                     WHERE transaction_uid = ?1 AND answered_at IS NULL",
+                    "UPDATE confirmations SET answered_at = ?2, refused = ?3 WHERE id = ?1 AND answered_at IS NULL",
                 )?
-                .execute(params![report.transaction, now, refused])?;
+                .execute(params![id, now, refused])?;
             connection
                 .prepare_cached(
-                    "UPDATE jobs SET scheduled_at = ?2 WHERE id = ?1 AND state = 'available' AND scheduled_at > ?2",
+                    "UPDATE jobs SET scheduled_at = ?2 WHERE id = ?1 AND state = 'available' AND scheduled_at > ?2
+                     AND ?3 = (SELECT max(id) FROM confirmations WHERE job_id = ?1)",
                 )?
-                .execute(params![job, now])?;
+                .execute(params![job, now, id])?;
             Ok(true)
         })
     }
