@@ -109,7 +109,7 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
         (Retrieve::Get, target) => get(&source, classes, &target, &bar).await?,
     };
     bar.finish_and_clear();
-    say(&args, &source, found, &fetched, &faults);
+    say(&args, &source, found, fetched, &faults);
     // A peer that counts nothing has still said that all went well.
     let completed = if fetched == Fetched::default() { found } else { usize::from(fetched.completed) };
     match found.saturating_sub(completed) {
@@ -210,7 +210,7 @@ fn write(folder: &Path, object: &Object) -> Result<(), String> {
     written.map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-fn say(args: &FetchArgs, source: &Source, found: usize, fetched: &Fetched, faults: &[(Uid, String)]) {
+fn say(args: &FetchArgs, source: &Source, found: usize, fetched: Fetched, faults: &[(Uid, String)]) {
     if args.json {
         let faults = faults.iter().map(|(uid, reason)| serde_json::json!({ "instance": uid, "reason": reason }));
         let summary = serde_json::json!({

@@ -71,12 +71,11 @@ pub async fn count(peer: &Peer, timeout: Duration, study: &Uid, series: &Uid) ->
     let asked = identifier(&scu, "SERIES", study, Some(series), &[(number, "")])?;
     let found = scu.find(&context, tables::STUDY_ROOT_FIND, &asked).await?;
     let said = |bytes: &Vec<u8>| read(bytes)?.get(number)?.to_int::<u64>().ok();
-    let counted = match found.iter().find_map(said) {
-        Some(counted) => counted,
-        None => {
-            let asked = identifier(&scu, "IMAGE", study, Some(series), &[(tags::SOP_INSTANCE_UID, "")])?;
-            scu.find(&context, tables::STUDY_ROOT_FIND, &asked).await?.len() as u64
-        }
+    let counted = if let Some(counted) = found.iter().find_map(said) {
+        counted
+    } else {
+        let asked = identifier(&scu, "IMAGE", study, Some(series), &[(tags::SOP_INSTANCE_UID, "")])?;
+        scu.find(&context, tables::STUDY_ROOT_FIND, &asked).await?.len() as u64
     };
     scu.release().await;
     Ok(counted)

@@ -116,8 +116,14 @@ impl<'b, R: Read> Walk<'b, R> {
         let length = self.length_at(self.at + 4)?;
         self.at += 8;
         match tag {
-            ITEM => self.enter(Inside::Item(self.end_of(length)?)),
-            SEQUENCE_END => self.leave(),
+            ITEM => {
+                let end = self.end_of(length)?;
+                self.enter(Inside::Item(end))
+            }
+            SEQUENCE_END => {
+                self.inside.pop();
+                Ok(())
+            }
             _ => Err(ExtentError::Stray(self.at - 8)),
         }
     }
@@ -127,7 +133,10 @@ impl<'b, R: Read> Walk<'b, R> {
         self.at += 8;
         match tag {
             ITEM if length != UNDEFINED => self.pass(length),
-            SEQUENCE_END => self.leave(),
+            SEQUENCE_END => {
+                self.inside.pop();
+                Ok(())
+            }
             _ => Err(ExtentError::Stray(self.at - 8)),
         }
     }
@@ -147,7 +156,10 @@ impl<'b, R: Read> Walk<'b, R> {
         match length {
             UNDEFINED if tag == PIXEL_DATA => self.enter(Inside::Fragments),
             UNDEFINED => self.enter(Inside::Sequence(None)),
-            length if is_sequence => self.enter(Inside::Sequence(self.end_of(length)?)),
+            length if is_sequence => {
+                let end = self.end_of(length)?;
+                self.enter(Inside::Sequence(end))
+            }
             length => self.pass(length),
         }
     }
@@ -179,11 +191,6 @@ impl<'b, R: Read> Walk<'b, R> {
             return Err(ExtentError::TooDeep(self.at));
         }
         self.inside.push(inside);
-        Ok(())
-    }
-
-    fn leave(&mut self) -> Result<(), ExtentError> {
-        self.inside.pop();
         Ok(())
     }
 

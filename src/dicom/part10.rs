@@ -11,7 +11,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, OpenFileOptions};
 
-use dicom_encoding::{Codec, DataRWAdapter, TransferSyntaxIndex};
+use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::{

@@ -110,7 +110,9 @@ fn mutated(seeds: &[Vec<u8>], dice: &mut fastrand::Rng) -> Vec<u8> {
 fn mutations() {
     for (name, target, seeds, rounds) in TARGETS {
         let (seeds, mut dice) = (seeds(), fastrand::Rng::with_seed(SEED));
-        seeds.iter().for_each(|seed| target(seed));
+        for seed in &seeds {
+            target(seed);
+        }
         for round in 0..rounds {
             let bytes = mutated(&seeds, &mut dice);
             let survived = std::panic::catch_unwind(|| target(&bytes));
