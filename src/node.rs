@@ -148,6 +148,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     }
     .start();
     tasks.spawn(close_loop(intake.clone(), clock, bell, stop.clone()));
+    tasks.spawn(wish_loop(intake.clone(), stop.clone()));
     tasks.spawn(scp::serve_all(doors, node.reception.clone(), Arc::new(intake.clone()), stop.clone()));
     tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
     Ok(Running { address, tls, ledger, intake, progress: seen, stop, tasks, _lock: lock })
@@ -169,8 +170,8 @@ fn preload(engine: Arc<Engine>) {
     });
 }
 
-/// One process a data folder: two would give back each other's running jobs.
-fn lock(data: &Path) -> Result<File, NodeError> {
+/// One process a data folder: two would give back each other's running jobs. The lock ends with the file.
+pub fn lock(data: &Path) -> Result<File, NodeError> {
     let path = data.join("lock");
     let file = File::create(&path).map_err(|source| NodeError::Data { path: path.clone(), source })?;
     file.try_lock().map_err(|_| NodeError::Locked { path: data.to_owned() })?;
@@ -205,6 +206,24 @@ async fn close_loop(intake: Intake, clock: Arc<dyn Clock>, bell: Arc<Notify>, st
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// How often the node looks for what the command line wants done with the quarantine.
+const WISHES: Duration = Duration::from_millis(500);
+
+async fn wish_loop(intake: Intake, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let worker = intake.clone();
+        match tokio::task::spawn_blocking(move || worker.meet_wishes()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("cannot take objects out of the quarantine: {error}"),
+            Err(fault) => tracing::error!("taking objects out of the quarantine failed: {fault}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(WISHES) => {}
         }
     }
 }

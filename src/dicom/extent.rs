@@ -5,7 +5,7 @@
 //! beyond [`DEEPEST`]. It follows the reading of dicom-object, not that of the standard, where they differ.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
@@ -216,7 +216,11 @@ impl<'b, R: Read> Walk<'b, R> {
         }
         let mut more = Vec::new();
         let read = self.from.by_ref().take(missing.max(STEP) as u64).read_to_end(&mut more);
-        if read.map_err(|_| ExtentError::Unreadable)? > 0 {
+        // What is deflated may end in the middle, which is an end all the same.
+        if read.is_err_and(|error| error.kind() != ErrorKind::UnexpectedEof) {
+            return Err(ExtentError::Unreadable);
+        }
+        if !more.is_empty() {
             self.bytes.to_mut().extend_from_slice(&more);
         }
         if self.bytes.len() > MOST && !more.is_empty() {

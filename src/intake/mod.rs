@@ -9,6 +9,7 @@ mod close;
 mod commit;
 mod commitment;
 mod duplicate;
+mod quarantine;
 mod rebuild;
 mod room;
 
@@ -24,6 +25,7 @@ use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
 use crate::scp::{
     CommitmentReport, CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest,
+    UnnamedObject,
 };
 use crate::spool::{Spool, SpoolError, sha256};
 
@@ -32,6 +34,7 @@ use arrive::Note;
 pub use close::Closed;
 use commit::Committer;
 use commitment::Commitments;
+pub use quarantine::{Custody, Retry};
 pub use rebuild::{Rebuilt, rebuild};
 use room::Room;
 
@@ -50,6 +53,8 @@ pub enum IntakeError {
     Ledger(#[from] LedgerError),
     #[error("{free} bytes are free on the disk, {keep_free} are to stay free (`keep_free` in node.toml)")]
     NoRoom { free: u64, keep_free: u64 },
+    #[error("the note beside {0} in the quarantine is gone or cannot be read; send the object again from its source")]
+    NoCustody(String),
     #[error("the node is shutting down")]
     Stopping,
     #[error("series {0} has no open revision; `sagittal series list` shows the open ones")]
@@ -64,9 +69,10 @@ impl IntakeError {
             IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
             IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
             IntakeError::Spool(_) | IntakeError::NoRoom { .. } => StoreStatus::OutOfResources,
-            IntakeError::Ledger(_) | IntakeError::Stopping | IntakeError::NothingOpen(_) => {
-                StoreStatus::ProcessingFailure
-            }
+            IntakeError::Ledger(_)
+            | IntakeError::Stopping
+            | IntakeError::NoCustody(_)
+            | IntakeError::NothingOpen(_) => StoreStatus::ProcessingFailure,
         }
     }
 
@@ -104,15 +110,20 @@ impl Intake {
     ///
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
     pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
+        let taken = self.admit(arrival);
+        if let Err(error) = &taken
+            && error.blames_instance()
+        {
+            self.quarantine(arrival, error);
+        }
+        taken
+    }
+
+    /// As [`Intake::take`], but what is refused is kept nowhere.
+    fn admit(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
         self.room.check(self.clock.now())?;
         let head = arrive::part10_head(arrival)?;
-        let header = match arrive::check(&head, arrival) {
-            Ok(header) => header,
-            Err(error) => {
-                self.quarantine(arrival, &head, &error);
-                return Err(error);
-            }
-        };
+        let header = arrive::check(&head, arrival)?;
         let (instance, note) = (arrival.sop_instance, Note::of(arrival, &head));
         let location = self.spool.append_with(&header.series, instance, &note.text()?, &[&head, arrival.dataset])?;
         let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
@@ -135,23 +146,6 @@ impl Intake {
     fn remember(&self, association: Option<u64>, series: SeriesKey) {
         if let Some(association) = association {
             self.fed.lock().unwrap_or_else(PoisonError::into_inner).entry(association).or_default().insert(series);
-        }
-    }
-
-    /// Keeps what could not be understood; a failure to do so is logged and does not change the answer.
-    fn quarantine(&self, arrival: &Arrival<'_>, head: &[u8], error: &IntakeError) {
-        if !error.blames_instance() {
-            return;
-        }
-        let name = format!("{}-{}.dcm", arrival.sop_instance, self.clock.now().0);
-        let reason = format!("{error}\nfrom {} at {}\n", arrival.calling, arrival.sender);
-        match self.spool.quarantine(&name, &reason, &[head, arrival.dataset]) {
-            Ok(path) => {
-                tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}");
-            }
-            Err(fault) => {
-                tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}");
-            }
         }
     }
 
@@ -229,6 +223,15 @@ impl StoreHandler for Intake {
                 comment: Some("internal fault, see the node's log".into()),
                 offending: None,
             },
+        }
+    }
+
+    async fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) {
+        let (intake, status) = (self.clone(), answer.status);
+        let reason = answer.comment.clone().unwrap_or_default();
+        let kept = tokio::task::spawn_blocking(move || intake.quarantine_unnamed(&object, status, reason)).await;
+        if let Err(fault) = kept {
+            tracing::error!("an object without a SOP Instance UID is not in the quarantine: {fault}");
         }
     }
 

@@ -54,6 +54,20 @@ pub struct StoreRequest {
     pub dataset: Vec<u8>,
 }
 
+/// An object whose command names no SOP Instance UID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnnamedObject {
+    pub calling: String,
+    pub called: String,
+    pub peer: IpAddr,
+    pub sop_class: Uid,
+    /// What the command said instead of a UID.
+    pub announced: String,
+    pub transfer_syntax: Uid,
+    /// The data set as received, without a Part 10 header.
+    pub dataset: Vec<u8>,
+}
+
 /// The answer to a C-STORE-RQ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreAnswer {
@@ -81,6 +95,12 @@ impl StoreAnswer {
 pub trait StoreHandler: Send + Sync + 'static {
     /// Keeps one object; [`StoreStatus::Success`] means that it survives a power cut.
     fn store(&self, request: StoreRequest) -> impl Future<Output = StoreAnswer> + Send;
+
+    /// Is offered an object that is refused because no SOP Instance UID names it. Keeping it changes no answer.
+    fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) -> impl Future<Output = ()> + Send {
+        let _ = (object, answer);
+        async {}
+    }
 
     /// The association is over, by release, abort or a lost connection; none of its objects is still to come.
     fn released(&self, association: u64) -> impl Future<Output = ()> + Send;

@@ -245,7 +245,7 @@ fn quarantined_bytes_keep_their_reason_and_each_other() {
     let second = spool.quarantine("../1.5", "again", &[b"three"]).unwrap();
     assert_eq!(first, spool.root.join("quarantine").join("_1.5"));
     assert_eq!(fs::read(&first).unwrap(), b"onetwo");
-    let reason = spool.root.join("quarantine").join("_1.5.reason.txt");
+    let reason = spool.root.join("quarantine").join("_1.5.json");
     assert_eq!(fs::read_to_string(reason).unwrap(), "no SOP Instance UID\n");
     assert_eq!(fs::read(second).unwrap(), b"three");
     assert_eq!(all(&spool), BTreeSet::new());
