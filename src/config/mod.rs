@@ -7,6 +7,7 @@
 
 mod access;
 mod destination;
+mod http;
 mod node;
 mod peer;
 mod pipeline;
@@ -24,7 +25,8 @@ use std::path::Path;
 
 pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind};
-pub use node::{Durability, LatePolicy, NodeConfig};
+pub use http::HttpListener;
+pub use node::{Duplicates, Durability, LatePolicy, NodeConfig};
 pub use peer::{Expected, KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
 pub use reception::Reception;

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::clock::{Clock, Millis};
-use crate::config::Config;
+use crate::config::{Config, Duplicates};
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
 use crate::scp::{
@@ -47,6 +47,8 @@ pub enum IntakeError {
     BadUid { attribute: &'static str, source: crate::dicom::UidError },
     #[error("{attribute} of the data set differs from the command's")]
     Mismatch { attribute: &'static str },
+    #[error("another object with this SOP Instance UID is held, and the first counts (`duplicates` in node.toml)")]
+    Duplicate,
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error(transparent)]
@@ -68,6 +70,7 @@ impl IntakeError {
         match self {
             IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
             IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
+            IntakeError::Duplicate => StoreStatus::DuplicateSopInstance,
             IntakeError::Spool(_) | IntakeError::NoRoom { .. } => StoreStatus::OutOfResources,
             IntakeError::Ledger(_)
             | IntakeError::Stopping
@@ -78,7 +81,13 @@ impl IntakeError {
 
     /// Whether the instance itself is at fault, so that its bytes go to quarantine.
     fn blames_instance(&self) -> bool {
-        matches!(self, IntakeError::Unreadable(_) | IntakeError::BadUid { .. } | IntakeError::Mismatch { .. })
+        matches!(
+            self,
+            IntakeError::Unreadable(_)
+                | IntakeError::BadUid { .. }
+                | IntakeError::Mismatch { .. }
+                | IntakeError::Duplicate
+        )
     }
 }
 
@@ -111,12 +120,16 @@ impl Intake {
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
     pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
         let taken = self.admit(arrival);
-        if let Err(error) = &taken
-            && error.blames_instance()
-        {
-            self.quarantine(arrival, error);
+        let Err(error) = taken else { return taken };
+        let is_duplicate = matches!(error, IntakeError::Duplicate);
+        if is_duplicate && self.config.load().node.duplicates == Duplicates::KeepFirst {
+            self.quarantine(arrival, &error, StoreStatus::Success);
+            return Ok(Recorded::Differs);
         }
-        taken
+        if error.blames_instance() {
+            self.quarantine(arrival, &error, error.status());
+        }
+        Err(error)
     }
 
     /// As [`Intake::take`], but what is refused is kept nowhere.
@@ -140,7 +153,14 @@ impl Intake {
             tracing::warn!("bytes that no row names stay until the next start: {fault}");
         }
         self.remember(arrival.association, header.series);
-        recorded
+        if matches!(recorded, Ok(Recorded::Differs)) { Err(IntakeError::Duplicate) } else { recorded }
+    }
+
+    /// Whether an instance could be taken now: there is room, and the ledger answers. Blocking.
+    pub fn ready(&self) -> Result<(), IntakeError> {
+        self.room.check(self.clock.now())?;
+        self.ledger.counts()?;
+        Ok(())
     }
 
     fn remember(&self, association: Option<u64>, series: SeriesKey) {
@@ -295,6 +315,7 @@ mod tests {
         check(IntakeError::Mismatch { attribute: "SOPInstanceUID" }, 0xa900);
         check(IntakeError::Spool(SpoolError::Missing("x".into())), 0xa700);
         check(IntakeError::NoRoom { free: 1, keep_free: 2 }, 0xa700);
+        check(IntakeError::Duplicate, 0x0111);
         check(IntakeError::Stopping, 0x0110);
     }
 }

@@ -50,11 +50,13 @@ pub struct LedgerOptions {
     pub destination_attempts: BTreeMap<String, u32>,
     /// Lost leases and dead processes after which a job is taken for the cause and given up.
     pub max_rescues: u32,
+    /// Other bytes under a SOP Instance UID that is held count from their arrival on; else they are not recorded.
+    pub replace: bool,
 }
 
 impl Default for LedgerOptions {
     fn default() -> LedgerOptions {
-        LedgerOptions { max_attempts: 5, destination_attempts: BTreeMap::new(), max_rescues: 20 }
+        LedgerOptions { max_attempts: 5, destination_attempts: BTreeMap::new(), max_rescues: 20, replace: true }
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Recorded {
     New { revision: i64 },
     /// The same bytes are held already: the new copy can be removed from the spool.
     Identical,
+    /// Other bytes under the same SOP Instance UID, and the first count: not recorded.
+    Differs,
     /// Other bytes under the same SOP Instance UID: the newest bytes count from this revision on.
     Replaced { revision: i64 },
 }

@@ -46,8 +46,12 @@ impl Stand {
     fn new(make: fn() -> Box<dyn Store>) -> Stand {
         let store = make();
         let clock = TestClock::at(START.0);
-        let options =
-            LedgerOptions { max_attempts: 3, destination_attempts: [("slow".to_owned(), 7)].into(), max_rescues: 4 };
+        let options = LedgerOptions {
+            max_attempts: 3,
+            destination_attempts: [("slow".to_owned(), 7)].into(),
+            max_rescues: 4,
+            ..LedgerOptions::default()
+        };
         let ledger = store.open(&clock, options.clone());
         Stand { make, store, clock, options, ledger }
     }

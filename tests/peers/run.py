@@ -13,7 +13,7 @@ import traceback
 
 from support import BIN, Skipped
 
-MODULES = ["bad_input", "commitment", "e2e_orthanc", "fetch", "interop", "kill", "quarantine"]
+MODULES = ["bad_input", "commitment", "duplicates", "e2e_orthanc", "fetch", "interop", "kill", "quarantine", "stow"]
 
 
 def main():
