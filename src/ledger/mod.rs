@@ -17,6 +17,7 @@ mod lookups;
 mod operator;
 mod outcomes;
 mod rescue;
+mod retention;
 mod revisions;
 mod rows;
 mod schema;
@@ -33,6 +34,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use commitments::{CommitmentAsked, DueReport};
 pub use error::LedgerError;
+pub use retention::Droppable;
 pub use rows::*;
 pub use words::UnknownWord;
 
