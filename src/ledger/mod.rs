@@ -19,6 +19,7 @@ mod lookups;
 mod operator;
 mod outcomes;
 mod rescue;
+mod retention;
 mod revisions;
 mod rows;
 mod schema;
@@ -36,6 +37,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use commitments::{CommitmentAsked, DueReport};
 pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
+pub use retention::Droppable;
 pub use rows::*;
 pub use words::UnknownWord;
 
