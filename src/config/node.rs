@@ -42,6 +42,8 @@ pub struct NodeConfig {
     pub data: PathBuf,
     /// Bytes that stay free on the disk of `data`: below, instances are refused with A700.
     pub keep_free: u64,
+    /// Bytes of instances and results that are held at most; the oldest finished series make room.
+    pub quota: Option<u64>,
     pub models: PathBuf,
     /// `libonnxruntime.so*`, when it is not where it is looked for.
     pub onnxruntime: Option<PathBuf>,
@@ -105,6 +107,7 @@ impl NodeConfig {
             late: LatePolicy::Rerun,
             data: folder.join("../data"),
             keep_free: 1 << 30,
+            quota: None,
             models: folder.join("../models"),
             onnxruntime: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -189,6 +192,7 @@ fn read_ae(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings
 
 fn read_storage(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     set(&mut config.keep_free, section.get("keep_free").and_then(|e| size(&e, 0.0, 1_125_899_906_842_624.0)));
+    config.quota = section.get("quota").and_then(|e| size(&e, 1_048_576.0, 1_125_899_906_842_624.0));
 }
 
 fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {

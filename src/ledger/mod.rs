@@ -11,12 +11,15 @@ mod arrivals;
 pub mod backoff;
 mod claims;
 mod commitments;
+mod confirmations;
+mod counts;
 mod error;
 mod listing;
 mod lookups;
 mod operator;
 mod outcomes;
 mod rescue;
+mod retention;
 mod revisions;
 mod rows;
 mod schema;
@@ -32,7 +35,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use commitments::{CommitmentAsked, DueReport};
+pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
+pub use retention::Droppable;
 pub use rows::*;
 pub use words::UnknownWord;
 

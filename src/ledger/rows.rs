@@ -53,6 +53,18 @@ pub struct OpenRevision {
     /// Grows with every arrival that changed this revision (new or replaced bytes): the proof that
     /// [`Closing`] is guarded by.
     pub arrivals: u64,
+    /// Instances that the sender says it holds of the series; of this state of the revision, or absent.
+    pub expected: Option<u64>,
+}
+
+/// An open revision whose sender is to be asked how many instances it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncounted {
+    pub revision: i64,
+    pub arrivals: u64,
+    pub series: SeriesKey,
+    /// Who sent its latest instance.
+    pub calling_ae: String,
 }
 
 /// Why a revision closed.

@@ -3,10 +3,12 @@
 
 mod access;
 mod commitment;
+mod confirmation;
 mod conformance;
 mod deliver;
 mod fault;
 mod fetch;
+mod fuzz;
 mod infer;
 mod layers;
 mod real;
