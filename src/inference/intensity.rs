@@ -22,13 +22,14 @@ pub(super) fn prepare(
     windows: &[Option<Window>],
 ) -> Result<Option<Window>, String> {
     let mut found = None;
-    for step in steps {
+    for (at, step) in steps.iter().enumerate() {
         match *step {
             IntensityStep::Bytes { quantile } => bytes(values, quantile)?,
             IntensityStep::FixedWindow { low, high } => stretch(values, (low, high))?,
             IntensityStep::MinMax => {
-                let (low, high) = extremes(values);
-                stretch(values, (low, high))?;
+                // `Bytes` leaves its whole range used: no need to look.
+                let used = matches!(steps[..at].last(), Some(IntensityStep::Bytes { .. }));
+                stretch(values, if used { (0.0, 255.0) } else { extremes(values) })?;
             }
             IntensityStep::Window { low, high } => {
                 let ends = quantiles(values, |_| true, &[low, high]).ok_or("it has no voxels")?;
