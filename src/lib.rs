@@ -15,5 +15,6 @@ pub mod results;
 pub mod rules;
 pub mod scp;
 pub mod spool;
+pub mod tls;
 pub mod volume;
 pub mod worker;

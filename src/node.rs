@@ -1,7 +1,7 @@
 //! Wires the parts into a running node, and takes it apart in order.
 //!
-//! Start: lock the data folder, open spool and ledger, give back the jobs of the dead process, sweep bytes
-//! that no row names, then listen. Stop: no new associations, no new claims, running work is given back,
+//! Start: lock the data folder, open spool and ledger, give back the jobs of the dead process, bring
+//! both together, then listen. Stop: no new associations, no new claims, running work is given back,
 //! everything is waited for.
 
 use std::fs::File;
@@ -17,14 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{Config, Destination, NodeConfig};
+use crate::config::{self, Config, Destination, NodeConfig, TlsListener};
 use crate::delivery::{Delivery, DeliveryError};
 use crate::inference::{Engine, EngineOptions};
-use crate::intake::{Closed, Intake};
+use crate::intake::{self, Closed, Intake, IntakeError, Rebuilt};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions};
 use crate::pipeline::{Analyst, JobRunner};
-use crate::scp::{self, ScpOptions};
-use crate::spool::{Spool, SpoolError};
+use crate::scp::{self, Door};
+use crate::spool::{Durability, Spool, SpoolError, SpoolOptions};
+use crate::tls::{ServerTls, TlsError};
 use crate::worker::{self, Workers};
 
 /// Why a node did not start.
@@ -40,14 +41,19 @@ pub enum NodeError {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("spool and ledger cannot be brought together: {0}")]
+    Rebuild(#[from] IntakeError),
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    #[error("{0} ([tls] in node.toml)")]
+    Tls(#[from] TlsError),
 }
 
 /// A node at work.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    tls: Option<(SocketAddr, Arc<ServerTls>)>,
     ledger: Ledger,
     intake: Intake,
     progress: watch::Receiver<worker::Running>,
@@ -93,16 +99,28 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     let node = config.node.clone();
     std::fs::create_dir_all(&node.data).map_err(|source| NodeError::Data { path: node.data.clone(), source })?;
     let lock = lock(&node.data)?;
-    let spool = Arc::new(Spool::open(&spool_path(&node))?);
+    let spool = Arc::new(Spool::open_with(&spool_path(&node), spool_options(&node))?);
     let ledger = open_ledger(&config, clock.clone())?;
     let rescued = ledger.rescue_all_running()?;
-    let swept = sweep_orphans(&spool, &ledger)?;
-    if rescued + swept > 0 {
-        tracing::info!(rescued, swept, "took over from a process that ended without a word");
+    let Rebuilt { recorded, swept, forgotten } = intake::rebuild(&spool, &ledger)?;
+    if rescued + recorded + swept > 0 {
+        tracing::info!(rescued, recorded, swept, "took over from a process that ended without a word");
     }
-    let listener =
-        TcpListener::bind(node.listen).await.map_err(|source| NodeError::Listen { address: node.listen, source })?;
-    let address = listener.local_addr().map_err(|source| NodeError::Listen { address: node.listen, source })?;
+    if forgotten > 0 {
+        tracing::error!(forgotten, "instances are lost: the ledger knew them, the disk did not keep them");
+    }
+    let (listener, address) = bind(node.listen).await?;
+    let mut doors = vec![Door { listener, tls: None }];
+    let tls = match &node.tls {
+        None => None,
+        Some(TlsListener { listen, files }) => {
+            let tls = Arc::new(ServerTls::load(files.clone())?);
+            let (listener, address) = bind(*listen).await?;
+            doors.push(Door { listener, tls: Some(tls.clone()) });
+            tracing::info!(%address, "listening for TLS");
+            Some((address, tls))
+        }
+    };
 
     let config = Arc::new(ArcSwap::from_pointee(config));
     let intake = Intake::new(spool.clone(), ledger.clone(), clock.clone(), config.clone());
@@ -126,13 +144,21 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         progress,
         stop: stop.clone(),
         tasks: tasks.clone(),
-        name: format!("{}:{}", node.ae_title, std::process::id()).into(),
+        name: format!("{}:{}", node.reception.ae_title, std::process::id()).into(),
     }
     .start();
     tasks.spawn(close_loop(intake.clone(), clock, bell, stop.clone()));
-    tasks.spawn(scp::serve(listener, ScpOptions::from(&node), Arc::new(intake.clone()), stop.clone()));
-    tracing::info!(%address, ae_title = %node.ae_title, "listening");
-    Ok(Running { address, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+    tasks.spawn(wish_loop(intake.clone(), stop.clone()));
+    tasks.spawn(scp::serve_all(doors, node.reception.clone(), Arc::new(intake.clone()), stop.clone()));
+    tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
+    Ok(Running { address, tls, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+}
+
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
+    let fault = |source| NodeError::Listen { address: listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(fault)?;
+    let address = listener.local_addr().map_err(fault)?;
+    Ok((listener, address))
 }
 
 /// Loads ONNX Runtime while nothing waits for it, and says now rather than at the first series when it is missing.
@@ -144,27 +170,20 @@ fn preload(engine: Arc<Engine>) {
     });
 }
 
-/// One process a data folder: two would give back each other's running jobs.
-fn lock(data: &Path) -> Result<File, NodeError> {
+/// One process a data folder: two would give back each other's running jobs. The lock ends with the file.
+pub fn lock(data: &Path) -> Result<File, NodeError> {
     let path = data.join("lock");
     let file = File::create(&path).map_err(|source| NodeError::Data { path: path.clone(), source })?;
     file.try_lock().map_err(|_| NodeError::Locked { path: data.to_owned() })?;
     Ok(file)
 }
 
-/// Removes bytes that no row names: they were never acknowledged (an instance) or will be made again,
-/// byte for byte (a result).
-fn sweep_orphans(spool: &Spool, ledger: &Ledger) -> Result<u64, NodeError> {
-    let named = ledger.spool_locations()?;
-    let mut swept = 0;
-    for location in spool.locations()? {
-        let location = location?;
-        if !named.contains(&location.0) {
-            spool.remove(&location)?;
-            swept += 1;
-        }
-    }
-    Ok(swept)
+fn spool_options(node: &NodeConfig) -> SpoolOptions {
+    let durability = match node.durability {
+        config::Durability::PowerLoss => Durability::PowerLoss,
+        config::Durability::ProcessCrash => Durability::ProcessCrash,
+    };
+    SpoolOptions { durability, reserve: node.reserve, ..SpoolOptions::default() }
 }
 
 /// How often the completion timers are looked at, and how soon after a look at the earliest.
@@ -191,6 +210,24 @@ async fn close_loop(intake: Intake, clock: Arc<dyn Clock>, bell: Arc<Notify>, st
     }
 }
 
+/// How often the node looks for what the command line wants done with the quarantine.
+const WISHES: Duration = Duration::from_millis(500);
+
+async fn wish_loop(intake: Intake, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let worker = intake.clone();
+        match tokio::task::spawn_blocking(move || worker.meet_wishes()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("cannot take objects out of the quarantine: {error}"),
+            Err(fault) => tracing::error!("taking objects out of the quarantine failed: {fault}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(WISHES) => {}
+        }
+    }
+}
+
 fn announce(closed: &[Closed], bell: &Notify) {
     for revision in closed {
         tracing::info!(series = %revision.series.series, revision = revision.revision, by = ?revision.by,
@@ -206,6 +243,21 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for those over TLS.
+    #[must_use]
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Reads the certificates of the TLS port again; those that cannot be used leave the old ones in force. Blocking.
+    pub fn reload_certificates(&self) {
+        match self.tls.as_ref().map(|(_, tls)| tls.reload()) {
+            None => tracing::info!("there is no TLS port, and nothing else to read again"),
+            Some(Ok(())) => tracing::info!("the certificates of the TLS port were read again"),
+            Some(Err(error)) => tracing::error!("the TLS port keeps its old certificates: {error}"),
+        }
     }
 
     #[must_use]

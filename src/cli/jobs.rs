@@ -282,7 +282,7 @@ mod tests {
             transfer_syntax: uid("1.6"),
             location: "1.2/1.3/1.5.dcm".to_owned(),
             length: 1,
-            sha256: "00".to_owned(),
+            digest: "00".to_owned(),
             calling_ae: "A".to_owned(),
             called_ae: "B".to_owned(),
             sender: "cli".to_owned(),

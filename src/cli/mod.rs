@@ -8,8 +8,10 @@
 mod check;
 mod demo;
 mod echo;
+mod fetch;
 mod jobs;
 pub mod models;
+mod quarantine;
 mod rules;
 mod run;
 mod send;
@@ -62,10 +64,15 @@ enum Command {
     /// See received series and close them by hand
     #[command(subcommand)]
     Series(series::Command),
+    /// See what was refused and kept, take it after all, or drop it
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
     /// Run a pipeline on a folder of DICOM files, without a node
     Run(run::Args),
     /// Send DICOM files by C-STORE
     Send(send::SendArgs),
+    /// Get a study from a PACS, by C-GET or C-MOVE
+    Fetch(fetch::FetchArgs),
     /// Ask a peer whether it is there (C-ECHO)
     Echo(echo::EchoArgs),
     /// See and check model packages
@@ -200,8 +207,10 @@ fn run_command(command: Command) -> Result<(), Failure> {
             jobs::run(&args, &ledger).map_err(|error| Failure::Failed(error.to_string()))
         }
         Command::Series(command) => series::run(&command),
+        Command::Quarantine(command) => quarantine::run(&command),
         Command::Run(args) => run::run(&args),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
+        Command::Fetch(args) => block_on(fetch::run(args)),
         Command::Echo(args) => block_on(async { Ok(echo::run(args).await?) }),
         Command::Models(command) => match models::run(&command, &mut io::stdout().lock()) {
             Ok(true) => Ok(()),

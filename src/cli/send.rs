@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::delivery::scu::{MAX_CONTEXTS, Peer, Scu, proposals};
 use crate::delivery::{DeliveryError, Object};
 use crate::dicom::{AeTitle, AeTitleError, Meta};
+use crate::tls::{ClientFiles, Identity};
 
 /// The meta information is in here; private meta elements of more than this do not occur.
 const HEAD: u64 = 64 * 1024;
@@ -47,13 +48,44 @@ pub struct PeerArgs {
     /// Seconds to wait for each answer
     #[arg(long = "timeout", default_value_t = 30, value_name = "SECONDS")]
     pub seconds: u64,
+    #[command(flatten)]
+    pub tls: TlsArgs,
+}
+
+/// A connection secured with TLS; without these it is plain TCP.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TlsArgs {
+    /// Secure the connection with TLS; the file holds the certificates that sign the peer's, PEM
+    #[arg(id = "tls-ca", long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Our certificate, for a peer that asks who we are, PEM
+    #[arg(id = "tls-certificate", long, value_name = "FILE", requires_all = ["tls-ca", "tls-key"])]
+    pub certificate: Option<PathBuf>,
+    /// The private key of our certificate, PEM
+    #[arg(id = "tls-key", long, value_name = "FILE", requires = "tls-certificate")]
+    pub key: Option<PathBuf>,
+    /// The name in the peer's certificate, where it is not the host
+    #[arg(id = "tls-name", long, value_name = "NAME", requires = "tls-ca")]
+    pub name: Option<String>,
+}
+
+impl TlsArgs {
+    fn files(&self, host: &str) -> Option<ClientFiles> {
+        let identity = match (self.certificate.clone(), self.key.clone()) {
+            (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
+            _ => None,
+        };
+        let server_name = self.name.clone().unwrap_or_else(|| host.to_owned());
+        Some(ClientFiles { ca: self.ca.clone()?, identity, server_name })
+    }
 }
 
 impl PeerArgs {
     #[must_use]
     pub fn peer(&self) -> Peer {
         let (host, port) = self.address.clone();
-        Peer { host, port, called: self.called.clone(), calling: self.calling.clone() }
+        let tls = self.tls.files(&host);
+        Peer { host, port, called: self.called.clone(), calling: self.calling.clone(), tls }
     }
 
     #[must_use]
@@ -74,7 +106,7 @@ pub enum SendError {
     Incomplete { failed: usize, total: usize, path: PathBuf, first: String },
 }
 
-fn host_and_port(text: &str) -> Result<(String, u16), String> {
+pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let (host, port) = text.rsplit_once(':').ok_or("write HOST:PORT, for example localhost:11112")?;
     let port = port.parse().map_err(|_| format!("{port:?} is no port; ports are 1 to 65535"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -1,5 +1,6 @@
-//! `sagittal series`: what was received, and closing a series by hand.
+//! `sagittal series`: what was received, closing a series by hand, and its objects as plain files.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,7 +8,7 @@ use arc_swap::ArcSwap;
 use super::{ConfigFolder, Failure};
 use crate::clock::SystemClock;
 use crate::intake::Intake;
-use crate::spool::Spool;
+use crate::spool::{Location, Spool};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -25,12 +26,23 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigFolder,
     },
+    /// Write the instances of a series as DICOM files, one each
+    Export {
+        /// Series Instance UID
+        series: String,
+        /// The folder for the files; made when absent, existing files are not overwritten
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        #[command(flatten)]
+        config: ConfigFolder,
+    },
 }
 
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::List { config, json } => list(config, *json),
         Command::Close { series, config } => close(config, series),
+        Command::Export { series, output, config } => export(config, series, output),
     }
 }
 
@@ -64,5 +76,24 @@ fn close(folder: &ConfigFolder, series: &str) -> Result<(), Failure> {
         Some(closed) => println!("revision {} closed, {} jobs", closed.revision, closed.jobs.len()),
         None => return Err(Failure::Failed("an instance arrived meanwhile; the series stays open".into())),
     }
+    Ok(())
+}
+
+fn export(folder: &ConfigFolder, series: &str, output: &Path) -> Result<(), Failure> {
+    let (config, ledger) = folder.ledger()?;
+    let objects = ledger.series_objects(series)?;
+    if objects.is_empty() {
+        return Err(Failure::Failed(format!("no instance of series {series} was received")));
+    }
+    let failed = |path: &Path, error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", path.display()));
+    std::fs::create_dir_all(output).map_err(|error| failed(output, &error))?;
+    let spool = Spool::attach(&crate::node::spool_path(&config.node));
+    for (instance, location) in &objects {
+        let path = output.join(format!("{instance}.dcm"));
+        let mut from = spool.open_reader(&Location(location.clone())).map_err(|error| failed(&path, &error))?;
+        let copied = std::fs::File::create_new(&path).and_then(|mut file| std::io::copy(&mut from, &mut file));
+        copied.map_err(|error| failed(&path, &error))?;
+    }
+    println!("{} files in {}", objects.len(), output.display());
     Ok(())
 }

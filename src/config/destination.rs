@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::node::{NodeConfig, ae_title, path};
+use super::node::{NodeConfig, ae_title, host_name, path};
 use super::quantity::duration;
 use super::secret::{Secret, Surroundings, password};
+use super::tls;
 use crate::dicom::AeTitle;
 use crate::rules::Severity;
 use crate::rules::section::{Entry, Section};
+use crate::tls::ClientFiles;
 
 /// One `[destination.<name>]`.
 #[derive(Debug, Clone)]
@@ -28,7 +30,8 @@ pub struct Destination {
 #[derive(Debug, Clone)]
 pub enum DestinationKind {
     /// C-STORE SCU. `confirm`: read back by C-FIND before the job counts as confirmed.
-    Dicom { host: String, port: u16, called: AeTitle, calling: AeTitle, confirm: Confirm },
+    /// `tls`: what the connection is secured with, `None` for plain TCP.
+    Dicom { host: String, port: u16, called: AeTitle, calling: AeTitle, confirm: Confirm, tls: Option<ClientFiles> },
     /// Orthanc REST: `POST /instances`. `url` has no slash at its end.
     Orthanc { url: String, username: Option<String>, password: Option<Secret> },
     /// A folder: `<folder>/<study>/<series>/<sop instance>.dcm`, written atomically.
@@ -80,7 +83,7 @@ fn read_one(
         None => Some(None),
     };
     let kind = match kind {
-        Kind::Dicom => dicom(&section, node),
+        Kind::Dicom => dicom(&section, node, around),
         Kind::Orthanc => orthanc(&section, around),
         Kind::Folder => folder(&section, around),
     };
@@ -103,27 +106,20 @@ pub(super) fn check_name(name: &str, entry: &Entry<'_>) -> Option<String> {
     if fits { Some(name.to_owned()) } else { entry.refuse_key(&format!("the name \"{name}\""), allowed, None) }
 }
 
-fn dicom(section: &Section<'_>, node: Option<&NodeConfig>) -> Option<DestinationKind> {
-    let host_name = |text: &str| {
-        let fits = !text.contains(|c: char| c.is_whitespace() || c == '/') && (text.matches(':').count() != 1);
-        if fits {
-            Ok(text.to_owned())
-        } else {
-            Err("a host name or IP address alone; the port has its own key".to_owned())
-        }
-    };
+fn dicom(section: &Section<'_>, node: Option<&NodeConfig>, around: &Surroundings<'_>) -> Option<DestinationKind> {
     let host_entry = section.required("host", "a host name or IP address");
     let host = host_entry.as_ref().and_then(|e| e.parsed(host_name));
     let port = section.required("port", "a TCP port, such as 104").and_then(|e| e.whole(1, 65535));
     let called = section.required("ae_title", "the AE title of the peer").and_then(|e| ae_title(&e));
     let calling = match section.get("calling") {
         Some(entry) => ae_title(&entry),
-        None => node.map(|node| node.ae_title.clone()),
+        None => node.map(|node| node.reception.ae_title.clone()),
     };
     let confirm = match section.get("confirm") {
         Some(entry) => entry.choice(&[("query", Confirm::Query), ("none", Confirm::None)]),
         None => Some(Confirm::Query),
     };
+    let tls = tls::of_destination(section, host.as_deref(), around.folder);
     let (host, port, called) = (host?, port? as u16, called?);
     if let (Some(node), Some(entry)) = (node, host_entry)
         && is_self(node, &host, port)
@@ -132,12 +128,12 @@ fn dicom(section: &Section<'_>, node: Option<&NodeConfig>) -> Option<Destination
         entry.report(Severity::Fault, &found, "another node: results sent here would come back in", None);
         return None;
     }
-    Some(DestinationKind::Dicom { host, port, called, calling: calling?, confirm: confirm? })
+    Some(DestinationKind::Dicom { host, port, called, calling: calling?, confirm: confirm?, tls: tls? })
 }
 
 fn is_self(node: &NodeConfig, host: &str, port: u16) -> bool {
     let here = host == "localhost" || host == "127.0.0.1" || host == "::1" || host == node.listen.ip().to_string();
-    here && port == node.listen.port()
+    here && (port == node.listen.port() || node.tls.as_ref().is_some_and(|tls| port == tls.listen.port()))
 }
 
 fn orthanc(section: &Section<'_>, around: &Surroundings<'_>) -> Option<DestinationKind> {

@@ -5,22 +5,32 @@
 //! allowed and a hint. The checked form is what the rest of the crate sees. Reading these files, and those
 //! and the environment variables that hold secrets, is the only I/O.
 
+mod access;
 mod destination;
 mod node;
+mod peer;
 mod pipeline;
 mod quantity;
+mod reception;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind};
-pub use node::{LatePolicy, NodeConfig};
+pub use node::{Durability, LatePolicy, NodeConfig};
+pub use peer::{KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
+pub use reception::Reception;
 pub use secret::Secret;
+pub use tls::TlsListener;
+pub use users::Users;
 
 use crate::rules::section::{self, Section};
 pub use crate::rules::{Fault, Severity};
@@ -74,9 +84,27 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Where the peer with this AE title listens: a `[peer.<AE title>]`, or else a DICOM destination of that title.
+    #[must_use]
+    pub fn peer(&self, title: &str) -> Option<KnownPeer> {
+        let listed = self.node.peers.iter().find(|(peer, _)| peer.as_str() == title);
+        let destination = || {
+            self.destinations.values().find_map(|destination| match &destination.kind {
+                DestinationKind::Dicom { host, port, called, tls, .. } if called.as_str() == title => {
+                    let (host, tls) = (host.clone(), tls.clone());
+                    Some(KnownPeer { host, port: *port, tls, retrieve: Retrieve::default() })
+                }
+                _ => None,
+            })
+        };
+        listed.map(|(_, address)| address.clone()).or_else(destination)
+    }
+}
+
 fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults> {
     let mut faults = Vec::new();
-    let node = read_file(around, "node.toml", &mut faults, |root| NodeConfig::read(root, around.folder)).flatten();
+    let node = read_file(around, "node.toml", &mut faults, |root| NodeConfig::read(root, around)).flatten();
     let destinations =
         read_file(around, "destinations.toml", &mut faults, |root| destination::read(root, node.as_ref(), around));
     let models = node.as_ref().map(|node| node.models.as_path());

@@ -1,10 +1,16 @@
 //! `node.toml`: who the node is, whom it listens to, when a series is finished, how work is done.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::access::{self, AeProfile};
+use super::peer::{self, KnownPeer};
 use super::quantity::{duration, size};
+use super::reception::{Reception, address};
+use super::secret::Surroundings;
+use super::tls::{self, TlsListener};
 use crate::dicom::AeTitle;
 use crate::rules::Severity;
 use crate::rules::section::{Entry, Section};
@@ -12,22 +18,15 @@ use crate::rules::section::{Entry, Section};
 /// `node.toml`. Relative paths are resolved against the configuration folder.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
-    pub ae_title: AeTitle,
+    /// AE titles, who may send to them, and how much.
+    pub reception: Reception,
     pub listen: SocketAddr,
-    /// Calling AE titles that may associate; empty: everyone on loopback only unless `allow_any = true`.
-    pub allowed_calling: Vec<AeTitle>,
-    /// With an empty list, take associations from every calling AE title and address.
-    pub allow_any: bool,
-    /// Accept a called AE title other than ours.
-    pub accept_any_called: bool,
-    pub max_pdu: u32,
-    pub max_associations: usize,
-    /// Largest data set accepted, bytes.
-    pub max_object: u64,
-    /// Time for the next PDU on an open association.
-    pub idle_timeout: Duration,
-    /// ARTIM: time for the A-ASSOCIATE-RQ (PS3.8 section 9.1.4).
-    pub artim_timeout: Duration,
+    /// A second port, for DICOM over TLS.
+    pub tls: Option<TlsListener>,
+    /// What an acknowledged instance survives.
+    pub durability: Durability,
+    /// Disk written ahead of use, bytes, so that a flush while receiving is short.
+    pub reserve: u64,
     /// A series is finished when it was quiet this long.
     pub quiet: Duration,
     /// ... or this long after the association that fed it was released.
@@ -36,6 +35,8 @@ pub struct NodeConfig {
     pub late: LatePolicy,
     /// Ledger, spool, quarantine.
     pub data: PathBuf,
+    /// Bytes that stay free on the disk of `data`: below, instances are refused with A700.
+    pub keep_free: u64,
     pub models: PathBuf,
     /// `libonnxruntime.so*`, when it is not where it is looked for.
     pub onnxruntime: Option<PathBuf>,
@@ -49,6 +50,8 @@ pub struct NodeConfig {
     pub series_number_base: u32,
     /// How long a loaded session is kept without use.
     pub session_ttl: Duration,
+    /// Peers that are called by their AE title and are no destinations.
+    pub peers: BTreeMap<AeTitle, KnownPeer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +60,14 @@ pub enum LatePolicy {
     Ignore,
 }
 
-/// Takes one table of the file into the configuration; the path is the configuration folder.
-type ReadTable = fn(&mut NodeConfig, &Section<'_>, &Path);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    PowerLoss,
+    ProcessCrash,
+}
+
+/// Takes one table of the file into the configuration; relative paths start at the configuration folder.
+type ReadTable = fn(&mut NodeConfig, &Section<'_>, &Surroundings<'_>);
 
 /// The AE title of a node that is given no other.
 const OWN_TITLE: &str = "SAGITTAL";
@@ -68,20 +77,16 @@ impl NodeConfig {
     #[must_use]
     pub fn new(ae_title: AeTitle, folder: &Path) -> NodeConfig {
         NodeConfig {
-            ae_title,
+            reception: Reception::new(ae_title),
             listen: SocketAddr::from(([127, 0, 0, 1], 11112)),
-            allowed_calling: Vec::new(),
-            allow_any: false,
-            accept_any_called: false,
-            max_pdu: 131_072,
-            max_associations: 64,
-            max_object: 4 << 30,
-            idle_timeout: Duration::from_mins(1),
-            artim_timeout: Duration::from_secs(10),
+            tls: None,
+            durability: Durability::PowerLoss,
+            reserve: 256 << 20,
             quiet: Duration::from_secs(30),
             quiet_after_release: Duration::from_secs(5),
             late: LatePolicy::Rerun,
             data: folder.join("../data"),
+            keep_free: 1 << 30,
             models: folder.join("../models"),
             onnxruntime: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -89,76 +94,82 @@ impl NodeConfig {
             max_attempts: 10,
             series_number_base: 9000,
             session_ttl: Duration::from_mins(10),
+            peers: BTreeMap::new(),
         }
     }
 
+    /// The profile behind a called AE title; the own one for a title that is none of ours.
+    #[must_use]
+    pub fn profile_of(&self, called: &str) -> &AeProfile {
+        self.reception.profile_of(called).unwrap_or(&self.reception.profile)
+    }
+
     /// Reads `node.toml`; a key with a fault keeps its default, so that the rest is checked too.
-    pub(super) fn read(root: &Section<'_>, folder: &Path) -> Option<NodeConfig> {
+    pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
-        let mut config = NodeConfig::new(stand_in, folder);
-        let tables: [(&'static str, ReadTable); 6] = [
+        let mut config = NodeConfig::new(stand_in, around.folder);
+        let tables: [(&'static str, ReadTable); 10] = [
             ("node", read_node),
+            ("tls", tls::read),
             ("receive", read_receive),
+            ("ae", read_ae),
+            ("storage", read_storage),
             ("completion", read_completion),
             ("jobs", read_jobs),
             ("inference", read_inference),
             ("results", read_results),
+            ("peer", peer::read),
         ];
         for (name, read) in tables {
             if let Some(section) = root.section(name) {
-                read(&mut config, &section, folder);
-                section.finish();
+                read(&mut config, &section, around);
+                // The keys of these are titles, read one by one.
+                if !matches!(name, "ae" | "peer") {
+                    section.finish();
+                }
             }
         }
         Some(config)
     }
 }
 
-fn read_node(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
-    set(&mut config.ae_title, section.get("ae_title").and_then(|e| ae_title(&e)));
-    set(&mut config.data, section.get("data").and_then(|e| path(&e, folder)));
-    set(&mut config.models, section.get("models").and_then(|e| path(&e, folder)));
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let fits = !text.contains(|c: char| c.is_whitespace() || c == '/') && text.matches(':').count() != 1;
+    if fits { Ok(text.to_owned()) } else { Err("a host name or IP address alone; the port has its own key".to_owned()) }
 }
 
-fn read_receive(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
-    let address =
-        |text: &str| text.parse().map_err(|_| "an IP address and a port, such as \"127.0.0.1:11112\"".to_owned());
-    let seconds = |e: Entry<'_>| duration(&e, 1.0, 3600.0);
-    set(&mut config.listen, section.get("listen").and_then(|e| e.parsed(address)));
-    set(&mut config.accept_any_called, section.get("accept_any_called").and_then(|e| e.boolean()));
-    set(&mut config.max_pdu, section.get("max_pdu").and_then(|e| Some(size(&e, 4096.0, 1_048_576.0)? as u32)));
-    set(&mut config.max_associations, section.get("max_associations").and_then(|e| Some(e.whole(1, 1000)? as usize)));
-    set(&mut config.max_object, section.get("max_object").and_then(|e| size(&e, 1_048_576.0, 1_099_511_627_776.0)));
-    set(&mut config.idle_timeout, section.get("idle_timeout").and_then(seconds));
-    set(&mut config.artim_timeout, section.get("artim_timeout").and_then(seconds));
-    read_allowed(config, section);
+fn read_node(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
+    set(&mut config.reception.ae_title, section.get("ae_title").and_then(|e| ae_title(&e)));
+    set(&mut config.data, section.get("data").and_then(|e| path(&e, around.folder)));
+    set(&mut config.models, section.get("models").and_then(|e| path(&e, around.folder)));
 }
 
-/// A node that other machines can reach says whom it listens to.
-fn read_allowed(config: &mut NodeConfig, section: &Section<'_>) {
-    let listed = section.get("allow");
-    let any = section.get("allow_any");
-    let allow_any = any.as_ref().and_then(Entry::boolean).unwrap_or(false);
-    for entry in listed.iter().flat_map(Entry::items) {
-        match ae_title(&entry) {
-            Some(title) if config.allowed_calling.contains(&title) => {
-                entry.refuse::<()>("every AE title once", None);
-            }
-            title => config.allowed_calling.extend(title),
-        }
-    }
-    config.allow_any = allow_any;
-    let named = listed.is_some_and(|entry| !entry.items().is_empty());
-    if named && allow_any {
-        any.and_then(|entry| entry.refuse_key::<()>("allow_any = true beside a list in allow", "one of the two", None));
-    } else if !named && !allow_any && !config.listen.ip().is_loopback() {
-        let found = format!("nobody, while listen = \"{}\" is open to other machines", config.listen);
-        let hint = "list the AE titles that may send, or say allow_any = true".to_owned();
-        section.lacks("allow", &found, "calling AE titles, such as [\"MR1\", \"PACS\"]", Some(hint));
-    }
+fn read_receive(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
+    set(&mut config.listen, section.get("listen").and_then(|e| address(&e, "127.0.0.1:11112")));
+    config.reception.read_limits(section);
+    let levels = [("power-loss", Durability::PowerLoss), ("process-crash", Durability::ProcessCrash)];
+    set(&mut config.durability, section.get("durability").and_then(|e| e.choice(&levels)));
+    set(&mut config.reserve, section.get("reserve").and_then(|e| size(&e, 0.0, 17_179_869_184.0)));
+    let open = open_to_others(config);
+    access::read_own(&mut config.reception, section, open.as_deref(), around);
 }
 
-fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+/// The address that other machines can reach, if the node listens on one.
+fn open_to_others(config: &NodeConfig) -> Option<String> {
+    let mut addresses = [Some(config.listen), config.tls.as_ref().map(|tls| tls.listen)].into_iter().flatten();
+    addresses.find(|address| !address.ip().is_loopback()).map(|address| address.to_string())
+}
+
+fn read_ae(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
+    let open = open_to_others(config);
+    config.reception.profiles = access::read_others(&config.reception, section, open.as_deref(), around);
+}
+
+fn read_storage(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
+    set(&mut config.keep_free, section.get("keep_free").and_then(|e| size(&e, 0.0, 1_125_899_906_842_624.0)));
+}
+
+fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     let policies = [("rerun", LatePolicy::Rerun), ("ignore", LatePolicy::Ignore)];
     let after_release = section.get("quiet_after_release");
     set(&mut config.quiet, section.get("quiet").and_then(|e| duration(&e, 0.1, 86400.0)));
@@ -170,24 +181,24 @@ fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
     }
 }
 
-fn read_jobs(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+fn read_jobs(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     set(&mut config.lease, section.get("lease").and_then(|e| duration(&e, 5.0, 3600.0)));
     set(&mut config.max_attempts, section.get("max_attempts").and_then(|e| Some(e.whole(1, 1000)? as u32)));
 }
 
-fn read_inference(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
+fn read_inference(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
     set(&mut config.threads, section.get("threads").and_then(|e| Some(e.whole(1, 1024)? as usize)));
     set(&mut config.session_ttl, section.get("session_ttl").and_then(|e| duration(&e, 0.0, 86400.0)));
-    config.onnxruntime = section.get("onnxruntime").and_then(|e| path(&e, folder));
+    config.onnxruntime = section.get("onnxruntime").and_then(|e| path(&e, around.folder));
 }
 
-fn read_results(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+fn read_results(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     // SeriesNumber is an IS: at most 2^31 - 1, and the position of the pipeline is added to the base.
     let base = section.get("series_number_base").and_then(|e| Some(e.whole(1, 2_000_000_000)? as u32));
     set(&mut config.series_number_base, base);
 }
 
-fn set<T>(slot: &mut T, read: Option<T>) {
+pub(super) fn set<T>(slot: &mut T, read: Option<T>) {
     if let Some(value) = read {
         *slot = value;
     }

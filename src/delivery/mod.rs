@@ -4,8 +4,11 @@
 //! attempt can help; retrying, backoff and the ledger are the worker's. Objects are sent as they lie in the
 //! spool: never changed beyond the transfer syntax that a peer insists on.
 
+mod commitment;
 mod dicom;
+pub mod fetch;
 mod folder;
+mod link;
 mod orthanc;
 mod part10;
 pub mod scu;
@@ -17,6 +20,8 @@ use std::time::Duration;
 
 use crate::config::{Destination, DestinationKind};
 use crate::dicom::Uid;
+
+pub use commitment::report;
 
 /// One DICOM object to be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub enum Outcome {
 pub enum DeliveryError {
     #[error("cannot reach {peer}: {reason}; check host and port, and that the peer is running")]
     Connect { peer: String, reason: String },
+    #[error("cannot secure the connection to {peer}: {reason}")]
+    Tls { peer: String, reason: String },
     #[error("{peer} did not answer the {request} in {after:?}; check its load, or raise the destination's timeout")]
     Timeout { peer: String, request: &'static str, after: Duration },
     #[error("{peer} rejected the association: {reason}; register our AE title there, or correct the titles here")]
@@ -91,6 +98,7 @@ impl DeliveryError {
             DeliveryError::Http { status, .. } => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
             // A rejection is usually a peer being set up or restarted with another list of titles.
             DeliveryError::Connect { .. }
+            | DeliveryError::Tls { .. }
             | DeliveryError::Timeout { .. }
             | DeliveryError::Rejected { .. }
             | DeliveryError::NotFound { .. }
@@ -118,9 +126,9 @@ impl Delivery {
     pub async fn deliver(&self, destination: &Destination, objects: &[Object]) -> Result<Outcome, DeliveryError> {
         let timeout = destination.timeout;
         match &destination.kind {
-            DestinationKind::Dicom { host, port, called, calling, confirm } => {
-                let peer =
-                    scu::Peer { host: host.clone(), port: *port, called: called.clone(), calling: calling.clone() };
+            DestinationKind::Dicom { host, port, called, calling, confirm, tls } => {
+                let (host, called, calling, tls) = (host.clone(), called.clone(), calling.clone(), tls.clone());
+                let peer = scu::Peer { host, port: *port, called, calling, tls };
                 dicom::deliver(&peer, timeout, *confirm, objects).await
             }
             DestinationKind::Orthanc { url, username, password } => {

@@ -3,20 +3,22 @@
 //! One request at a time. Objects go out as they are wherever the peer accepts their transfer syntax. Every
 //! wait has the peer's time limit. Never retries.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use dicom_ul::association::{AsyncClientAssociation, ClientAssociationOptions, Error as UlError};
+use dicom_ul::association::{ClientAssociationOptions, Error as UlError};
 use dicom_ul::pdu::{PDataValueType, Pdu};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
+use super::link::{Link, LinkError};
 use super::part10::is_native;
 use super::{DeliveryError, Object};
+use crate::config::KnownPeer;
 use crate::dicom::command::{Command, Response, StoreRq};
 use crate::dicom::message::{Assembler, Body, Message, Pdv};
 use crate::dicom::{AeTitle, Uid, tables};
+use crate::tls::ClientFiles;
 
 /// Presentation context IDs are the odd numbers up to 255 (PS3.8 section 9.3.2.2).
 pub const MAX_CONTEXTS: usize = 128;
@@ -25,6 +27,10 @@ const MAX_SENT_PDU: usize = 128 * 1024;
 const MAX_RECEIVED_PDU: u32 = 64 * 1024;
 /// A C-FIND identifier at the instance level is some hundred bytes.
 const MAX_IDENTIFIER: u64 = 1 << 20;
+/// An object that is fetched is held in memory as a whole.
+const MAX_FETCHED: u64 = 2 << 30;
+/// A peer that has answered everything and does not answer the release keeps nobody waiting.
+const LONGEST_RELEASE: Duration = Duration::from_secs(5);
 const LAST: u8 = 2;
 
 /// Another application entity, and the title we use towards it.
@@ -34,6 +40,17 @@ pub struct Peer {
     pub port: u16,
     pub called: AeTitle,
     pub calling: AeTitle,
+    /// What the connection is secured with; `None`: plain TCP.
+    pub tls: Option<ClientFiles>,
+}
+
+impl Peer {
+    /// A peer by titles that are not checked yet, such as those of an association it made with us.
+    pub fn named(at: &KnownPeer, called: &str, calling: &str) -> Result<Peer, String> {
+        let title = |text: &str| AeTitle::parse(text).map_err(|error| error.to_string());
+        let (host, port, tls) = (at.host.clone(), at.port, at.tls.clone());
+        Ok(Peer { host, port, called: title(called)?, calling: title(calling)?, tls })
+    }
 }
 
 impl fmt::Display for Peer {
@@ -72,10 +89,13 @@ pub fn proposals<'a>(objects: impl IntoIterator<Item = (&'a Uid, &'a Uid)>) -> V
 
 /// An association that we asked for.
 pub struct Scu {
-    association: AsyncClientAssociation<TcpStream>,
+    link: Link,
     peer: Peer,
     timeout: Duration,
     last_id: u16,
+    assembler: Assembler,
+    /// Messages that came in one PDU with the one handed out.
+    heard: VecDeque<Message>,
 }
 
 /// An accepted context: ID and transfer syntax.
@@ -108,6 +128,16 @@ pub async fn echo(peer: &Peer, timeout: Duration) -> Result<(), DeliveryError> {
 impl Scu {
     /// Associates, proposing the first [`MAX_CONTEXTS`] of `proposals`.
     pub async fn connect(peer: &Peer, timeout: Duration, proposals: &[Proposal]) -> Result<Scu, DeliveryError> {
+        Scu::connect_providing(peer, timeout, proposals, &[]).await
+    }
+
+    /// As [`Scu::connect`], asking for the SCP role, and that alone, in the SOP classes `provided`.
+    pub async fn connect_providing(
+        peer: &Peer,
+        timeout: Duration,
+        proposals: &[Proposal],
+        provided: &[&str],
+    ) -> Result<Scu, DeliveryError> {
         let mut options = ClientAssociationOptions::new()
             .calling_ae_title(peer.calling.as_str())
             .called_ae_title(peer.called.as_str())
@@ -117,25 +147,36 @@ impl Scu {
             options =
                 options.with_presentation_context(proposal.abstract_syntax.clone(), proposal.transfer_syntaxes.clone());
         }
-        let associating = options.establish_async((peer.host.as_str(), peer.port));
+        for class in provided {
+            options = options.with_role_selection((*class).to_owned(), false, true);
+        }
         let late = || DeliveryError::Timeout { peer: peer.to_string(), request: "association request", after: timeout };
-        let association = tokio::time::timeout(timeout, associating).await.map_err(|_| late())?;
-        let mut association = association.map_err(|error| not_associated(peer, proposals, error))?;
-        association
-            .inner_stream()
-            .set_nodelay(true)
-            .map_err(|error| DeliveryError::Connect { peer: peer.to_string(), reason: error.to_string() })?;
-        Ok(Scu { association, peer: peer.clone(), timeout, last_id: 0 })
+        let link = tokio::time::timeout(timeout, Link::open(peer, options)).await.map_err(|_| late())?;
+        let link = link.map_err(|error| match error {
+            LinkError::Association(error) => not_associated(peer, proposals, *error),
+            LinkError::Tls(error) => DeliveryError::Tls { peer: peer.to_string(), reason: error.to_string() },
+            LinkError::Io(error) => DeliveryError::Connect { peer: peer.to_string(), reason: error.to_string() },
+        })?;
+        // Only a C-GET brings whole objects to the requestor.
+        let limit = if provided.is_empty() { MAX_IDENTIFIER } else { MAX_FETCHED };
+        let (peer, assembler, heard) = (peer.clone(), Assembler::new(limit), VecDeque::new());
+        Ok(Scu { link, peer, timeout, last_id: 0, assembler, heard })
     }
 
     /// The first accepted context of `abstract_syntax` with a transfer syntax that `fits`.
     pub fn context(&self, abstract_syntax: &str, fits: impl Fn(&str) -> bool) -> Option<Chosen> {
-        let contexts = self.association.presentation_contexts().iter();
+        let contexts = self.link.contexts().iter();
         let trimmed = |text: &str| text.trim_end_matches(['\0', ' ']).to_owned();
         contexts
             .filter(|context| context.abstract_syntax == abstract_syntax)
             .map(|context| Chosen { id: context.id, transfer_syntax: trimmed(&context.transfer_syntax) })
             .find(|chosen| fits(&chosen.transfer_syntax))
+    }
+
+    /// The transfer syntax of the accepted context `id`.
+    pub(super) fn transfer_syntax(&self, id: u8) -> Option<String> {
+        let context = self.link.contexts().iter().find(|context| context.id == id)?;
+        Some(context.transfer_syntax.trim_end_matches(['\0', ' ']).to_owned())
     }
 
     /// Stores one object; warnings (Bxxx) and "duplicate SOP instance" count as stored.
@@ -191,20 +232,26 @@ impl Scu {
 
     /// Ends the association; a peer that does not answer properly has stored what it acknowledged all the same.
     pub async fn release(self) {
-        if let Ok(Err(error)) = tokio::time::timeout(self.timeout, self.association.release()).await {
+        let patience = self.timeout.min(LONGEST_RELEASE);
+        if let Ok(Err(error)) = tokio::time::timeout(patience, self.link.release()).await {
             tracing::debug!(peer = %self.peer, %error, "the release was not answered");
         }
     }
 
-    fn next_id(&mut self) -> u16 {
+    pub(super) fn next_id(&mut self) -> u16 {
         self.last_id = self.last_id.wrapping_add(1).max(1);
         self.last_id
     }
 
-    async fn send(&mut self, context: u8, command: &Command, dataset: Option<&[u8]>) -> Result<(), DeliveryError> {
-        let room = ((self.association.acceptor_max_pdu_length() as usize).clamp(64, MAX_SENT_PDU) - 6) & !1;
+    pub(super) async fn send(
+        &mut self,
+        context: u8,
+        command: &Command,
+        dataset: Option<&[u8]>,
+    ) -> Result<(), DeliveryError> {
+        let room = ((self.link.peer_max_pdu() as usize).clamp(64, MAX_SENT_PDU) - 6) & !1;
         let (peer, timeout) = (self.peer.to_string(), self.timeout);
-        let stream = self.association.inner_stream();
+        let link = &mut self.link;
         let mut pdu = Vec::with_capacity(2 * 12 + 1024 + room);
         append_pdata(&mut pdu, context, 1 | LAST, &command.encode());
         let mut rest = dataset;
@@ -212,17 +259,19 @@ impl Scu {
             let (chunk, after) = bytes.split_at(bytes.len().min(room));
             rest = Some(after).filter(|after| !after.is_empty());
             append_pdata(&mut pdu, context, if rest.is_none() { LAST } else { 0 }, chunk);
-            limited(&peer, "request", timeout, stream.write_all(&pdu)).await?;
+            limited(&peer, "request", timeout, link.write(&pdu)).await?;
             pdu.clear();
         }
-        limited(&peer, "request", timeout, stream.write_all(&pdu)).await
+        limited(&peer, "request", timeout, link.write(&pdu)).await
     }
 
-    async fn receive(&mut self) -> Result<Message, DeliveryError> {
-        let mut assembler = Assembler::new(MAX_IDENTIFIER);
+    pub(super) async fn receive(&mut self) -> Result<Message, DeliveryError> {
         loop {
+            if let Some(message) = self.heard.pop_front() {
+                return Ok(message);
+            }
             let peer = self.peer.to_string();
-            let values = match limited(&peer, "request", self.timeout, self.association.receive()).await? {
+            let values = match limited(&peer, "request", self.timeout, self.link.receive()).await? {
                 Pdu::PData { data } => data,
                 other => return Err(self.protocol(format!("{} instead of an answer", other.short_description()))),
             };
@@ -233,9 +282,8 @@ impl Scu {
                     is_last: value.is_last,
                     data: &value.data,
                 };
-                if let Some(message) = assembler.push(pdv).map_err(|error| self.protocol(error.to_string()))? {
-                    return Ok(message);
-                }
+                let message = self.assembler.push(pdv).map_err(|error| self.protocol(error.to_string()))?;
+                self.heard.extend(message);
             }
         }
     }

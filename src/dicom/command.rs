@@ -9,8 +9,12 @@ use dicom_core::Tag;
 /// Command Field (0000,0100) of the messages that this node speaks.
 mod field {
     pub const STORE: u16 = 0x0001;
+    pub const GET: u16 = 0x0010;
     pub const FIND: u16 = 0x0020;
+    pub const MOVE: u16 = 0x0021;
     pub const ECHO: u16 = 0x0030;
+    pub const EVENT: u16 = 0x0100;
+    pub const ACTION: u16 = 0x0130;
     pub const CANCEL: u16 = 0x0fff;
     pub const RESPONSE: u16 = 0x8000;
 }
@@ -26,12 +30,57 @@ const COMMENT_LENGTH: usize = 64;
 pub enum Command {
     StoreRq(StoreRq),
     StoreRsp(Response),
-    EchoRq { message_id: u16 },
+    EchoRq {
+        message_id: u16,
+    },
     EchoRsp(Response),
-    FindRq { message_id: u16, sop_class: String },
+    FindRq {
+        message_id: u16,
+        sop_class: String,
+    },
     FindRsp(Response),
+    /// C-GET-RQ (PS3.7 section 9.3.3.1).
+    GetRq {
+        message_id: u16,
+        sop_class: String,
+    },
+    GetRsp(Retrieved),
+    /// C-MOVE-RQ (PS3.7 section 9.3.4.1); `destination` is the AE title that gets the instances.
+    MoveRq {
+        message_id: u16,
+        sop_class: String,
+        destination: String,
+    },
+    MoveRsp(Retrieved),
+    /// N-ACTION-RQ (PS3.7 section 10.3.5.1).
+    ActionRq(Normalized),
+    ActionRsp(Response),
+    /// N-EVENT-REPORT-RQ (PS3.7 section 10.3.1.1).
+    EventRq(Normalized),
+    EventRsp(Response),
     CancelRq,
     Other(Other),
+}
+
+/// A request of a normalized service; UIDs are unchecked and empty when absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Normalized {
+    pub message_id: u16,
+    pub sop_class: String,
+    pub sop_instance: String,
+    /// Action Type ID (0000,1008) or Event Type ID (0000,1002).
+    pub kind: u16,
+    pub has_data: bool,
+}
+
+/// A response of C-GET or C-MOVE with its numbers of sub-operations (0000,1020) to (0000,1023), 0 when absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Retrieved {
+    pub response: Response,
+    pub remaining: u16,
+    pub completed: u16,
+    pub failed: u16,
+    pub warning: u16,
 }
 
 /// C-STORE-RQ (PS3.7 section 9.3.1.1). `sop_class` and `sop_instance` are unchecked and empty when absent.
@@ -96,9 +145,18 @@ impl Command {
     #[must_use]
     pub fn has_data(&self) -> bool {
         match self {
-            Command::StoreRq(StoreRq { has_data, .. }) | Command::Other(Other { has_data, .. }) => *has_data,
-            Command::StoreRsp(response) | Command::EchoRsp(response) | Command::FindRsp(response) => response.has_data,
-            Command::FindRq { .. } => true,
+            Command::StoreRq(StoreRq { has_data, .. })
+            | Command::ActionRq(Normalized { has_data, .. })
+            | Command::EventRq(Normalized { has_data, .. })
+            | Command::Other(Other { has_data, .. }) => *has_data,
+            Command::StoreRsp(response)
+            | Command::EchoRsp(response)
+            | Command::FindRsp(response)
+            | Command::ActionRsp(response)
+            | Command::EventRsp(response)
+            | Command::GetRsp(Retrieved { response, .. })
+            | Command::MoveRsp(Retrieved { response, .. }) => response.has_data,
+            Command::FindRq { .. } | Command::GetRq { .. } | Command::MoveRq { .. } => true,
             Command::EchoRq { .. } | Command::CancelRq => false,
         }
     }
@@ -119,6 +177,10 @@ impl Command {
             }),
             field::ECHO => Command::EchoRq { message_id: message_id()? },
             field::FIND => Command::FindRq { message_id: message_id()?, sop_class },
+            field::GET => Command::GetRq { message_id: message_id()?, sop_class },
+            field::MOVE => Command::MoveRq { message_id: message_id()?, sop_class, destination: set.text(0x0600) },
+            field::ACTION => Command::ActionRq(set.normalized([0x0003, 0x1001, 0x1008], has_data)?),
+            field::EVENT => Command::EventRq(set.normalized([0x0002, 0x1000, 0x1002], has_data)?),
             field::CANCEL => Command::CancelRq,
             response if response & field::RESPONSE != 0 => set.response(response, has_data)?,
             other => Command::Other(Other { field: other, message_id: message_id()?, sop_class, has_data }),
@@ -142,12 +204,13 @@ impl Command {
                 set.number(0x0110, *message_id);
                 set.number(0x0800, NO_DATA);
             }
-            Command::FindRq { message_id, sop_class } => {
-                set.head(sop_class, field::FIND);
-                set.number(0x0110, *message_id);
-                set.number(0x0700, 0);
-                set.number(0x0800, WITH_DATA);
+            Command::FindRq { message_id, sop_class } => set.query(field::FIND, *message_id, sop_class, None),
+            Command::GetRq { message_id, sop_class } => set.query(field::GET, *message_id, sop_class, None),
+            Command::MoveRq { message_id, sop_class, destination } => {
+                set.query(field::MOVE, *message_id, sop_class, Some(destination));
             }
+            Command::ActionRq(request) => set.normalized([0x0003, 0x1001, 0x1008], field::ACTION, request),
+            Command::EventRq(request) => set.normalized([0x0002, 0x1000, 0x1002], field::EVENT, request),
             Command::CancelRq => {
                 set.number(0x0100, field::CANCEL);
                 set.number(0x0800, NO_DATA);
@@ -155,6 +218,10 @@ impl Command {
             Command::StoreRsp(response) => set.response(field::STORE, response),
             Command::EchoRsp(response) => set.response(field::ECHO, response),
             Command::FindRsp(response) => set.response(field::FIND, response),
+            Command::ActionRsp(response) => set.response(field::ACTION, response),
+            Command::EventRsp(response) => set.response(field::EVENT, response),
+            Command::GetRsp(retrieved) => set.retrieved(field::GET, retrieved),
+            Command::MoveRsp(retrieved) => set.retrieved(field::MOVE, retrieved),
             Command::Other(other) => set.other(other),
         }
         set.finish()
@@ -198,6 +265,19 @@ impl<'a> Elements<'a> {
         String::from_utf8_lossy(value).trim_matches(['\0', ' ']).to_owned()
     }
 
+    /// `places`: the elements of SOP class, SOP instance and type.
+    fn normalized(&self, places: [u16; 3], has_data: bool) -> Result<Normalized, CommandError> {
+        let message_id = self.number(0x0110)?;
+        let (sop_class, sop_instance) = (self.text(places[0]), self.text(places[1]));
+        Ok(Normalized { message_id, sop_class, sop_instance, kind: self.number(places[2])?, has_data })
+    }
+
+    fn retrieved(&self, response: Response) -> Retrieved {
+        let count = |element| self.number(element).unwrap_or_default();
+        let (remaining, completed) = (count(0x1020), count(0x1021));
+        Retrieved { response, remaining, completed, failed: count(0x1022), warning: count(0x1023) }
+    }
+
     fn response(&self, command: u16, has_data: bool) -> Result<Command, CommandError> {
         let message_id = self.number(0x0120)?;
         let sop_class = self.text(0x0002);
@@ -215,6 +295,10 @@ impl<'a> Elements<'a> {
             field::STORE => Command::StoreRsp(response),
             field::ECHO => Command::EchoRsp(response),
             field::FIND => Command::FindRsp(response),
+            field::ACTION => Command::ActionRsp(response),
+            field::EVENT => Command::EventRsp(response),
+            field::GET => Command::GetRsp(self.retrieved(response)),
+            field::MOVE => Command::MoveRsp(self.retrieved(response)),
             _ => Command::Other(Other { field: command, message_id, sop_class, has_data }),
         })
     }
@@ -269,6 +353,34 @@ impl Encoder {
         }
     }
 
+    fn retrieved(&mut self, command: u16, retrieved: &Retrieved) {
+        self.response(command, &retrieved.response);
+        let Retrieved { remaining, completed, failed, warning, .. } = *retrieved;
+        for (element, count) in (0x1020..).zip([remaining, completed, failed, warning]) {
+            self.number(element, count);
+        }
+    }
+
+    fn query(&mut self, command: u16, message_id: u16, sop_class: &str, destination: Option<&str>) {
+        self.head(sop_class, command);
+        self.number(0x0110, message_id);
+        if let Some(title) = destination {
+            self.element(0x0600, title.as_bytes(), b' ');
+        }
+        self.number(0x0700, 0);
+        self.number(0x0800, WITH_DATA);
+    }
+
+    /// `places`: the elements of SOP class, SOP instance and type.
+    fn normalized(&mut self, places: [u16; 3], command: u16, request: &Normalized) {
+        self.uid(places[0], &request.sop_class);
+        self.number(0x0100, command);
+        self.number(0x0110, request.message_id);
+        self.number(0x0800, if request.has_data { WITH_DATA } else { NO_DATA });
+        self.uid(places[1], &request.sop_instance);
+        self.number(places[2], request.kind);
+    }
+
     fn other(&mut self, other: &Other) {
         self.head(&other.sop_class, other.field);
         let is_response = other.field & field::RESPONSE != 0;
@@ -310,6 +422,14 @@ mod tests {
             offending: Some(Tag(0x0008, 0x0018)),
             has_data: false,
         };
+        let moved = Response { message_id: 1, sop_class: "1.2".into(), status: 0xb000, ..Response::default() };
+        let normalized = Normalized {
+            message_id: 8,
+            sop_class: "1.2".into(),
+            sop_instance: "1.2.1".into(),
+            kind: 2,
+            has_data: true,
+        };
         let all = [
             Command::StoreRq(StoreRq {
                 message_id: 3,
@@ -323,7 +443,15 @@ mod tests {
             Command::FindRq { message_id: 9, sop_class: "1.2".into() },
             Command::FindRsp(Response { status: 0xff00, has_data: true, ..response }),
             Command::CancelRq,
-            Command::Other(Other { field: 0x0100, message_id: 2, sop_class: "1.2".into(), has_data: true }),
+            Command::GetRq { message_id: 1, sop_class: "1.2".into() },
+            Command::MoveRq { message_id: 1, sop_class: "1.2".into(), destination: "ELSEWHERE".into() },
+            Command::GetRsp(Retrieved { response: moved.clone(), remaining: 4, completed: 3, failed: 2, warning: 1 }),
+            Command::MoveRsp(Retrieved { response: moved.clone(), ..Retrieved::default() }),
+            Command::ActionRq(normalized.clone()),
+            Command::EventRq(normalized),
+            Command::ActionRsp(moved.clone()),
+            Command::EventRsp(moved),
+            Command::Other(Other { field: 0x0140, message_id: 2, sop_class: "1.2".into(), has_data: true }),
         ];
         for command in all {
             assert_eq!(Command::decode(&command.encode()), Ok(command));

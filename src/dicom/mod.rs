@@ -7,6 +7,7 @@
 mod attributes;
 mod code;
 pub mod command;
+pub mod commitment;
 mod geometry;
 pub mod message;
 pub mod part10;

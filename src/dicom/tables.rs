@@ -14,6 +14,13 @@ pub const VERIFICATION: &str = "1.2.840.10008.1.1";
 /// Study Root Query/Retrieve Information Model - FIND: how delivery reads back what it sent.
 pub const STUDY_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
 
+/// Storage Commitment Push Model and its well-known instance (PS3.4 section J.3.5).
+pub const STORAGE_COMMITMENT: &str = "1.2.840.10008.1.20.1";
+pub const STORAGE_COMMITMENT_INSTANCE: &str = "1.2.840.10008.1.20.1.1";
+/// Study Root Query/Retrieve Information Model - MOVE and - GET: how `sagittal fetch` gets studies.
+pub const STUDY_ROOT_MOVE: &str = "1.2.840.10008.5.1.4.1.2.2.2";
+pub const STUDY_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.2.3";
+
 pub const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
 pub const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
 
@@ -33,8 +40,8 @@ pub fn is_storage_syntax(uid: &str) -> bool {
 /// The name in this table of a SOP class or transfer syntax.
 #[must_use]
 pub fn name_of(uid: &str) -> Option<&'static str> {
-    let verification = [(VERIFICATION, "Verification")];
-    let all = STORAGE_CLASSES.iter().chain(TRANSFER_SYNTAXES).chain(&verification);
+    let services = [(VERIFICATION, "Verification"), (STORAGE_COMMITMENT, "Storage Commitment Push Model")];
+    let all = STORAGE_CLASSES.iter().chain(TRANSFER_SYNTAXES).chain(&services);
     all.copied().find(|(known, _)| *known == uid).map(|(_, name)| name)
 }
 
@@ -46,8 +53,13 @@ pub fn markdown() -> String {
         let _ = writeln!(text, "| {name} | {uid} |");
     };
     row(&mut text, &(VERIFICATION, "Verification"));
-    text.push_str("\n### Query (SCU)\n\n| SOP class | UID |\n|---|---|\n");
-    row(&mut text, &(STUDY_ROOT_FIND, "Study Root Query/Retrieve Information Model - FIND"));
+    text.push_str("\n### Storage Commitment (SCP)\n\n| SOP class | UID |\n|---|---|\n");
+    row(&mut text, &(STORAGE_COMMITMENT, "Storage Commitment Push Model"));
+    text.push_str("\n### Query/Retrieve (SCU)\n\n| SOP class | UID |\n|---|---|\n");
+    let (find, get, r#move) = (STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE);
+    for (uid, service) in [(find, "FIND"), (r#move, "MOVE"), (get, "GET")] {
+        let _ = writeln!(text, "| Study Root Query/Retrieve Information Model - {service} | {uid} |");
+    }
     let _ = write!(text, "\n### Storage (SCP): {} SOP classes\n\n", STORAGE_CLASSES.len());
     text.push_str("| SOP class | UID |\n|---|---|\n");
     for entry in STORAGE_CLASSES {

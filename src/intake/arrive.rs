@@ -4,11 +4,12 @@ use std::io::{Cursor, Read};
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 use super::{Arrival, IntakeError};
-use crate::dicom::{self, Dataset, SeriesKey, Uid, part10};
+use crate::dicom::{self, Dataset, SeriesKey, Uid, UidError, part10};
 use crate::ledger::ArrivedInstance;
-use crate::spool::{Location, sha256};
+use crate::spool::{Location, Record, checksum};
 
 /// What must be known of an instance before it is kept.
 #[derive(Debug, Clone)]
@@ -45,19 +46,56 @@ pub(super) fn check(head: &[u8], arrival: &Arrival<'_>) -> Result<Header, Intake
     Ok(Header { series: SeriesKey { study, series } })
 }
 
-/// The ledger row of a parked instance.
-pub(super) fn row(arrival: &Arrival<'_>, header: &Header, head: &[u8], location: &Location) -> ArrivedInstance {
-    let owned = |uid: &Uid| uid.clone();
-    ArrivedInstance {
-        series: header.series.clone(),
-        sop_class: owned(arrival.sop_class),
-        sop_instance: owned(arrival.sop_instance),
-        transfer_syntax: owned(arrival.transfer_syntax),
-        location: location.0.clone(),
-        length: (head.len() + arrival.dataset.len()) as u64,
-        sha256: sha256(arrival.dataset),
-        calling_ae: arrival.calling.to_owned(),
-        called_ae: arrival.called.to_owned(),
-        sender: arrival.sender.to_owned(),
+/// What the ledger is told of an instance, kept in the spool beside the bytes: rows that a power cut took from
+/// the ledger are made of these again.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Note {
+    class: String,
+    syntax: String,
+    digest: String,
+    length: u64,
+    calling: String,
+    called: String,
+    sender: String,
+}
+
+impl Note {
+    pub fn of(arrival: &Arrival<'_>, head: &[u8]) -> Note {
+        let Arrival { sop_class, transfer_syntax, dataset, calling, called, sender, .. } = arrival;
+        Note {
+            class: sop_class.to_string(),
+            syntax: transfer_syntax.to_string(),
+            digest: format!("crc32:{:08x}:{}", checksum(dataset), dataset.len()),
+            length: (head.len() + dataset.len()) as u64,
+            calling: (*calling).to_owned(),
+            called: (*called).to_owned(),
+            sender: (*sender).to_owned(),
+        }
     }
+
+    pub fn text(&self) -> Result<String, IntakeError> {
+        serde_json::to_string(self).map_err(|error| IntakeError::Unreadable(error.to_string()))
+    }
+
+    /// The ledger row of a parked instance.
+    pub fn row(self, series: SeriesKey, instance: Uid, location: Location) -> Result<ArrivedInstance, UidError> {
+        Ok(ArrivedInstance {
+            series,
+            sop_class: Uid::parse(&self.class)?,
+            sop_instance: instance,
+            transfer_syntax: Uid::parse(&self.syntax)?,
+            location: location.0,
+            length: self.length,
+            digest: self.digest,
+            calling_ae: self.calling,
+            called_ae: self.called,
+            sender: self.sender,
+        })
+    }
+}
+
+/// The row of a record that an earlier arrival left; `None` when the record is no received instance.
+pub(super) fn row_of(record: &Record) -> Option<ArrivedInstance> {
+    let note: Note = serde_json::from_str(&record.note).ok()?;
+    note.row(record.series.clone(), record.instance.clone(), record.location.clone()).ok()
 }

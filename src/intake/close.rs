@@ -41,7 +41,8 @@ pub(super) fn close(
     let geometry = check_geometry(&headers.iter().map(Plane::of).collect::<Vec<_>>());
     let summary = summarize(&instances, &headers, &geometry);
     drop(headers);
-    let (routing, explanation) = config.rules.decide(&summary);
+    let seen = instances.first().and_then(|row| config.node.profile_of(&row.called_ae).rules.as_ref());
+    let (routing, explanation) = config.rules.decide_among(&summary, seen);
     if let Some(held) = &routing.held {
         tracing::warn!(series = %open.series.series, rule = held.rule, "series held: {}", held.reason);
     }
@@ -94,19 +95,17 @@ fn wanted_jobs(
     instances: &[InstanceRow],
     routing: &Routing,
 ) -> Result<Vec<NewInferJob>, IntakeError> {
-    let ours = match instances.first() {
-        Some(row) => ledger.is_own_result(&row.sop_instance)?,
-        None => true,
-    };
+    let Some(first) = instances.first() else { return Ok(Vec::new()) };
     let late = open.number > 1 && config.node.late == LatePolicy::Ignore;
-    if ours || late {
+    if late || ledger.is_own_result(&first.sop_instance)? {
         return Ok(Vec::new());
     }
-    Ok(jobs_of(routing))
+    Ok(jobs_of(routing, config.node.profile_of(&first.called_ae).priority))
 }
 
 /// One job a pipeline: rules that fire the same one share it, its results go to all their destinations.
-fn jobs_of(routing: &Routing) -> Vec<NewInferJob> {
+/// `usual`: the priority of rules that name none.
+fn jobs_of(routing: &Routing, usual: rules::Priority) -> Vec<NewInferJob> {
     let mut jobs: Vec<NewInferJob> = Vec::new();
     for fired in &routing.fired {
         let Some(job) = jobs.iter_mut().find(|job| job.pipeline == fired.pipeline) else {
@@ -114,13 +113,13 @@ fn jobs_of(routing: &Routing) -> Vec<NewInferJob> {
                 rule: fired.name.clone(),
                 pipeline: fired.pipeline.clone(),
                 destinations: fired.destinations.clone(),
-                priority: priority(fired.priority),
+                priority: priority(fired.priority.unwrap_or(usual)),
                 shadow: fired.shadow,
             });
             continue;
         };
         job.rule = format!("{}, {}", job.rule, fired.name);
-        job.priority = job.priority.min(priority(fired.priority));
+        job.priority = job.priority.min(priority(fired.priority.unwrap_or(usual)));
         job.shadow &= fired.shadow;
         let missing: Vec<String> =
             fired.destinations.iter().filter(|name| !job.destinations.contains(name)).cloned().collect();
@@ -152,18 +151,20 @@ mod tests {
 
     #[test]
     fn rules_that_fire_one_pipeline_share_its_job() {
-        let fired = |name: &str, destinations: &[&str], shadow| rules::FiredRule {
+        let fired = |name: &str, destinations: &[&str], shadow: bool| rules::FiredRule {
             name: name.into(),
             pipeline: "brain".into(),
             destinations: destinations.iter().map(|d| (*d).to_owned()).collect(),
-            priority: if shadow { rules::Priority::Routine } else { rules::Priority::Urgent },
+            priority: (!shadow).then_some(rules::Priority::Urgent),
             shadow,
         };
         let routing = Routing {
             fired: vec![fired("a", &["pacs"], false), fired("b", &[], true), fired("c", &["pacs", "orthanc"], false)],
             held: None,
         };
-        let jobs = jobs_of(&routing);
+        let first = |usual| jobs_of(&routing, usual)[0].priority;
+        assert_eq!(first(rules::Priority::Stat), ledger::Priority::Stat);
+        let jobs = jobs_of(&routing, rules::Priority::Routine);
         assert_eq!(jobs.len(), 1);
         assert_eq!((jobs[0].rule.as_str(), jobs[0].shadow), ("a, b, c", false));
         assert_eq!(jobs[0].destinations, ["pacs", "orthanc"]);

@@ -7,6 +7,11 @@
 mod arrive;
 mod close;
 mod commit;
+mod commitment;
+mod duplicate;
+mod quarantine;
+mod rebuild;
+mod room;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -17,13 +22,18 @@ use arc_swap::ArcSwap;
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
-use crate::ledger::{ClosedBy, Ledger, LedgerError, Recorded};
-use crate::scp::{StoreAnswer, StoreHandler, StoreRequest};
-use crate::spool::{Spool, SpoolError};
+use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
+use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
+use crate::spool::{Spool, SpoolError, sha256};
 
 pub use arrive::Header;
+use arrive::Note;
 pub use close::Closed;
 use commit::Committer;
+use commitment::Commitments;
+pub use quarantine::{Custody, Retry};
+pub use rebuild::{Rebuilt, rebuild};
+use room::Room;
 
 /// Why an instance was not taken, or a revision not closed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +48,10 @@ pub enum IntakeError {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("{free} bytes are free on the disk, {keep_free} are to stay free (`keep_free` in node.toml)")]
+    NoRoom { free: u64, keep_free: u64 },
+    #[error("the note beside {0} in the quarantine is gone or cannot be read; send the object again from its source")]
+    NoCustody(String),
     #[error("the node is shutting down")]
     Stopping,
     #[error("series {0} has no open revision; `sagittal series list` shows the open ones")]
@@ -51,10 +65,11 @@ impl IntakeError {
         match self {
             IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
             IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
-            IntakeError::Spool(_) => StoreStatus::OutOfResources,
-            IntakeError::Ledger(_) | IntakeError::Stopping | IntakeError::NothingOpen(_) => {
-                StoreStatus::ProcessingFailure
-            }
+            IntakeError::Spool(_) | IntakeError::NoRoom { .. } => StoreStatus::OutOfResources,
+            IntakeError::Ledger(_)
+            | IntakeError::Stopping
+            | IntakeError::NoCustody(_)
+            | IntakeError::NothingOpen(_) => StoreStatus::ProcessingFailure,
         }
     }
 
@@ -72,32 +87,50 @@ pub struct Intake {
     clock: Arc<dyn Clock>,
     config: Arc<ArcSwap<Config>>,
     committer: Committer,
+    room: Arc<Room>,
     /// Series fed by each open association.
     fed: Arc<Mutex<HashMap<u64, HashSet<SeriesKey>>>>,
+    commitments: Commitments,
 }
 
 impl Intake {
     #[must_use]
     pub fn new(spool: Arc<Spool>, ledger: Ledger, clock: Arc<dyn Clock>, config: Arc<ArcSwap<Config>>) -> Intake {
         let committer = Committer::start(ledger.clone());
-        Intake { spool, ledger, clock, config, committer, fed: Arc::default() }
+        let commitments = Commitments::new(ledger.clone());
+        let node = &config.load().node;
+        let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
+        Intake { spool, ledger, clock, config, committer, room, fed: Arc::default(), commitments }
     }
 
     /// Takes one instance: checked, durable, recorded. Blocking.
     ///
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
     pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
+        let taken = self.admit(arrival);
+        if let Err(error) = &taken
+            && error.blames_instance()
+        {
+            self.quarantine(arrival, error);
+        }
+        taken
+    }
+
+    /// As [`Intake::take`], but what is refused is kept nowhere.
+    fn admit(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
+        self.room.check(self.clock.now())?;
         let head = arrive::part10_head(arrival)?;
-        let header = match arrive::check(&head, arrival) {
-            Ok(header) => header,
-            Err(error) => {
-                self.quarantine(arrival, &head, &error);
-                return Err(error);
-            }
-        };
-        let location = self.spool.append(&header.series, arrival.sop_instance, &[&head, arrival.dataset])?;
-        let row = arrive::row(arrival, &header, &head, &location);
-        let recorded = self.committer.record(row);
+        let header = arrive::check(&head, arrival)?;
+        let (instance, note) = (arrival.sop_instance, Note::of(arrival, &head));
+        let location = self.spool.append_with(&header.series, instance, &note.text()?, &[&head, arrival.dataset])?;
+        let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
+        let row = note.row(header.series.clone(), instance.clone(), location.clone()).map_err(bad_uid)?;
+        let mut recorded = self.committer.record(row.clone());
+        if matches!(recorded, Ok(Recorded::Identical))
+            && !duplicate::is_held(&self.spool, &self.ledger, &row, arrival.dataset)?
+        {
+            recorded = self.committer.record(ArrivedInstance { digest: sha256(arrival.dataset), ..row });
+        }
         if !matches!(recorded, Ok(Recorded::New { .. } | Recorded::Replaced { .. }))
             && let Err(fault) = self.spool.remove(&location)
         {
@@ -113,25 +146,9 @@ impl Intake {
         }
     }
 
-    /// Keeps what could not be understood; a failure to do so is logged and does not change the answer.
-    fn quarantine(&self, arrival: &Arrival<'_>, head: &[u8], error: &IntakeError) {
-        if !error.blames_instance() {
-            return;
-        }
-        let name = format!("{}-{}.dcm", arrival.sop_instance, self.clock.now().0);
-        let reason = format!("{error}\nfrom {} at {}\n", arrival.calling, arrival.sender);
-        match self.spool.quarantine(&name, &reason, &[head, arrival.dataset]) {
-            Ok(path) => {
-                tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}");
-            }
-            Err(fault) => {
-                tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}");
-            }
-        }
-    }
-
     /// The association is over: its series may close after the short quiet time. Blocking.
     pub fn association_over(&self, association: u64) -> Result<(), IntakeError> {
+        self.commitments.association_over(association)?;
         let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner).remove(&association);
         let series: Vec<SeriesKey> = fed.into_iter().flatten().collect();
         if series.is_empty() {
@@ -206,11 +223,36 @@ impl StoreHandler for Intake {
         }
     }
 
+    async fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) {
+        let (intake, status) = (self.clone(), answer.status);
+        let reason = answer.comment.clone().unwrap_or_default();
+        let kept = tokio::task::spawn_blocking(move || intake.quarantine_unnamed(&object, status, reason)).await;
+        if let Err(fault) = kept {
+            tracing::error!("an object without a SOP Instance UID is not in the quarantine: {fault}");
+        }
+    }
+
     async fn released(&self, association: u64) {
         let intake = self.clone();
         let outcome = tokio::task::spawn_blocking(move || intake.association_over(association)).await;
         if let Ok(Err(error)) = outcome {
             tracing::error!(association, "cannot note the end of the association: {error}");
+        }
+    }
+
+    async fn commit(&self, request: CommitmentRequest) -> Result<KeptCommitment, Refusal> {
+        let commitments = self.commitments.clone();
+        match tokio::task::spawn_blocking(move || commitments.keep(request)).await {
+            Ok(kept) => kept.map_err(|error| Refusal::failure(error.to_string())),
+            Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
+        }
+    }
+
+    async fn reported(&self, number: i64, status: u16) {
+        let commitments = self.commitments.clone();
+        let outcome = tokio::task::spawn_blocking(move || commitments.reported(number, status)).await;
+        if let Ok(Err(error)) = outcome {
+            tracing::error!("cannot note that a report was taken; it will be sent again: {error}");
         }
     }
 }
@@ -239,6 +281,7 @@ mod tests {
         check(IntakeError::BadUid { attribute: "StudyInstanceUID", source: crate::dicom::UidError::Empty }, 0xc000);
         check(IntakeError::Mismatch { attribute: "SOPInstanceUID" }, 0xa900);
         check(IntakeError::Spool(SpoolError::Missing("x".into())), 0xa700);
+        check(IntakeError::NoRoom { free: 1, keep_free: 2 }, 0xa700);
         check(IntakeError::Stopping, 0x0110);
     }
 }

@@ -13,9 +13,34 @@ impl Ledger {
     /// Records instances whose bytes are durable, in one transaction: all of them or none. The answers are
     /// in the order of `batch`. An arrival that says something new opens revision 1 of its series, or the
     /// next one when the last is closed (a late instance), and restarts the open revision's quiet time.
+    /// Durable no later than the next operation of another kind: a power cut may take the latest rows, which
+    /// the spool's records bring back.
     pub fn record_instances(&self, batch: &[ArrivedInstance]) -> Result<Vec<Recorded>, LedgerError> {
         let now = self.now();
-        self.write(|transaction| batch.iter().map(|arrived| record(transaction, now, arrived)).collect())
+        self.write_behind(|transaction| batch.iter().map(|arrived| record(transaction, now, arrived)).collect())
+    }
+
+    /// Takes back rows of open revisions whose bytes are gone, so that the instance is new when it comes again
+    /// and its series can close without it. How many rows there were.
+    pub fn forget_instances(&self, locations: &[String]) -> Result<u64, LedgerError> {
+        self.write(|transaction| {
+            let mut forgotten = 0;
+            for location in locations {
+                forgotten += transaction
+                    .prepare_cached(
+                        "DELETE FROM instances WHERE location = ?1
+                         AND revision_id IN (SELECT id FROM revisions WHERE closed_at IS NULL)",
+                    )?
+                    .execute([location])?;
+            }
+            transaction.execute_batch(
+                "DELETE FROM revisions WHERE closed_at IS NULL AND id NOT IN (SELECT revision_id FROM instances);
+                 UPDATE revisions SET arrivals = arrivals + 1, instances =
+                     (SELECT count(DISTINCT sop_instance) FROM instances i WHERE i.series_id = revisions.series_id)
+                 WHERE closed_at IS NULL;",
+            )?;
+            Ok(forgotten as u64)
+        })
     }
 
     /// Notes that the association which fed these series was released; series without an open revision
@@ -43,7 +68,7 @@ fn record(transaction: &Transaction<'_>, now: Millis, arrived: &ArrivedInstance)
         )?
         .query_row(params![series, arrived.sop_instance], |row| row.get(0))
         .optional()?;
-    if held.as_ref() == Some(&arrived.sha256) {
+    if held.as_ref() == Some(&arrived.digest) {
         return Ok(Recorded::Identical);
     }
     let revision = open_revision(transaction, now, series)?;
@@ -111,7 +136,7 @@ fn insert_instance(
             arrived.transfer_syntax,
             arrived.location,
             arrived.length as i64,
-            arrived.sha256,
+            arrived.digest,
             arrived.calling_ae,
             arrived.called_ae,
             arrived.sender,

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{HistoryRow, Ledger, LedgerError, ResultRow};
 use crate::dicom::{SeriesKey, Uid};
@@ -26,6 +26,40 @@ impl Ledger {
             let mut statement =
                 transaction.prepare("SELECT location FROM instances UNION ALL SELECT location FROM results")?;
             let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Where the bytes of instances of open revisions lie.
+    pub fn open_locations(&self) -> Result<HashSet<String>, LedgerError> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT i.location FROM instances i JOIN revisions r ON r.id = i.revision_id WHERE r.closed_at IS NULL",
+            )?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Where the bytes lie that count for an instance: its newest copy.
+    pub fn instance_location(&self, series: &SeriesKey, sop_instance: &Uid) -> Result<Option<String>, LedgerError> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT i.location FROM instances i JOIN series s ON s.id = i.series_id
+                 WHERE s.study = ?1 AND s.series = ?2 AND i.sop_instance = ?3 ORDER BY i.id DESC LIMIT 1",
+            )?;
+            Ok(statement.query_row((&series.study, &series.series, sop_instance), |row| row.get(0)).optional()?)
+        })
+    }
+
+    /// Every instance of a series, whatever its study: its UID and where its newest copy lies.
+    pub fn series_objects(&self, series: &str) -> Result<Vec<(Uid, String)>, LedgerError> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT i.sop_instance, i.location, max(i.id) FROM instances i JOIN series s ON s.id = i.series_id
+                 WHERE s.series = ?1 GROUP BY s.id, i.sop_instance ORDER BY i.sop_instance",
+            )?;
+            let rows = statement.query_map([series], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }

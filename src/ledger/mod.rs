@@ -4,11 +4,13 @@
 //! transaction. State transitions are decided by the pure functions of [`state`]. Never touches the
 //! spool's bytes, knows no model and no destination kind.
 //!
-//! Journal: WAL, synchronous FULL, foreign keys on, numbered migrations.
+//! Journal: WAL, synchronous FULL (NORMAL for rows that the spool can bring back), foreign keys on, numbered
+//! migrations.
 
 mod arrivals;
 pub mod backoff;
 mod claims;
+mod commitments;
 mod error;
 mod listing;
 mod lookups;
@@ -29,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use commitments::{CommitmentAsked, DueReport};
 pub use error::LedgerError;
 pub use rows::*;
 pub use words::UnknownWord;
@@ -91,10 +94,16 @@ impl Ledger {
     /// One transaction that has the write lock from its start; an error rolls it back.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         let mut connection = lock(&self.inner.writer);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = work(&transaction)?;
-        transaction.commit()?;
-        Ok(value)
+        run(&mut connection, work)
+    }
+
+    /// As [`Ledger::write`], but not flushed: the next `write` makes it durable, for the journal is in order.
+    fn write_behind<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let mut connection = lock(&self.inner.writer);
+        connection.pragma_update(None, "synchronous", "normal")?;
+        let outcome = run(&mut connection, work);
+        connection.pragma_update(None, "synchronous", "full")?;
+        outcome
     }
 
     /// One read transaction: all statements of `work` see the same state.
@@ -103,6 +112,16 @@ impl Ledger {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
         work(&transaction)
     }
+}
+
+fn run<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
 }
 
 /// A thread that panicked inside a transaction left it rolled back: the connection is sound.

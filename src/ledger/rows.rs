@@ -17,8 +17,8 @@ pub struct ArrivedInstance {
     /// Where the spool keeps the Part 10 file.
     pub location: String,
     pub length: u64,
-    /// SHA-256 of the data set as received, hexadecimal.
-    pub sha256: String,
+    /// Says of two copies whether they may be the same; any text that follows from the data set alone.
+    pub digest: String,
     pub calling_ae: String,
     pub called_ae: String,
     /// IP address of the sender, or `cli`, `http`.

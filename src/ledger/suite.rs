@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod claims;
+mod commitments;
 mod lists;
 mod operator;
 mod outcomes;
@@ -106,7 +107,7 @@ fn arrived(n: u32, instance: u32, bytes: &str) -> ArrivedInstance {
         transfer_syntax: uid("1.2.840.10008.1.2.1"),
         location: format!("{n}/{instance}/{bytes}"),
         length: bytes.len() as u64,
-        sha256: bytes.to_owned(),
+        digest: bytes.to_owned(),
         calling_ae: "MODALITY".to_owned(),
         called_ae: "SAGITTAL".to_owned(),
         sender: "127.0.0.1".to_owned(),
@@ -232,6 +233,10 @@ exercises! {
         a_held_job_is_not_claimed_until_it_is_released
         a_stat_job_overtakes
         refusals_name_the_job_its_state_and_what_is_allowed;
+    commitments: a_report_says_what_is_held_and_why_the_rest_is_not
+        a_report_is_due_until_it_is_taken_whatever_happens
+        a_transaction_uid_stands_for_one_request
+        a_peer_gets_one_report_at_a_time;
     lists: filters_select_and_limit
         a_job_is_shown_in_full
         counts_are_by_kind_and_state

@@ -36,7 +36,7 @@ pub struct RuleExplanation {
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// It matched and makes a job.
-    Fired { pipeline: String, send_to: Vec<String>, priority: super::Priority, stop: bool },
+    Fired { pipeline: String, send_to: Vec<String>, priority: Option<super::Priority>, stop: bool },
     /// It matched and holds the series; no later rule was reached.
     Held { reason: String },
     /// It matched and only ends the evaluation.
@@ -45,6 +45,8 @@ pub enum Outcome {
     NoMatch,
     /// An earlier rule said stop or hold.
     NotReached { after: String },
+    /// The called AE title does not name it among its rules.
+    NotSeen,
     /// The rule is switched off.
     Off,
 }
@@ -56,7 +58,7 @@ impl Outcome {
         match self {
             Outcome::Fired { stop, .. } => *stop,
             Outcome::Held { .. } | Outcome::Stopped => true,
-            Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::Off => false,
+            Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::NotSeen | Outcome::Off => false,
         }
     }
 }
@@ -126,12 +128,14 @@ impl fmt::Display for Outcome {
                     to if to.is_empty() => write!(f, "fires: {pipeline}, kept, sent nowhere")?,
                     to => write!(f, "fires: {pipeline} -> {to}")?,
                 }
-                write!(f, " ({}){then}", priority.name())
+                let priority = priority.map(|priority| format!(" ({})", priority.name()));
+                write!(f, "{}{then}", priority.unwrap_or_default())
             }
             Outcome::Held { reason } => write!(f, "holds the series: {reason}"),
             Outcome::Stopped => f.write_str("matches and stops, nothing is run"),
             Outcome::NoMatch => f.write_str("does not match"),
             Outcome::NotReached { after } => write!(f, "not reached, rule \"{after}\" ended the evaluation"),
+            Outcome::NotSeen => f.write_str("not for series sent to this AE title"),
             Outcome::Off => f.write_str("switched off"),
         }
     }

@@ -187,10 +187,11 @@ fn a_fired_rule_says_what_is_to_be_done() {
         name: name.into(),
         pipeline: "p".into(),
         destinations: destinations.iter().map(|d| (*d).to_owned()).collect(),
-        priority,
+        priority: Some(priority),
         shadow,
     };
     assert_eq!(fired, [rule("a", &["d", "e"], Priority::Urgent, false), rule("b", &[], Priority::OffPeak, true)]);
+    assert_eq!(ruleset(&[("a", MR, RUN)]).route(&head()).fired[0].priority, None);
 }
 
 #[test]
@@ -207,7 +208,7 @@ fn the_explanation_is_a_tree_and_survives_json() {
      alternative 2
        ├─ ✓ slices: at least 2; found \"3\"
        └─ ✗ SliceLocation: 3; found differs: \"0\", \"1\", \"2\", and many more
-✓ brain (line 5): fires: p -> d, e (routine), then stops
+✓ brain (line 5): fires: p -> d, e, then stops
   └─ ✓ Modality: \"MR\"; found \"MR\"
 ✗ c (line 11): not reached, rule \"brain\" ended the evaluation
   └─ ✗ Modality: \"CT\"; found \"MR\"

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AssociationRQ, PDataValue, PDataValueType, Pdu};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::commitment::{self, Reports};
 use super::negotiation::{self, Accepted, Context};
 use super::store::Sender;
+use super::stream::Stream;
 use super::wire::{Incoming, Wire, WireError, abort};
 use super::{Node, StoreHandler, echo, store};
-use crate::dicom::command::{Command, Response};
+use crate::dicom::command::{Command, Response, Retrieved};
 use crate::dicom::message::{self, Assembler, Message, MessageError};
 
+/// Length, context ID and control header of a data value (PS3.8 section 9.3.5.1 and annex E.2).
+const VALUE_HEADER: usize = 6;
 /// Unrecognized operation (PS3.7 annex C.5.23).
 const UNRECOGNIZED: u16 = 0x0211;
 
@@ -44,7 +47,7 @@ enum AssociationError {
 
 /// Serves one connection until it is closed.
 pub(super) async fn run<H: StoreHandler>(
-    stream: TcpStream,
+    stream: Stream,
     peer: IpAddr,
     node: &Arc<Node<H>>,
     shutdown: &CancellationToken,
@@ -60,7 +63,7 @@ pub(super) async fn run<H: StoreHandler>(
         Ok(request) => request,
         Err(error) => return fail(wire, &error, peer, artim, shutdown).await,
     };
-    let place = node.admit();
+    let place = node.places.take(peer);
     let answer = match &place {
         Some(_) => negotiation::answer(&request, peer, &node.options),
         None => Err(negotiation::crowded()),
@@ -68,15 +71,16 @@ pub(super) async fn run<H: StoreHandler>(
     let accepted = match answer {
         Ok(accepted) => accepted,
         Err(rejection) => {
-            let (calling, reason) = (request.calling_ae_title, &rejection.source);
-            tracing::warn!(%peer, calling, %reason, "association rejected");
-            return wire.finish(&Pdu::AssociationRJ(rejection), artim, shutdown).await;
+            let (calling, called) = (request.calling_ae_title.trim(), request.called_ae_title.trim());
+            tracing::warn!(%peer, calling, called, "association rejected: {}", rejection.why);
+            return wire.finish(&Pdu::AssociationRJ(rejection.answer), artim, shutdown).await;
         }
     };
     let id = node.number();
     tracing::info!(association = id, %peer, calling = accepted.calling, "association accepted");
     let sender = Sender { calling: accepted.calling.clone(), called: accepted.called.clone(), peer, association: id };
-    let ended = talk(&mut wire, accepted, &sender, node, shutdown).await;
+    let reports = Reports::new(accepted.peer_max_pdu);
+    let ended = talk(&mut wire, accepted, reports, &sender, node, shutdown).await;
     // Before the release is answered: a peer that has its answer finds the association over here, too.
     node.handler.released(id).await;
     drop(place);
@@ -99,6 +103,7 @@ async fn association_request(wire: &mut Wire, artim: Duration) -> Result<Associa
 async fn talk<H: StoreHandler>(
     wire: &mut Wire,
     accepted: Accepted,
+    mut reports: Reports,
     sender: &Sender,
     node: &Node<H>,
     shutdown: &CancellationToken,
@@ -110,7 +115,14 @@ async fn talk<H: StoreHandler>(
         let incoming = tokio::select! {
             biased;
             () = shutdown.cancelled(), if assembler.is_idle() => return Err(AssociationError::Stopping),
-            incoming = wire.receive(patience) => incoming?,
+            incoming = wire.receive(patience) => Some(incoming?),
+            () = tokio::time::sleep(commitment::GRACE), if reports.is_waiting() && assembler.is_idle() => None,
+        };
+        let Some(incoming) = incoming else {
+            for pdu in reports.next() {
+                wire.send(&pdu, patience).await?;
+            }
+            continue;
         };
         let messages: Vec<Message> = match incoming {
             Incoming::Data(pdu) => message::values(pdu)
@@ -123,8 +135,10 @@ async fn talk<H: StoreHandler>(
         for message in messages {
             let id = message.context;
             let context = accepted.contexts.get(&id).ok_or(AssociationError::UnknownContext(id))?;
-            if let Some(response) = answer(message, context, sender, &node.handler).await? {
-                wire.send(&command_pdu(id, &response), patience).await?;
+            if let Some(response) = answer(message, context, sender, &node.handler, &mut reports).await? {
+                for pdu in command_pdus(id, &response, accepted.peer_max_pdu) {
+                    wire.send(&pdu, patience).await?;
+                }
             }
         }
     }
@@ -135,25 +149,56 @@ async fn answer<H: StoreHandler>(
     context: &Context,
     sender: &Sender,
     handler: &Arc<H>,
+    reports: &mut Reports,
 ) -> Result<Option<Command>, AssociationError> {
     Ok(match message.command {
         Command::EchoRq { message_id } => Some(echo::answer(message_id)),
         Command::StoreRq(request) => Some(store::answer(handler, sender, context, request, message.body).await),
-        Command::FindRq { message_id, sop_class } => {
-            Some(Command::FindRsp(Response { message_id, sop_class, status: UNRECOGNIZED, ..Response::default() }))
+        Command::ActionRq(action) => {
+            let context = (message.context, context);
+            Some(commitment::answer(handler, sender, context, action, message.body, reports).await)
         }
+        Command::EventRsp(response) => {
+            let asked = commitment::answered(handler, reports, &response).await;
+            return if asked { Ok(None) } else { Err(AssociationError::UnexpectedResponse) };
+        }
+        Command::FindRq { message_id, sop_class } => Some(Command::FindRsp(unrecognized(message_id, sop_class))),
+        Command::GetRq { message_id, sop_class } => Some(Command::GetRsp(not_retrieved(message_id, sop_class))),
+        Command::MoveRq { message_id, sop_class, .. } => Some(Command::MoveRsp(not_retrieved(message_id, sop_class))),
+        Command::EventRq(event) => Some(Command::EventRsp(unrecognized(event.message_id, event.sop_class))),
         Command::CancelRq => None,
         Command::Other(other) => Some(other.unrecognized().ok_or(AssociationError::UnexpectedResponse)?),
-        Command::StoreRsp(_) | Command::EchoRsp(_) | Command::FindRsp(_) => {
-            return Err(AssociationError::UnexpectedResponse);
-        }
+        Command::StoreRsp(_)
+        | Command::EchoRsp(_)
+        | Command::FindRsp(_)
+        | Command::GetRsp(_)
+        | Command::MoveRsp(_)
+        | Command::ActionRsp(_) => return Err(AssociationError::UnexpectedResponse),
     })
 }
 
-fn command_pdu(context: u8, command: &Command) -> Pdu {
-    let data = command.encode();
-    let value_type = PDataValueType::Command;
-    Pdu::PData { data: vec![PDataValue { presentation_context_id: context, value_type, is_last: true, data }] }
+fn unrecognized(message_id: u16, sop_class: String) -> Response {
+    Response { message_id, sop_class, status: UNRECOGNIZED, ..Response::default() }
+}
+
+fn not_retrieved(message_id: u16, sop_class: String) -> Retrieved {
+    Retrieved { response: unrecognized(message_id, sop_class), ..Retrieved::default() }
+}
+
+/// A command set in PDUs no larger than the peer takes, 0 standing for any size (PS3.8 section D.1.1).
+fn command_pdus(context: u8, command: &Command, peer_max_pdu: u32) -> Vec<Pdu> {
+    let bytes = command.encode();
+    let room = match peer_max_pdu {
+        0 => bytes.len(),
+        limit => (limit as usize).saturating_sub(VALUE_HEADER).max(2) & !1,
+    };
+    let fragments = bytes.chunks(room.max(1));
+    let last = fragments.len().saturating_sub(1);
+    let pdu = |(number, fragment): (usize, &[u8])| {
+        let (value_type, data, is_last) = (PDataValueType::Command, fragment.to_vec(), number == last);
+        Pdu::PData { data: vec![PDataValue { presentation_context_id: context, value_type, is_last, data }] }
+    };
+    fragments.enumerate().map(pdu).collect()
 }
 
 fn unexpected(pdu: &Pdu) -> AssociationError {

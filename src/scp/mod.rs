@@ -1,13 +1,17 @@
-//! The receiving application entity: C-ECHO and C-STORE over TCP (PS3.8, PS3.7 section 9, PS3.4 annex B).
+//! The receiving application entity: C-ECHO, C-STORE and storage commitment over TCP or TLS (PS3.8, PS3.7, PS3.4
+//! annexes B and J).
 //!
-//! The caller binds the listener and passes the stop signal. What happens to an object is the
+//! The caller binds the listeners and passes the stop signal. What happens to an object is the
 //! [`StoreHandler`]'s business: its answer becomes the C-STORE-RSP, so success is said when it says so and
 //! never earlier. This module knows neither spool nor ledger, parses no data set and writes no file.
 
 mod association;
+mod commitment;
 mod echo;
 mod negotiation;
+mod places;
 mod store;
+mod stream;
 mod wire;
 
 use std::future::Future;
@@ -19,68 +23,20 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::NodeConfig;
-use crate::dicom::{AeTitle, StoreStatus, Uid};
+pub use crate::config::Reception as ScpOptions;
+use crate::dicom::{StoreStatus, Uid};
+use crate::tls::ServerTls;
+use places::Places;
+use stream::Stream;
+
+pub use commitment::{CommitmentRequest, KeptCommitment, Refusal};
 
 /// Connections beyond the associations allowed: they are told "local limit exceeded" rather than left waiting.
 const SPARE_CONNECTIONS: usize = 16;
-
-/// Who may come in, and how much they may send.
-#[derive(Debug, Clone)]
-pub struct ScpOptions {
-    pub ae_title: AeTitle,
-    /// Calling AE titles that may associate. When empty, peers on loopback only, unless `open`.
-    pub allowed_calling: Vec<AeTitle>,
-    /// With an empty list, accept every calling AE title from every address.
-    pub open: bool,
-    pub accept_any_called: bool,
-    /// Largest PDU taken, bytes, announced to the peer.
-    pub max_pdu: u32,
-    pub max_associations: usize,
-    /// Largest data set taken, bytes.
-    pub max_object: u64,
-    /// Time for the next PDU, and for the peer to take an answer.
-    pub idle_timeout: Duration,
-    /// Time for the A-ASSOCIATE-RQ, and for the peer to close after an abort (PS3.8 section 9.1.4).
-    pub artim_timeout: Duration,
-}
-
-impl From<&NodeConfig> for ScpOptions {
-    fn from(node: &NodeConfig) -> ScpOptions {
-        ScpOptions {
-            ae_title: node.ae_title.clone(),
-            allowed_calling: node.allowed_calling.clone(),
-            open: node.allow_any,
-            accept_any_called: node.accept_any_called,
-            max_pdu: node.max_pdu,
-            max_associations: node.max_associations,
-            max_object: node.max_object,
-            idle_timeout: node.idle_timeout,
-            artim_timeout: node.artim_timeout,
-        }
-    }
-}
-
-impl ScpOptions {
-    /// A receiver for peers on this machine, with room for large objects: embedded destinations and tests.
-    #[must_use]
-    pub fn loopback(ae_title: AeTitle) -> ScpOptions {
-        ScpOptions {
-            ae_title,
-            allowed_calling: Vec::new(),
-            open: false,
-            accept_any_called: false,
-            max_pdu: 128 * 1024,
-            max_associations: 16,
-            max_object: 2 << 30,
-            idle_timeout: Duration::from_mins(5),
-            artim_timeout: Duration::from_secs(10),
-        }
-    }
-}
 
 /// One object as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +49,20 @@ pub struct StoreRequest {
     pub association: u64,
     pub sop_class: Uid,
     pub sop_instance: Uid,
+    pub transfer_syntax: Uid,
+    /// The data set as received, without a Part 10 header.
+    pub dataset: Vec<u8>,
+}
+
+/// An object whose command names no SOP Instance UID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnnamedObject {
+    pub calling: String,
+    pub called: String,
+    pub peer: IpAddr,
+    pub sop_class: Uid,
+    /// What the command said instead of a UID.
+    pub announced: String,
     pub transfer_syntax: Uid,
     /// The data set as received, without a Part 10 header.
     pub dataset: Vec<u8>,
@@ -126,56 +96,119 @@ pub trait StoreHandler: Send + Sync + 'static {
     /// Keeps one object; [`StoreStatus::Success`] means that it survives a power cut.
     fn store(&self, request: StoreRequest) -> impl Future<Output = StoreAnswer> + Send;
 
+    /// Is offered an object that is refused because no SOP Instance UID names it. Keeping it changes no answer.
+    fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) -> impl Future<Output = ()> + Send {
+        let _ = (object, answer);
+        async {}
+    }
+
     /// The association is over, by release, abort or a lost connection; none of its objects is still to come.
     fn released(&self, association: u64) -> impl Future<Output = ()> + Send;
+
+    /// Keeps a request for storage commitment; `Ok` means that it survives a power cut and that its report is
+    /// seen to, whatever becomes of the association. Left out: nothing is committed to.
+    fn commit(&self, request: CommitmentRequest) -> impl Future<Output = Result<KeptCommitment, Refusal>> + Send {
+        let _ = request;
+        async { Err(Refusal::unsupported()) }
+    }
+
+    /// The peer answered the report of request `number`, sent on the association that asked, with `status`.
+    fn reported(&self, number: i64, status: u16) -> impl Future<Output = ()> + Send {
+        let _ = (number, status);
+        async {}
+    }
 }
 
 /// What every association shares.
 struct Node<H> {
     options: ScpOptions,
     handler: Arc<H>,
-    associations: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    places: Arc<Places>,
     numbers: AtomicU64,
 }
 
 impl<H> Node<H> {
-    /// A place among the associations, `None` when all are taken.
-    fn admit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.associations).try_acquire_owned().ok()
-    }
-
     fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 }
 
-/// Receives on `listener` until `shutdown`: then it accepts nobody more, lets every message in work be answered,
-/// aborts the associations and returns.
+/// One port.
+#[derive(Debug)]
+pub struct Door {
+    pub listener: TcpListener,
+    /// What its connections are secured with; `None`: plain TCP.
+    pub tls: Option<Arc<ServerTls>>,
+}
+
+/// Receives on `listener`; see [`serve_all`].
 pub async fn serve<H: StoreHandler>(
     listener: TcpListener,
     options: ScpOptions,
     handler: Arc<H>,
     shutdown: CancellationToken,
 ) {
+    serve_all(vec![Door { listener, tls: None }], options, handler, shutdown).await;
+}
+
+/// Receives at all `doors` until `shutdown`: then it accepts nobody more, lets every message in work be answered,
+/// aborts the associations and returns. The limits hold for all doors together.
+pub async fn serve_all<H: StoreHandler>(
+    doors: Vec<Door>,
+    options: ScpOptions,
+    handler: Arc<H>,
+    shutdown: CancellationToken,
+) {
     let connections = Arc::new(Semaphore::new(options.max_associations + SPARE_CONNECTIONS));
-    let associations = Arc::new(Semaphore::new(options.max_associations));
-    let node = Arc::new(Node { options, handler, associations, numbers: AtomicU64::new(1) });
+    let places = Arc::new(Places::new(options.max_associations, options.max_associations_per_peer));
+    let node = Arc::new(Node { options, handler, connections, places, numbers: AtomicU64::new(1) });
     let tasks = TaskTracker::new();
+    for door in doors {
+        tasks.spawn(keep_door(door, Arc::clone(&node), shutdown.clone(), tasks.clone()));
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn keep_door<H: StoreHandler>(door: Door, node: Arc<Node<H>>, shutdown: CancellationToken, tasks: TaskTracker) {
     loop {
         let (stream, peer, permit) = tokio::select! {
             biased;
-            () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &connections) => accepted,
+            () = shutdown.cancelled() => return,
+            accepted = accept(&door.listener, &node.connections) => accepted,
         };
-        let (node, shutdown) = (Arc::clone(&node), shutdown.clone());
+        let (node, shutdown, tls) = (Arc::clone(&node), shutdown.clone(), door.tls.clone());
         tasks.spawn(async move {
-            association::run(stream, peer.ip(), &node, &shutdown).await;
+            let entered = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => None,
+                entered = enter(stream, peer.ip(), tls, node.options.artim_timeout) => entered,
+            };
+            if let Some(stream) = entered {
+                association::run(stream, peer.ip(), &node, &shutdown).await;
+            }
             drop(permit);
         });
     }
-    drop(listener);
-    tasks.close();
-    tasks.wait().await;
+}
+
+/// The TLS handshake, where there is one; `None` when it failed: the peer was told by an alert.
+async fn enter(stream: TcpStream, peer: IpAddr, tls: Option<Arc<ServerTls>>, patience: Duration) -> Option<Stream> {
+    let Some(tls) = tls else { return Some(Stream::Plain(stream)) };
+    // The settings may have to be read from files.
+    let config = tokio::task::spawn_blocking(move || tls.current()).await.ok()?;
+    match tokio::time::timeout(patience, TlsAcceptor::from(config).accept(stream)).await {
+        Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
+        Ok(Err(error)) => {
+            tracing::warn!(%peer, %error, "TLS handshake failed; nobody was let in");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(%peer, "no TLS handshake within {} s", patience.as_secs());
+            None
+        }
+    }
 }
 
 /// The next connection, with its place among the connections. Accepting fails when the process is out of

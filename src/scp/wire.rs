@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use dicom_ul::pdu::{self, AbortRQServiceProviderReason, AbortRQSource, Pdu};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::bytes::{Buf, BytesMut};
 use tokio_util::sync::CancellationToken;
+
+use super::stream::Stream;
 
 const HEADER: usize = 6;
 const P_DATA: u8 = 0x04;
@@ -50,7 +51,7 @@ pub enum WireError {
 /// One connection.
 #[derive(Debug)]
 pub struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     buffer: BytesMut,
     /// Length of the PDU handed out last, still in front of the buffer.
     taken: usize,
@@ -60,7 +61,7 @@ pub struct Wire {
 impl Wire {
     /// `max_pdu`: the largest P-DATA-TF body taken.
     #[must_use]
-    pub fn new(stream: TcpStream, max_pdu: u32) -> Wire {
+    pub fn new(stream: Stream, max_pdu: u32) -> Wire {
         Wire { stream, buffer: BytesMut::with_capacity(READ_AHEAD), taken: 0, max_pdu }
     }
 
@@ -112,13 +113,18 @@ impl Wire {
     /// segment; Linux forgets the setting, so it is made before every read.
     fn acknowledge_at_once(&self) {
         #[cfg(target_os = "linux")]
-        let _ = socket2::SockRef::from(&self.stream).set_tcp_quickack(true);
+        let _ = socket2::SockRef::from(self.stream.tcp()).set_tcp_quickack(true);
     }
 
     pub async fn send(&mut self, pdu: &Pdu, patience: Duration) -> Result<(), WireError> {
         let mut bytes = Vec::with_capacity(512);
         pdu::write_pdu(&mut bytes, pdu)?;
-        timeout(patience, self.stream.write_all(&bytes)).await.map_err(|_| WireError::Silence(patience))??;
+        let sent = async {
+            self.stream.write_all(&bytes).await?;
+            // TLS keeps back what the socket does not take at once.
+            self.stream.flush().await
+        };
+        timeout(patience, sent).await.map_err(|_| WireError::Silence(patience))??;
         Ok(())
     }
 

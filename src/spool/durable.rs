@@ -5,7 +5,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use super::SpoolError;
 
@@ -27,17 +26,6 @@ pub(super) fn create(path: &Path, parts: &[&[u8]]) -> Result<File, SpoolError> {
 /// Brings the bytes of a file to stable storage.
 pub(super) fn sync(file: &File, path: &Path) -> Result<(), SpoolError> {
     file.sync_data().map_err(SpoolError::io("sync", path))
-}
-
-/// Brings the bytes of a file and the entries of its folder to stable storage. Both are asked for at once, so that a
-/// journalling file system writes its journal, and the disk flushes, once and not twice.
-pub(super) fn sync_with_folder(file: &File, path: &Path, folder: &Path) -> Result<(), SpoolError> {
-    let (bytes, entries) = thread::scope(|scope| {
-        let entries = scope.spawn(|| sync_folder(folder));
-        (sync(file, path), entries.join())
-    });
-    let panicked = |_| Err(SpoolError::io("sync the folder", folder)(io::Error::other("a thread panicked")));
-    bytes.and(entries.unwrap_or_else(panicked))
 }
 
 /// Makes the folders from `root` down to `folder` and brings their entries to stable storage. A folder

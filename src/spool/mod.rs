@@ -1,31 +1,41 @@
 //! Bytes on disk: received instances and results, kept until they are dropped.
 //!
-//! A [`Location`] is an opaque word that only this module can resolve, so that one file an instance can
-//! become a log of segments without touching the callers. Paths are made of checked [`Uid`]s only.
+//! A log of segment files. An object is copied into the segment in use and one flush covers all objects that
+//! wait for it: no temporary file, no rename, no deletion an object. A segment whose objects are all dropped
+//! is used again. A [`Location`] is an opaque word that only this module can resolve.
 //! Never parses DICOM, never talks to the ledger.
 //!
-//! Durability: [`Spool::append`] returns after the bytes, and the directory entries leading to them, are
-//! on stable storage.
+//! Durability: [`Spool::append`] returns after the bytes are on stable storage, unless [`Durability`] asks
+//! for less.
 
 mod durable;
+mod log;
 mod quarantine;
+mod record;
+mod reserve;
+mod segment;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 
 use crate::dicom::{SeriesKey, Uid};
+use log::{Log, Taken};
+pub use quarantine::Quarantined;
+use reserve::Reserve;
+use segment::{Found, Segment};
 
-/// Half-written objects; no UID begins with a dot.
+/// Files on their way into the quarantine.
 const INCOMING: &str = ".incoming";
-const SUFFIX: &str = ".dcm";
+const SEGMENTS: &str = "segments";
 
 /// Where an object lies in the spool; kept in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,14 +51,68 @@ pub fn sha256(bytes: &[u8]) -> String {
     })
 }
 
+/// CRC-32 of an object's bytes: says quickly that two copies differ, never for sure that they are equal.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
+    record::checksum(&[bytes])
+}
+
+/// What an acknowledged object survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// A power cut.
+    #[default]
+    PowerLoss,
+    /// The end of the process, not that of the machine.
+    ProcessCrash,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct SpoolOptions {
+    pub durability: Durability,
+    /// Bytes of a segment file.
+    pub segment_bytes: u64,
+    /// Bytes of segments written ahead of use.
+    pub reserve: u64,
+}
+
+impl Default for SpoolOptions {
+    fn default() -> SpoolOptions {
+        SpoolOptions { durability: Durability::PowerLoss, segment_bytes: 64 << 20, reserve: 0 }
+    }
+}
+
 /// A folder of durable objects. Shared by many threads of one process.
 #[derive(Debug)]
 pub struct Spool {
     root: PathBuf,
-    /// Series folders whose entry is known to be durable. Held while a file is put into its folder or taken
-    /// out, never while bytes are written.
-    durable: Mutex<HashSet<PathBuf>>,
+    durability: Durability,
+    /// `None` beside a node that has the spool open.
+    writer: Option<Writer>,
+    /// Numbers of files on their way into the quarantine; held while one is named there.
+    quarantining: Mutex<()>,
     next: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Writer {
+    log: Arc<Mutex<Log>>,
+    /// Rung when a segment was used up; `None` while the spool is being closed.
+    bell: Option<SyncSender<()>>,
+    stopping: Arc<AtomicBool>,
+    reserve: Option<JoinHandle<()>>,
+}
+
+/// A record of the log, as [`Spool::records`] finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub location: Location,
+    pub series: SeriesKey,
+    pub instance: Uid,
+    /// What the caller of [`Spool::append_with`] wanted to find again.
+    pub note: String,
+    /// Grows from append to append.
+    pub sequence: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +123,20 @@ pub enum SpoolError {
     Missing(String),
     #[error("{0:?} is no place in a spool; the ledger was altered by another program")]
     NoLocation(String),
+    #[error("the quarantine holds no {0:?}; `sagittal quarantine list` shows what it holds")]
+    NotQuarantined(String),
+    #[error("the bytes at {0:?} are not those that were stored; check the disk that holds the spool")]
+    Damaged(String),
+    #[error("a note of {0} bytes for one object; 8 KiB are enough for all that the ledger keeps")]
+    LongNote(usize),
+    #[error(
+        "the spool at {} was made by an earlier Sagittal, one file an instance; move it and the ledger beside it \
+         away, start, and bring its DICOM files in again with `sagittal send`",
+        .0.display()
+    )]
+    EarlierForm(PathBuf),
+    #[error("the spool at {} belongs to a running node; only that node writes to it", .0.display())]
+    ReadOnly(PathBuf),
 }
 
 impl SpoolError {
@@ -67,95 +145,175 @@ impl SpoolError {
     }
 }
 
+/// A location in numbers. The sequence number is given out once: a place used again is never mistaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    segment: u64,
+    offset: u64,
+    length: u64,
+    sequence: u64,
+}
+
+impl Place {
+    fn location(self) -> Location {
+        let Place { segment, offset, length, sequence } = self;
+        Location(format!("{segment}/{offset}/{length}/{sequence}"))
+    }
+
+    /// The place of a location, whose text may come from a ledger that someone edited.
+    fn of(location: &Location) -> Result<Place, SpoolError> {
+        let numbers: Vec<u64> = location.0.split('/').map_while(|part| part.parse().ok()).collect();
+        if let [segment, offset, length, sequence] = numbers[..] {
+            let place = Place { segment, offset, length, sequence };
+            if place.location() == *location {
+                return Ok(place);
+            }
+        }
+        Err(SpoolError::NoLocation(location.0.clone()))
+    }
+}
+
 impl Spool {
-    /// Opens (making it when absent) the spool at `root` and removes half-written objects of a crash.
+    /// Opens (making it when absent) the spool at `root` for the one process that writes to it: what a crash
+    /// left half-written is freed.
     pub fn open(root: &Path) -> Result<Spool, SpoolError> {
-        let incoming = root.join(INCOMING);
-        fs::create_dir_all(&incoming).map_err(SpoolError::io("make the folder", &incoming))?;
-        for leftover in durable::entries(&incoming)? {
+        Spool::open_with(root, SpoolOptions::default())
+    }
+
+    pub fn open_with(root: &Path, options: SpoolOptions) -> Result<Spool, SpoolError> {
+        let (incoming, folder) = (root.join(INCOMING), root.join(SEGMENTS));
+        refuse_earlier_form(root)?;
+        for folder in [&incoming, &folder] {
+            fs::create_dir_all(folder).map_err(SpoolError::io("make the folder", folder))?;
+        }
+        let unfinished = |path: &PathBuf| path.extension().is_some_and(|extension| extension == log::UNFINISHED);
+        let segments = durable::entries(&folder)?.into_iter().filter(unfinished);
+        for leftover in durable::entries(&incoming)?.into_iter().chain(segments) {
             fs::remove_file(&leftover).map_err(SpoolError::io("remove the half-written file", &leftover))?;
         }
         durable::sync_folder(root)?;
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             durable::sync_folder(parent)?;
         }
-        Ok(Spool::attach(root))
+        let log = Arc::new(Mutex::new(Log::open(&folder, options)?));
+        let writer = Writer::start(log, folder, options);
+        Ok(Spool { durability: options.durability, writer: Some(writer), ..Spool::attach(root) })
     }
 
-    /// The spool at `root` beside a node that has it open: half-written objects are that node's and stay.
+    /// The spool at `root` beside a node that has it open: for reading.
     #[must_use]
     pub fn attach(root: &Path) -> Spool {
-        Spool { root: root.to_owned(), durable: Mutex::default(), next: AtomicU64::new(0) }
-    }
-
-    /// Appends one object to its series, durably. `parts` are written one after the other.
-    /// Two appends of the same SOP Instance UID give two locations; neither overwrites the other.
-    pub fn append(&self, series: &SeriesKey, instance: &Uid, parts: &[&[u8]]) -> Result<Location, SpoolError> {
-        let (written, file) = self.write_aside(parts)?;
-        let folder = self.root.join(series.study.as_str()).join(series.series.as_str());
-        let placed = self.place(&written, &folder, instance);
-        if placed.is_err() {
-            // the error that matters is the first; what stays is swept when the spool is opened next
-            let _ = fs::remove_file(&written);
+        Spool {
+            root: root.to_owned(),
+            durability: Durability::default(),
+            writer: None,
+            quarantining: Mutex::default(),
+            next: AtomicU64::new(0),
         }
-        let name = placed?;
-        // In its place before it is durable: nobody knows the location yet, and a crash leaves an object without a row.
-        durable::sync_with_folder(&file, &folder.join(&name), &folder)?;
-        Ok(Location(format!("{}/{}/{name}", series.study, series.series)))
     }
 
-    /// The bytes of an object, not verified.
+    /// Appends one object to its series so that it survives a power cut, whatever [`Durability`] says.
+    /// `parts` are written one after the other. Two appends of the same SOP Instance UID give two locations;
+    /// neither overwrites the other.
+    pub fn append(&self, series: &SeriesKey, instance: &Uid, parts: &[&[u8]]) -> Result<Location, SpoolError> {
+        self.put(series, instance, "", parts, Durability::PowerLoss)
+    }
+
+    /// Appends one object that survives what [`SpoolOptions`] promise, with a note that [`Spool::records`]
+    /// gives back: what the ledger is to say of the object, should the ledger forget it. At most 8 KiB.
+    pub fn append_with(
+        &self,
+        series: &SeriesKey,
+        instance: &Uid,
+        note: &str,
+        parts: &[&[u8]],
+    ) -> Result<Location, SpoolError> {
+        self.put(series, instance, note, parts, self.durability)
+    }
+
+    fn put(
+        &self,
+        series: &SeriesKey,
+        instance: &Uid,
+        note: &str,
+        parts: &[&[u8]],
+        durability: Durability,
+    ) -> Result<Location, SpoolError> {
+        let writer = self.writer()?;
+        let label = record::label(series, instance, note);
+        if label.len() > record::LONGEST_LABEL {
+            return Err(SpoolError::LongNote(note.len()));
+        }
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        let checksum = record::checksum(parts);
+        let taken = writer.lock().take(&label, length, checksum)?;
+        if let Some(bell) = writer.bell.as_ref().filter(|_| taken.place.offset == segment::FIRST) {
+            // a full bell has been rung already
+            let _ = bell.try_send(());
+        }
+        let written = fill(&taken, parts, durability);
+        writer.lock().settle(&taken, written.is_ok());
+        written.map(|()| taken.place.location())
+    }
+
+    /// The bytes of an object, compared with the checksum they were stored with.
     pub fn read(&self, location: &Location) -> Result<Vec<u8>, SpoolError> {
-        self.read_head(location, usize::MAX)
+        let (segment, found) = self.find(location)?;
+        let bytes = read_bytes(&segment, &found, found.header.length)?;
+        if record::checksum(&[&bytes]) == found.header.checksum {
+            Ok(bytes)
+        } else {
+            Err(SpoolError::Damaged(location.0.clone()))
+        }
     }
 
-    /// The first `limit` bytes of an object (its header).
+    /// The first `limit` bytes of an object (its header), not verified.
     pub fn read_head(&self, location: &Location, limit: usize) -> Result<Vec<u8>, SpoolError> {
-        let (path, file) = self.open_file(location)?;
-        let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).min(limit));
-        file.take(limit as u64).read_to_end(&mut bytes).map_err(SpoolError::io("read", &path))?;
-        Ok(bytes)
+        let (segment, found) = self.find(location)?;
+        read_bytes(&segment, &found, found.header.length.min(limit as u64))
     }
 
-    /// A reader over an object, for those who need not hold all of it.
+    /// A reader over an object, for those who need not hold all of it; not verified.
     pub fn open_reader(&self, location: &Location) -> Result<Box<dyn Read + Send>, SpoolError> {
-        let (_, file) = self.open_file(location)?;
-        Ok(Box::new(io::BufReader::new(file)))
+        let (segment, found) = self.find(location)?;
+        let reader = ObjectReader { segment, at: found.offset + found.header.body(), left: found.header.length };
+        Ok(Box::new(io::BufReader::with_capacity(64 * 1024, reader)))
     }
 
     /// Removes an object; removing what is gone already is no error.
     pub fn remove(&self, location: &Location) -> Result<(), SpoolError> {
-        let path = self.resolve(location)?;
-        let mut durable = self.lock();
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(SpoolError::Io { action: "remove", path, source });
-            }
-            _ => {}
+        let writer = self.writer()?;
+        let mut log = writer.lock();
+        match self.find_with(location, true) {
+            Ok((segment, found)) => log.free(&segment, found.offset),
+            Err(SpoolError::Missing(_)) => Ok(()),
+            Err(error) => Err(error),
         }
-        if let Some(folder) = path.parent() {
-            prune(&mut durable, folder);
-        }
-        Ok(())
     }
 
-    /// Keeps bytes that could not be understood, with the reason beside them; returns the file's path.
+    /// Keeps bytes that could not be taken, with a note beside them; returns the file's path.
     /// `name` is made safe for a file name first; an earlier file of that name is kept.
-    pub fn quarantine(&self, name: &str, reason: &str, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
+    pub fn quarantine(&self, name: &str, note: &str, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
         let (written, file) = self.write_aside(parts)?;
         durable::sync(&file, &written)?;
-        let _placing = self.lock();
-        quarantine::keep(&self.root, &written, name, reason)
+        let _placing = self.quarantining.lock().unwrap_or_else(PoisonError::into_inner);
+        quarantine::keep(&self.root, &written, name, note)
     }
 
-    /// All objects of the spool, one folder in memory at a time, quarantine excepted. Objects that no
-    /// ledger row names were never acknowledged and may be removed while nothing is being received.
+    /// All objects of the spool, quarantine excepted. Objects that no ledger row names were never
+    /// acknowledged and may be removed while nothing is being received.
     pub fn locations(&self) -> Result<impl Iterator<Item = Result<Location, SpoolError>> + '_, SpoolError> {
-        let studies = uid_folders(&self.root)?;
-        let series = studies.into_iter().flat_map(|study| split(uid_folders(&study)));
-        let files = series.flat_map(|folder| split(folder.and_then(|folder| durable::entries(&folder))));
-        Ok(files.filter_map(|path| path.map(|path| self.location_of(&path)).transpose()))
+        Ok(self.records()?.map(|record| record.map(|record| record.location)))
+    }
+
+    /// As [`Spool::locations`], with what each record says of itself; one segment at a time in memory.
+    pub fn records(&self) -> Result<impl Iterator<Item = Result<Record, SpoolError>> + '_, SpoolError> {
+        let folder = self.root.join(SEGMENTS);
+        let files = if folder.exists() { log::segment_files(&folder)? } else { Vec::new() };
+        Ok(files.into_iter().flat_map(|(path, number)| match records_of(&path, number) {
+            Ok(records) => records.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }))
     }
 
     /// Writes a temporary file on the spool's own file system, so that a rename can place it. It is not durable yet.
@@ -168,91 +326,121 @@ impl Spool {
         written.map(|file| (path, file))
     }
 
-    /// Moves a written file to a name of its instance that is free; returns the name.
-    fn place(&self, written: &Path, folder: &Path, instance: &Uid) -> Result<String, SpoolError> {
-        let mut durable = self.lock();
-        if !(durable.contains(folder) && folder.is_dir()) {
-            durable::make_folders(&self.root, folder)?;
-            durable.insert(folder.to_owned());
-        }
-        let name = free_name(folder, instance);
-        fs::rename(written, folder.join(&name)).map_err(SpoolError::io("move a received object into", folder))?;
-        Ok(name)
+    fn find(&self, location: &Location) -> Result<(Segment, Found), SpoolError> {
+        self.find_with(location, false)
     }
 
-    fn open_file(&self, location: &Location) -> Result<(PathBuf, File), SpoolError> {
-        let path = self.resolve(location)?;
-        match File::open(&path) {
-            Ok(file) => Ok((path, file)),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Err(SpoolError::Missing(location.0.clone())),
-            Err(source) => Err(SpoolError::Io { action: "open", path, source }),
-        }
-    }
-
-    /// The path of a location, whose text may come from a ledger that someone edited.
-    fn resolve(&self, location: &Location) -> Result<PathBuf, SpoolError> {
-        let parts: Vec<&str> = location.0.split('/').collect();
-        match parts[..] {
-            [study, series, file] if is_uid(study) && is_uid(series) && is_object(file) => {
-                Ok(self.root.join(study).join(series).join(file))
+    /// The record of a location, if it is still there.
+    fn find_with(&self, location: &Location, writable: bool) -> Result<(Segment, Found), SpoolError> {
+        let place = Place::of(location)?;
+        let path = log::path_of(&self.root.join(SEGMENTS), place.segment);
+        let segment = match Segment::open(&path, place.segment, writable) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(SpoolError::Missing(location.0.clone()));
             }
-            _ => Err(SpoolError::NoLocation(location.0.clone())),
+            opened => opened.map_err(SpoolError::io("open", &path))?,
+        };
+        let found = segment.found_at(place.offset).map_err(SpoolError::io("read", &path))?;
+        let same = |found: &Found| {
+            let header = &found.header;
+            !header.freed && header.sequence == place.sequence && header.length == place.length
+        };
+        match found.filter(same) {
+            Some(found) => Ok((segment, found)),
+            None => Err(SpoolError::Missing(location.0.clone())),
         }
     }
 
-    /// The location of a path found in the spool; `None` for a file that the spool did not make.
-    fn location_of(&self, path: &Path) -> Option<Location> {
-        let location = Location(path.strip_prefix(&self.root).ok()?.to_str()?.to_owned());
-        self.resolve(&location).ok().map(|_| location)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
-        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writer(&self) -> Result<&Writer, SpoolError> {
+        self.writer.as_ref().ok_or_else(|| SpoolError::ReadOnly(self.root.clone()))
     }
 }
 
-/// `<sop instance>.dcm`, or `<sop instance>.<n>.dcm` with the first free n.
-fn free_name(folder: &Path, instance: &Uid) -> String {
-    let mut name = format!("{instance}{SUFFIX}");
-    let mut copy = 0_u32;
-    while folder.join(&name).exists() {
-        copy += 1;
-        name = format!("{instance}.{copy}{SUFFIX}");
+impl Writer {
+    fn start(log: Arc<Mutex<Log>>, folder: PathBuf, options: SpoolOptions) -> Writer {
+        let (bell, rung) = sync_channel(1);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let wanted = (options.reserve / options.segment_bytes) as usize;
+        let segment_bytes = options.segment_bytes;
+        let reserve = Reserve { log: log.clone(), folder, segment_bytes, wanted, stopping: stopping.clone() };
+        let reserve = std::thread::spawn(move || reserve.run(&rung));
+        Writer { log, bell: Some(bell), stopping, reserve: Some(reserve) }
     }
-    name
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Removes a series folder that became empty, and then its study's; a folder in use just stays.
-fn prune(durable: &mut HashSet<PathBuf>, folder: &Path) {
-    if fs::remove_dir(folder).is_ok() {
-        durable.remove(folder);
-        if let Some(study) = folder.parent() {
-            let _ = fs::remove_dir(study);
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.bell = None;
+        if let Some(Err(_)) = self.reserve.take().map(JoinHandle::join) {
+            tracing::error!("the thread that writes segments ahead panicked");
         }
     }
 }
 
-fn uid_folders(parent: &Path) -> Result<Vec<PathBuf>, SpoolError> {
-    let mut found = durable::entries(parent)?;
-    found.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_uid) && path.is_dir());
-    Ok(found)
-}
-
-/// The paths of a folder one by one, or the one error that reading it gave.
-fn split(paths: Result<Vec<PathBuf>, SpoolError>) -> impl Iterator<Item = Result<PathBuf, SpoolError>> {
-    let (paths, error) = match paths {
-        Ok(paths) => (paths, None),
-        Err(error) => (Vec::new(), Some(error)),
+/// A data folder of one file an instance is left as it is: its files are DICOM files that somebody may want.
+fn refuse_earlier_form(root: &Path) -> Result<(), SpoolError> {
+    let is_study = |path: &PathBuf| {
+        path.is_dir() && path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Uid::parse(name).is_ok())
     };
-    paths.into_iter().map(Ok).chain(error.map(Err))
+    if root.exists() && durable::entries(root)?.iter().any(is_study) {
+        return Err(SpoolError::EarlierForm(root.to_owned()));
+    }
+    Ok(())
 }
 
-fn is_uid(text: &str) -> bool {
-    Uid::parse(text).is_ok_and(|uid| uid.as_str() == text)
+/// Writes the bytes of a record and waits for them to be as durable as asked for.
+fn fill(taken: &Taken, parts: &[&[u8]], durability: Durability) -> Result<(), SpoolError> {
+    let mut at = taken.body;
+    for part in parts {
+        taken.segment.write(part, at).map_err(SpoolError::io("write", &taken.segment.path))?;
+        at += part.len() as u64;
+    }
+    match durability {
+        Durability::PowerLoss => taken.segment.commit(),
+        Durability::ProcessCrash => Ok(()),
+    }
 }
 
-fn is_object(name: &str) -> bool {
-    name.strip_suffix(SUFFIX).is_some_and(|stem| {
-        stem.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && stem.split('.').all(|part| !part.is_empty())
-    })
+/// Reads an object piece by piece.
+struct ObjectReader {
+    segment: Segment,
+    at: u64,
+    left: u64,
+}
+
+impl Read for ObjectReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.left.min(buffer.len() as u64);
+        self.segment.read(&mut buffer[..count as usize], self.at)?;
+        self.at += count;
+        self.left -= count;
+        Ok(count as usize)
+    }
+}
+
+fn read_bytes(segment: &Segment, found: &Found, count: u64) -> Result<Vec<u8>, SpoolError> {
+    let mut bytes = vec![0; count as usize];
+    let at = found.offset + found.header.body();
+    segment.read(&mut bytes, at).map_err(SpoolError::io("read", &segment.path))?;
+    Ok(bytes)
+}
+
+fn records_of(path: &Path, number: u64) -> Result<Vec<Record>, SpoolError> {
+    let found = match Segment::open(path, number, false).and_then(|segment| log::live_records(&segment)) {
+        // the node beside us has deleted it meanwhile
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        found => found.map_err(SpoolError::io("read", path))?,
+    };
+    let record = |found: Found| {
+        let (series, instance, note) = record::read_label(&found.label)?;
+        let (length, sequence) = (found.header.length, found.header.sequence);
+        let location = Place { segment: number, offset: found.offset, length, sequence }.location();
+        Some(Record { location, series, instance, note, sequence })
+    };
+    Ok(found.into_iter().filter_map(record).collect())
 }

@@ -1,4 +1,5 @@
-//! The claim loops: infer jobs one at a time, deliver jobs side by side, a lease behind each.
+//! The claim loops: infer jobs one at a time, deliver jobs side by side, a lease behind each; and the reports
+//! of storage commitment that are due.
 //!
 //! Every outcome goes back through the ledger, guarded by the claim; a claim that was lost (lease expired,
 //! job cancelled) writes nothing. Panics of a job are caught and recorded as its error. Speaks no DICOM.
@@ -6,6 +7,7 @@
 mod deliver;
 mod infer;
 mod lease;
+mod report;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +60,7 @@ impl Workers {
     pub fn start(&self) {
         self.tasks.spawn(infer::run(self.clone()));
         self.tasks.spawn(deliver::run(self.clone()));
+        self.tasks.spawn(report::run(self.clone()));
         self.tasks.spawn(rescue(self.clone()));
     }
 

@@ -23,6 +23,7 @@ fn destination(port: u16, called: &str, confirm: Confirm) -> Destination {
         called: title(called),
         calling: title("SAGITTAL"),
         confirm,
+        tls: None,
     };
     Destination {
         name: "pacs".into(),
@@ -133,7 +134,7 @@ async fn a_peer_that_says_nothing_is_given_up_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let title = |text| AeTitle::parse(text).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let peer = Peer { host: "127.0.0.1".into(), port, called: title("PACS"), calling: title("SAGITTAL") };
+    let peer = Peer { host: "127.0.0.1".into(), port, called: title("PACS"), calling: title("SAGITTAL"), tls: None };
     let error = soon(scu::echo(&peer, Duration::from_millis(30))).await.unwrap_err();
     assert!(matches!(error, DeliveryError::Timeout { .. }), "{error}");
 }
@@ -158,7 +159,7 @@ async fn an_archive_that_answers_queries_confirms() {
     let mut archive =
         Command::new("dcmqrscp").args(["-c", configuration.to_str().unwrap(), &port.to_string()]).spawn().unwrap();
     let title = |text| AeTitle::parse(text).unwrap();
-    let peer = Peer { host: "127.0.0.1".into(), port, called: title("ARCHIVE"), calling: title("SAGITTAL") };
+    let peer = Peer { host: "127.0.0.1".into(), port, called: title("ARCHIVE"), calling: title("SAGITTAL"), tls: None };
     soon(async {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         while scu::echo(&peer, Duration::from_secs(5)).await.is_err() {

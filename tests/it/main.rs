@@ -1,12 +1,17 @@
 //! The integration tests: one binary, behaviour seen from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::missing_panics_doc)]
 
+mod access;
+mod commitment;
 mod conformance;
 mod deliver;
+mod fetch;
 mod infer;
 mod layers;
 mod real;
 mod receive;
 mod restart;
 mod results;
+mod series;
 mod support;
+mod tls;

@@ -17,7 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn peer(receiver: &Receiver) -> Peer {
     let title = |text| AeTitle::parse(text).unwrap();
-    Peer { host: "127.0.0.1".into(), port: receiver.address.port(), called: title("SAGITTAL"), calling: title("TESTS") }
+    Peer {
+        host: "127.0.0.1".into(),
+        port: receiver.address.port(),
+        called: title("SAGITTAL"),
+        calling: title("TESTS"),
+        tls: None,
+    }
 }
 
 async fn run(program: &str, arguments: &[&str]) -> Output {

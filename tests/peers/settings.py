@@ -12,6 +12,7 @@ models = {models}
 
 [receive]
 listen = "127.0.0.1:0"
+reserve = "0 B"
 
 [completion]
 quiet = "{quiet}"

@@ -15,7 +15,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
-use super::send::{self, PeerArgs, SendArgs};
+use super::send::{self, PeerArgs, SendArgs, TlsArgs};
 use super::{Failure, serve};
 use crate::clock::SystemClock;
 use crate::dicom::AeTitle;
@@ -91,7 +91,8 @@ fn clean(out: &Path) -> Result<PathBuf, Failure> {
 fn shipment(node: &Running, folder: &Path) -> Result<SendArgs, Failure> {
     let title = |text: &str| AeTitle::parse(text).map_err(failed);
     let address = (node.address().ip().to_string(), node.address().port());
-    let peer = PeerArgs { address, called: title("SAGITTAL")?, calling: title("DEMO")?, seconds: 60 };
+    let peer =
+        PeerArgs { address, called: title("SAGITTAL")?, calling: title("DEMO")?, seconds: 60, tls: TlsArgs::default() };
     Ok(SendArgs { peer, paths: vec![folder.to_owned()], json: false })
 }
 

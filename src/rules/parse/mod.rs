@@ -42,6 +42,17 @@ pub fn rules(file: &str, text: &str, names: &Names<'_>) -> (Vec<Rule>, Vec<Fault
     })
 }
 
+/// The names of all rules of a text, faulty ones included.
+#[must_use]
+pub fn names_in(text: &str) -> BTreeSet<String> {
+    let walk = |root: &Section<'_>| {
+        let entries = root.get("rule").map(|entry| entry.items()).unwrap_or_default();
+        let sections = entries.iter().filter_map(Entry::section);
+        sections.filter_map(|rule| rule.get("name")?.text().map(str::to_owned)).collect()
+    };
+    section::read("rules.toml", text, walk).0
+}
+
 fn rule(section: &Section<'_>, names: &Names<'_>, seen: &mut BTreeSet<String>) -> Option<Rule> {
     let name = section.required("name", "a name that no other rule has").and_then(|entry| rule_name(&entry, seen));
     let conditions = section
@@ -73,7 +84,7 @@ fn action(section: &Section<'_>, names: &Names<'_>, mode: Option<Mode>, stop: Op
     let hold = section.get("hold");
     let pipeline = section.get("pipeline");
     let send_to = section.get("send_to");
-    let priority = section.get("priority").map_or(Some(Priority::Routine), |e| e.choice(&Priority::NAMES));
+    let priority = section.get("priority").map_or(Some(None), |e| e.choice(&Priority::NAMES).map(Some));
 
     let pipeline_name = pipeline.as_ref().map(|entry| known_name(entry, names.pipelines, "a pipeline"));
     let destinations = send_to.as_ref().map(|entry| send_to_names(entry, names));

@@ -2,5 +2,6 @@
 
 mod ps3_4_annex_b;
 mod ps3_7;
+mod ps3_7_annex_d;
 mod ps3_8;
 mod statement;

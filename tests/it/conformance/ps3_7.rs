@@ -51,9 +51,9 @@ async fn another_service_is_answered_not_aborted() {
     let answer = parrot.command(&[parrot::command(1, &find), parrot::data(1, b"keys")].concat()).await;
     let expected = Response { message_id: 4, sop_class: MR.into(), status: 0x0211, ..Response::default() };
     assert_eq!(answer, Command::FindRsp(expected));
-    // N-ACTION-RQ
-    let action = Command::Other(Other { field: 0x0130, message_id: 5, sop_class: MR.into(), has_data: false });
-    let expected = Other { field: 0x8130, message_id: 5, sop_class: MR.into(), has_data: false };
+    // N-CREATE-RQ
+    let action = Command::Other(Other { field: 0x0140, message_id: 5, sop_class: MR.into(), has_data: false });
+    let expected = Other { field: 0x8140, message_id: 5, sop_class: MR.into(), has_data: false };
     assert_eq!(parrot.command(&parrot::command(1, &action)).await, Command::Other(expected));
     receiver.stop().await;
 }

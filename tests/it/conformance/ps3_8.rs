@@ -45,6 +45,18 @@ async fn a_wrong_called_title_is_rejected_for_good_and_a_crowd_for_now() {
     receiver.stop().await;
 }
 
+/// 9.3.4: the same temporary rejection for a peer that has all the places of one peer, until one is free.
+#[tokio::test]
+async fn a_peer_with_all_its_places_taken_is_rejected_for_now() {
+    let receiver = Receiver::start(ScpOptions { max_associations_per_peer: 1, ..options() }).await;
+    let mut first = Parrot::associated(receiver.address, &[(1, MR)]).await;
+    let rejection = Parrot::connect(receiver.address).await.ask(&parrot::associate("SAGITTAL", &[(1, MR)])).await;
+    assert_eq!(rejection, Some((REJECT, vec![0, 2, 3, 2])));
+    assert_eq!(first.ask(RELEASE).await.map(|(kind, _)| kind), Some(RELEASE_ANSWER));
+    Parrot::associated(receiver.address, &[(1, MR)]).await;
+    receiver.stop().await;
+}
+
 /// Annex E.1: "The same presentation context shall be used for every fragment of the same message"; annex D.1: a
 /// PDU over the maximum length "shall be a protocol error".
 #[tokio::test]

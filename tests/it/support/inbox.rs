@@ -56,15 +56,12 @@ pub struct Receiver {
 /// Options with short time limits, for AE title SAGITTAL.
 pub fn options() -> ScpOptions {
     ScpOptions {
-        ae_title: AeTitle::parse("SAGITTAL").unwrap(),
-        allowed_calling: Vec::new(),
-        open: false,
-        accept_any_called: false,
         max_pdu: 65536,
         max_associations: 8,
         max_object: 64 << 20,
         idle_timeout: Duration::from_secs(20),
         artim_timeout: Duration::from_secs(20),
+        ..ScpOptions::loopback(AeTitle::parse("SAGITTAL").unwrap())
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use sagittal::dicom::command::{Command, StoreRq};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 pub const REJECT: u8 = 0x03;
 pub const ACCEPT: u8 = 0x02;
@@ -28,6 +28,11 @@ impl Parrot {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Parrot(stream)
+    }
+
+    /// The next connection to `listener`.
+    pub async fn accept(listener: &TcpListener) -> Parrot {
+        Parrot(super::soon(listener.accept()).await.unwrap().0)
     }
 
     /// Associates as PARROT with SAGITTAL and these (ID, abstract syntax) contexts in Implicit VR Little Endian.
@@ -100,9 +105,36 @@ pub fn data(context: u8, bytes: &[u8]) -> Vec<u8> {
     value(context, LAST, bytes)
 }
 
+fn item(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&[kind, 0][..], &(body.len() as u16).to_be_bytes(), body].concat()
+}
+
+/// The A-ASSOCIATE-AC (PS3.8 section 9.3.3) to the body of a request: one context in Implicit VR Little Endian, and
+/// user items of the caller's.
+pub fn accept(request: &[u8], context: u8, user: &[u8]) -> Vec<u8> {
+    let mut body = request[..68].to_vec();
+    body.extend(item(0x10, b"1.2.840.10008.3.1.1.1"));
+    body.extend(item(0x21, &[&[context, 0, 0, 0][..], &item(0x40, b"1.2.840.10008.1.2")].concat()));
+    body.extend(item(0x50, &[&item(0x51, &[0, 0, 0x40, 0])[..], &item(0x52, b"1.2.3.4"), user].concat()));
+    pdu(ACCEPT, &body)
+}
+
 /// An A-ASSOCIATE-RQ (PS3.8 section 9.3.2) from PARROT.
 pub fn associate(called: &str, contexts: &[(u8, &str)]) -> Vec<u8> {
-    let item = |kind: u8, body: &[u8]| [&[kind, 0][..], &(body.len() as u16).to_be_bytes(), body].concat();
+    associate_with(called, contexts, &[])
+}
+
+/// The same with further sub-items of the user information.
+pub fn associate_with(called: &str, contexts: &[(u8, &str)], items: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    request(called, contexts, 0x4000, items)
+}
+
+/// The same of a peer that takes PDUs of up to `max_pdu` bytes.
+pub fn associate_limited(called: &str, contexts: &[(u8, &str)], max_pdu: u32) -> Vec<u8> {
+    request(called, contexts, max_pdu, &[])
+}
+
+fn request(called: &str, contexts: &[(u8, &str)], max_pdu: u32, items: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let mut body = vec![0, 1, 0, 0];
     body.extend(format!("{called:<16}PARROT          ").as_bytes());
     body.extend([0; 32]);
@@ -111,7 +143,8 @@ pub fn associate(called: &str, contexts: &[(u8, &str)]) -> Vec<u8> {
         let syntaxes = [item(0x30, class.as_bytes()), item(0x40, b"1.2.840.10008.1.2")].concat();
         body.extend(item(0x20, &[&[*id, 0, 0, 0][..], &syntaxes].concat()));
     }
-    let user = [item(0x51, &[0, 0, 0x40, 0]), item(0x52, b"1.2.3.4")].concat();
+    let mut user = [item(0x51, &max_pdu.to_be_bytes()), item(0x52, b"1.2.3.4")].concat();
+    user.extend(items.iter().flat_map(|(kind, bytes)| item(*kind, bytes)));
     body.extend(item(0x50, &user));
     pdu(0x01, &body)
 }

@@ -27,6 +27,7 @@ ae_title = "SAGITTAL"
 
 [receive]
 listen = "127.0.0.1:0"
+reserve = "0 B"
 
 [completion]
 quiet = "4 s"

@@ -1,0 +1,212 @@
+//! One segment file: a head page, then records one after the other; positioned reads and writes only.
+//!
+//! [`Segment::commit`] is the group commit: one flush covers all records that were written before it began
+//! (leader and followers). Knows nothing of other segments.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use super::SpoolError;
+use super::record::{self, HEADER, Header};
+
+/// Where the first record begins.
+pub(super) const FIRST: u64 = 4096;
+const MAGIC: [u8; 4] = *b"SgS1";
+/// Where the head says that no record of this life is unfinished.
+const SEALED_AT: u64 = 64;
+const SEALED: [u8; 4] = *b"DONE";
+/// Header and label of most records are in here.
+const FIRST_READ: usize = 1024;
+
+/// An open segment in one of its lives.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub number: u64,
+    pub generation: u64,
+    /// Length of the file.
+    pub capacity: u64,
+    pub path: PathBuf,
+    file: File,
+    flush: Mutex<Flush>,
+    flushed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Flush {
+    /// Records written, and how many of them are on stable storage.
+    written: u64,
+    durable: u64,
+    leading: bool,
+    /// A flush failed: what it was to cover may be gone, and a second one would not say so.
+    failed: Option<io::ErrorKind>,
+}
+
+/// What the head page says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub generation: u64,
+    pub sealed: bool,
+}
+
+/// A record found in a segment.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub offset: u64,
+    pub header: Header,
+    pub label: Vec<u8>,
+}
+
+impl Segment {
+    pub fn open(path: &Path, number: u64, writable: bool) -> io::Result<Segment> {
+        let file = OpenOptions::new().read(true).write(writable).open(path)?;
+        let capacity = file.metadata()?.len();
+        let mut segment = Segment {
+            number,
+            generation: 0,
+            capacity,
+            path: path.to_owned(),
+            file,
+            flush: Mutex::default(),
+            flushed: Condvar::new(),
+        };
+        segment.generation = segment.head()?.map_or(0, |head| head.generation);
+        Ok(segment)
+    }
+
+    /// Begins a new life: what older lives left no longer counts.
+    pub fn begin(&mut self, generation: u64) -> io::Result<()> {
+        let mut head = [0; SEALED_AT as usize + 4];
+        head[..4].copy_from_slice(&MAGIC);
+        head[8..16].copy_from_slice(&generation.to_le_bytes());
+        let sum = crc32fast::hash(&head[8..16]);
+        head[4..8].copy_from_slice(&sum.to_le_bytes());
+        self.generation = generation;
+        self.file.write_all_at(&head, 0)
+    }
+
+    /// `None` for a segment that was never used.
+    pub fn head(&self) -> io::Result<Option<Head>> {
+        let mut head = [0; SEALED_AT as usize + 4];
+        let read = read_up_to(&self.file, &mut head, 0)?;
+        let sum = crc32fast::hash(&head[8..16]).to_le_bytes();
+        let sound = read == head.len() && head[..4] == MAGIC && head[4..8] == sum;
+        let generation = u64::from_le_bytes(std::array::from_fn(|n| head[8 + n]));
+        Ok(sound.then_some(Head { generation, sealed: head[SEALED_AT as usize..] == SEALED }))
+    }
+
+    /// Says that every record is whole or freed. Not flushed: without it a start looks at the bytes again.
+    pub fn seal(&self) -> io::Result<()> {
+        self.file.write_all_at(&SEALED, SEALED_AT)
+    }
+
+    /// Whether someone deleted the file: what is written to it now is lost.
+    pub fn is_deleted(&self) -> bool {
+        self.file.metadata().map_or(true, |metadata| metadata.nlink() == 0)
+    }
+
+    pub fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    pub fn free(&self, offset: u64) -> io::Result<()> {
+        self.file.write_all_at(&record::FREED, offset + record::STATE)
+    }
+
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// The record at `offset`, whatever its life; `None` where there is no whole header.
+    pub fn found_at(&self, offset: u64) -> io::Result<Option<Found>> {
+        if offset >= self.capacity {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; FIRST_READ];
+        let read = read_up_to(&self.file, &mut bytes, offset)?;
+        bytes.truncate(read);
+        let Some(header) = Header::decode(&bytes) else { return Ok(None) };
+        let end = HEADER + header.label as usize;
+        if end > bytes.len() {
+            let have = bytes.len();
+            bytes.resize(end, 0);
+            let more = read_up_to(&self.file, &mut bytes[have..], offset + have as u64)?;
+            bytes.truncate(have + more);
+        }
+        let Some(label) = bytes.get(HEADER..end) else { return Ok(None) };
+        let inside = offset.checked_add(header.room()).is_some_and(|end| end <= self.capacity);
+        let sound = inside && header.owns(&bytes, label);
+        Ok(sound.then(|| Found { offset, header, label: label.to_vec() }))
+    }
+
+    /// The record at `offset` if it belongs to this life: how a scan goes from record to record.
+    pub fn next_at(&self, offset: u64) -> io::Result<Option<Found>> {
+        Ok(self.found_at(offset)?.filter(|found| found.header.generation == self.generation))
+    }
+
+    /// Reads `buffer.len()` bytes of an object.
+    pub fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    /// Whether the bytes of a record are those that its header speaks of.
+    pub fn is_whole(&self, found: &Found) -> io::Result<bool> {
+        let mut hasher = crc32fast::Hasher::new();
+        let mut buffer = vec![0; 256 * 1024];
+        let (mut at, mut left) = (found.offset + found.header.body(), found.header.length);
+        while left > 0 {
+            let piece = &mut buffer[..left.min(256 * 1024) as usize];
+            self.file.read_exact_at(piece, at)?;
+            hasher.update(piece);
+            at += piece.len() as u64;
+            left -= piece.len() as u64;
+        }
+        Ok(hasher.finalize() == found.header.checksum)
+    }
+
+    /// Returns when all that the caller has written is on stable storage.
+    pub fn commit(&self) -> Result<(), SpoolError> {
+        let mut flush = self.flush.lock().unwrap_or_else(PoisonError::into_inner);
+        flush.written += 1;
+        let mine = flush.written;
+        loop {
+            if flush.durable >= mine {
+                return Ok(());
+            }
+            if let Some(kind) = flush.failed {
+                return Err(SpoolError::io("sync", &self.path)(kind.into()));
+            }
+            if flush.leading {
+                flush = self.flushed.wait(flush).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            flush.leading = true;
+            let covered = flush.written;
+            drop(flush);
+            let outcome = self.file.sync_data();
+            flush = self.flush.lock().unwrap_or_else(PoisonError::into_inner);
+            flush.leading = false;
+            match outcome {
+                Ok(()) => flush.durable = covered,
+                Err(error) => flush.failed = Some(error.kind()),
+            }
+            self.flushed.notify_all();
+        }
+    }
+}
+
+/// Reads until `buffer` is full or the file ends.
+fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.read_at(&mut buffer[read..], offset + read as u64) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
