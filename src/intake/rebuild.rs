@@ -47,7 +47,11 @@ pub fn rebuild(spool: &Spool, ledger: &Ledger) -> Result<Rebuilt, IntakeError> {
     let rows: Vec<ArrivedInstance> = rows.into_iter().map(|(_, row)| row).collect();
     for group in rows.chunks(GROUP) {
         for (row, recorded) in group.iter().zip(ledger.record_instances(group)?) {
-            let kept = recorded != Recorded::Identical || keep_other(spool, ledger, row)?;
+            let kept = match recorded {
+                Recorded::Identical => keep_other(spool, ledger, row)?,
+                Recorded::Differs => spool.remove(&Location(row.location.clone())).map(|()| false)?,
+                Recorded::New { .. } | Recorded::Replaced { .. } => true,
+            };
             rebuilt.recorded += u64::from(kept);
             rebuilt.swept += u64::from(!kept);
         }
@@ -62,7 +66,8 @@ fn keep_other(spool: &Spool, ledger: &Ledger, row: &ArrivedInstance) -> Result<b
     let dataset = duplicate::data_set(&file).unwrap_or(&file);
     if !duplicate::is_held(spool, ledger, row, dataset)? {
         let other = ArrivedInstance { digest: sha256(dataset), ..row.clone() };
-        if ledger.record_instances(&[other])? != [Recorded::Identical] {
+        let recorded = ledger.record_instances(&[other])?;
+        if matches!(recorded[..], [Recorded::New { .. } | Recorded::Replaced { .. }]) {
             return Ok(true);
         }
     }
@@ -151,6 +156,18 @@ mod tests {
         assert_eq!(rebuild(&stand.spool, &ledger).unwrap(), Rebuilt { recorded: 1, swept: 2, forgotten: 0 });
         assert!(stand.spool.read(&Location(first.location)).is_ok());
         assert!(stand.spool.read(&Location(second.location)).is_err() && stand.spool.read(&result).is_err());
+    }
+
+    #[test]
+    fn the_first_copy_counts_where_the_policy_says_so() {
+        let stand = Stand::new();
+        let (first, other) = (stand.arrive("1.4", b"one"), stand.arrive("1.4", b"other"));
+        let options = LedgerOptions { replace: false, ..LedgerOptions::default() };
+        let path = stand.folder.path().join("ledger");
+        let ledger = Ledger::open(&path, Arc::new(TestClock::at(0)), options).unwrap();
+        assert_eq!(rebuild(&stand.spool, &ledger).unwrap(), Rebuilt { recorded: 1, swept: 1, forgotten: 0 });
+        assert!(stand.spool.read(&Location(first.location)).is_ok());
+        assert!(stand.spool.read(&Location(other.location)).is_err());
     }
 
     #[test]
