@@ -6,6 +6,9 @@
 //! within 1e-6 voxel of the edge count as on it, so that rounding does not blank the border of a grid
 //! resampled onto itself. Arithmetic is in f64. Never extrapolates, never smooths before shrinking.
 
+// Lanes are written as loops over an index: the one form that the compiler turns into arithmetic on all of them at once.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use ndarray::Array3;
@@ -144,13 +147,13 @@ impl Mapping {
 /// the unit of its last place is 1. Rounding and conversion are an addition each, for all lanes at once.
 const WHOLE: f64 = 6_755_399_441_055_744.0;
 
-#[inline(always)]
+#[inline]
 fn round(lanes: Lanes) -> Lanes {
     lanes.map(|v| (v + WHOLE) - WHOLE)
 }
 
 /// The offset of cell `[x, y, z]`, whole numbers, in an array of `size`.
-#[inline(always)]
+#[inline]
 fn offsets(cell: &[Lanes; 3], size: [usize; 3]) -> [usize; LANES] {
     let (row, plane) = (size[0] as f64, (size[0] * size[1]) as f64);
     let mut offsets = [0; LANES];
@@ -177,7 +180,7 @@ pub fn resample(volume: &Volume, target: &Grid, outside: f32) -> Result<Volume, 
 }
 
 /// `at` lies within the source but for rounding.
-#[inline(always)]
+#[inline]
 fn trilinear(source: &[f32], size: [usize; 3], at: [Lanes; 3]) -> [f32; LANES] {
     let next = usize::from(size[0] > 1);
     let row = if size[1] > 1 { size[0] } else { 0 };
@@ -211,7 +214,7 @@ fn trilinear(source: &[f32], size: [usize; 3], at: [Lanes; 3]) -> [f32; LANES] {
     out
 }
 
-#[inline(always)]
+#[inline]
 fn between(low: f64, high: f64, part: f64) -> f64 {
     low + part * (high - low)
 }
