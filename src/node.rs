@@ -23,7 +23,7 @@ use crate::inference::{Engine, EngineOptions};
 use crate::intake::{self, Closed, Intake, IntakeError, Rebuilt};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions};
 use crate::pipeline::{Analyst, JobRunner};
-use crate::scp::{self, Door, ScpOptions};
+use crate::scp::{self, Door};
 use crate::spool::{Durability, Spool, SpoolError, SpoolOptions};
 use crate::tls::{ServerTls, TlsError};
 use crate::worker::{self, Workers};
@@ -53,7 +53,7 @@ pub enum NodeError {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
-    tls_address: Option<SocketAddr>,
+    tls: Option<(SocketAddr, Arc<ServerTls>)>,
     ledger: Ledger,
     intake: Intake,
     progress: watch::Receiver<worker::Running>,
@@ -111,14 +111,14 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     }
     let (listener, address) = bind(node.listen).await?;
     let mut doors = vec![Door { listener, tls: None }];
-    let tls_address = match &node.tls {
+    let tls = match &node.tls {
         None => None,
         Some(TlsListener { listen, files }) => {
-            let tls = Some(Arc::new(ServerTls::load(files.clone())?));
+            let tls = Arc::new(ServerTls::load(files.clone())?);
             let (listener, address) = bind(*listen).await?;
-            doors.push(Door { listener, tls });
+            doors.push(Door { listener, tls: Some(tls.clone()) });
             tracing::info!(%address, "listening for TLS");
-            Some(address)
+            Some((address, tls))
         }
     };
 
@@ -144,13 +144,14 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         progress,
         stop: stop.clone(),
         tasks: tasks.clone(),
-        name: format!("{}:{}", node.ae_title, std::process::id()).into(),
+        name: format!("{}:{}", node.reception.ae_title, std::process::id()).into(),
     }
     .start();
     tasks.spawn(close_loop(intake.clone(), clock, bell, stop.clone()));
-    tasks.spawn(scp::serve_all(doors, ScpOptions::from(&node), Arc::new(intake.clone()), stop.clone()));
-    tracing::info!(%address, ae_title = %node.ae_title, "listening");
-    Ok(Running { address, tls_address, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+    tasks.spawn(wish_loop(intake.clone(), stop.clone()));
+    tasks.spawn(scp::serve_all(doors, node.reception.clone(), Arc::new(intake.clone()), stop.clone()));
+    tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
+    Ok(Running { address, tls, ledger, intake, progress: seen, stop, tasks, _lock: lock })
 }
 
 async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
@@ -169,8 +170,8 @@ fn preload(engine: Arc<Engine>) {
     });
 }
 
-/// One process a data folder: two would give back each other's running jobs.
-fn lock(data: &Path) -> Result<File, NodeError> {
+/// One process a data folder: two would give back each other's running jobs. The lock ends with the file.
+pub fn lock(data: &Path) -> Result<File, NodeError> {
     let path = data.join("lock");
     let file = File::create(&path).map_err(|source| NodeError::Data { path: path.clone(), source })?;
     file.try_lock().map_err(|_| NodeError::Locked { path: data.to_owned() })?;
@@ -209,6 +210,24 @@ async fn close_loop(intake: Intake, clock: Arc<dyn Clock>, bell: Arc<Notify>, st
     }
 }
 
+/// How often the node looks for what the command line wants done with the quarantine.
+const WISHES: Duration = Duration::from_millis(500);
+
+async fn wish_loop(intake: Intake, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let worker = intake.clone();
+        match tokio::task::spawn_blocking(move || worker.meet_wishes()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("cannot take objects out of the quarantine: {error}"),
+            Err(fault) => tracing::error!("taking objects out of the quarantine failed: {fault}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(WISHES) => {}
+        }
+    }
+}
+
 fn announce(closed: &[Closed], bell: &Notify) {
     for revision in closed {
         tracing::info!(series = %revision.series.series, revision = revision.revision, by = ?revision.by,
@@ -229,7 +248,16 @@ impl Running {
     /// Where it listens for those over TLS.
     #[must_use]
     pub fn tls_address(&self) -> Option<SocketAddr> {
-        self.tls_address
+        self.tls.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Reads the certificates of the TLS port again; those that cannot be used leave the old ones in force. Blocking.
+    pub fn reload_certificates(&self) {
+        match self.tls.as_ref().map(|(_, tls)| tls.reload()) {
+            None => tracing::info!("there is no TLS port, and nothing else to read again"),
+            Some(Ok(())) => tracing::info!("the certificates of the TLS port were read again"),
+            Some(Err(error)) => tracing::error!("the TLS port keeps its old certificates: {error}"),
+        }
     }
 
     #[must_use]

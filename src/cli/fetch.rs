@@ -66,14 +66,14 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
         Some(_) => None,
         None => Some(args.config.load()?.node),
     };
-    let own = node.as_ref().map(|node| node.ae_title.clone());
+    let own = node.as_ref().map(|node| node.reception.ae_title.clone());
     let calling = args.calling.or_else(|| own.clone());
     let calling = calling.ok_or_else(|| Failure::Configuration("--calling is needed beside --to".to_owned()))?;
     let (host, port) = args.from;
     let peer = Peer { host, port, called: args.called, calling: calling.clone(), tls: None };
     let wanted = Wanted { study: args.study, series: args.series };
     let fetched = match (args.via, args.to, node) {
-        (Via::Move, None, Some(node)) => fetch::by_move(&peer, timeout, &wanted, &node.ae_title).await?,
+        (Via::Move, None, Some(node)) => fetch::by_move(&peer, timeout, &wanted, &node.reception.ae_title).await?,
         (Via::Move, ..) => {
             return Err(Failure::Configuration(
                 "C-MOVE sends to the node: leave --to out, or use --via get".to_owned(),
@@ -86,7 +86,7 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
         (Via::Get, None, node) => {
             let Some(node) = node else { return Ok(()) };
             let host = node.listen.ip().to_string();
-            let own = Peer { host, port: node.listen.port(), called: node.ae_title, calling, tls: None };
+            let own = Peer { host, port: node.listen.port(), called: node.reception.ae_title, calling, tls: None };
             get(&peer, timeout, &wanted, async |object: Object| store(&own, timeout, &object).await).await?
         }
     };

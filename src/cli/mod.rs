@@ -11,6 +11,7 @@ mod echo;
 mod fetch;
 mod jobs;
 pub mod models;
+mod quarantine;
 mod rules;
 mod run;
 mod send;
@@ -63,6 +64,9 @@ enum Command {
     /// See received series and close them by hand
     #[command(subcommand)]
     Series(series::Command),
+    /// See what was refused and kept, take it after all, or drop it
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
     /// Run a pipeline on a folder of DICOM files, without a node
     Run(run::Args),
     /// Send DICOM files by C-STORE
@@ -203,6 +207,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
             jobs::run(&args, &ledger).map_err(|error| Failure::Failed(error.to_string()))
         }
         Command::Series(command) => series::run(&command),
+        Command::Quarantine(command) => quarantine::run(&command),
         Command::Run(args) => run::run(&args),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
         Command::Fetch(args) => block_on(fetch::run(args)),

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::config::{Config, ConfigFaults};
 use crate::dicom::part10::{self, Part10Error};
 use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, UidError, check_geometry, uid_of};
-use crate::rules::{Explanation, RuleSet, SeriesFacts, SeriesSummary, SummaryBuilder};
+use crate::rules::{Explanation, SeriesFacts, SeriesSummary, SummaryBuilder};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum RulesCommand {
@@ -34,6 +34,9 @@ pub struct ExplainArgs {
     /// As if this AE title had sent the series.
     #[arg(long, value_name = "AE", default_value = "")]
     pub calling_ae: String,
+    /// As if the series had been sent to this AE title of the node; without it the node's own
+    #[arg(long, value_name = "AE")]
+    pub called_ae: Option<String>,
     /// As if this address had sent the series.
     #[arg(long, value_name = "ADDRESS", default_value = "cli")]
     pub sender: String,
@@ -91,12 +94,12 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), RulesError> {
     }
     let facts = SeriesFacts {
         calling_ae: args.calling_ae.clone(),
-        called_ae: config.node.ae_title.to_string(),
+        called_ae: args.called_ae.clone().unwrap_or_else(|| config.node.reception.ae_title.to_string()),
         sender: args.sender.clone(),
         ..SeriesFacts::default()
     };
     let explained: Vec<Explained> =
-        gathered.into_iter().map(|(key, series)| series.explain(key, &facts, &config.rules)).collect();
+        gathered.into_iter().map(|(key, series)| series.explain(key, &facts, &config)).collect();
     if args.json { print_json(&explained, &unreadable, out) } else { print_tree(&explained, &unreadable, out) }?;
     match unreadable.len() {
         0 => Ok(()),
@@ -125,11 +128,12 @@ impl Gathered {
         self.planes.push(Plane::of(dataset));
     }
 
-    fn explain(self, key: SeriesKey, facts: &SeriesFacts, rules: &RuleSet) -> Explained {
+    fn explain(self, key: SeriesKey, facts: &SeriesFacts, config: &Config) -> Explained {
         let instances = self.summary.instances();
         let verdict = check_geometry(&self.planes);
         let summary = self.summary.finish(facts.clone().with_geometry(&verdict, instances));
-        let explanation = rules.explain(&summary);
+        let seen = config.node.profile_of(&facts.called_ae).rules.as_ref();
+        let (_, explanation) = config.rules.decide_among(&summary, seen);
         Explained { key, instances, verdict, summary, explanation }
     }
 }
@@ -273,6 +277,7 @@ mod tests {
             config: Path::new(env!("CARGO_MANIFEST_DIR")).join("config"),
             json,
             calling_ae: "MR1".into(),
+            called_ae: None,
             sender: "cli".into(),
         };
         let mut out = Vec::new();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::{ConfigFolder, Failure};
 use crate::clock::SystemClock;
 
@@ -11,15 +13,25 @@ pub struct Args {
     config: ConfigFolder,
 }
 
-/// Prints `ready dicom=ADDRESS` on standard output once it listens; ends on SIGINT or SIGTERM.
+/// Prints `ready dicom=ADDRESS` on standard output once it listens; ends on SIGINT or SIGTERM,
+/// reads the certificates of the TLS port again on SIGHUP.
 pub async fn run(args: Args) -> Result<(), Failure> {
     let config = args.config.load()?;
+    // From here on SIGHUP no longer ends the process.
+    let mut hangup = signal(SignalKind::hangup())?;
     tracing::info!("research software, not a medical device");
     let running =
         crate::node::start(config, Arc::new(SystemClock)).await.map_err(|error| Failure::Failed(error.to_string()))?;
     let tls = running.tls_address().map(|address| format!(" dicom-tls={address}")).unwrap_or_default();
     println!("ready dicom={}{tls}", running.address());
-    stop_signal().await?;
+    let stopping = stop_signal();
+    tokio::pin!(stopping);
+    loop {
+        tokio::select! {
+            outcome = &mut stopping => break outcome?,
+            _ = hangup.recv() => running.reload_certificates(),
+        }
+    }
     tracing::info!("stopping");
     running.stop().await;
     Ok(())
@@ -27,7 +39,6 @@ pub async fn run(args: Args) -> Result<(), Failure> {
 
 /// Returns when the process is asked to end.
 pub(super) async fn stop_signal() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate())?;
     tokio::select! {
         outcome = tokio::signal::ctrl_c() => outcome?,

@@ -8,7 +8,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::node::{NodeConfig, ae_title};
+use super::node::ae_title;
+use super::reception::Reception;
+use super::secret::Surroundings;
+use super::users::Users;
 use crate::dicom::{AeTitle, Uid, tables};
 use crate::rules::Priority;
 use crate::rules::section::{Entry, Section};
@@ -30,6 +33,10 @@ pub struct AeProfile {
     pub prefer: Vec<Uid>,
     /// Priority of jobs whose rule names none.
     pub priority: Priority,
+    /// The rules that see the series; `None`: all.
+    pub rules: Option<BTreeSet<String>>,
+    /// Whom a peer must say it is; empty: nobody, and any identity is accepted.
+    pub users: Users,
 }
 
 impl Default for AeProfile {
@@ -42,6 +49,8 @@ impl Default for AeProfile {
             private_classes: BTreeSet::new(),
             prefer: Vec::new(),
             priority: Priority::Routine,
+            rules: None,
+            users: Users::default(),
         }
     }
 }
@@ -72,7 +81,7 @@ impl AeProfile {
     }
 
     /// Reads the keys of a profile; one that is left out keeps its present value.
-    fn read(&mut self, section: &Section<'_>, open_to_others: Option<&str>) {
+    fn read(&mut self, section: &Section<'_>, open_to_others: Option<&str>, around: &Surroundings<'_>) {
         let listed = (section.get("allow"), section.get("networks"));
         let any = section.get("allow_any");
         if listed.0.is_some() || listed.1.is_some() || any.is_some() {
@@ -95,6 +104,12 @@ impl AeProfile {
         if let Some(priority) = section.get("priority").and_then(|entry| entry.choice(&Priority::NAMES)) {
             self.priority = priority;
         }
+        if let Some(entry) = section.get("rules") {
+            self.rules = rules(&entry, around);
+        }
+        if let Some(entry) = section.get("users") {
+            self.users = Users::read(&entry, around);
+        }
         let named = listed.0.iter().chain(&listed.1).any(|entry| !entry.items().is_empty()) || self.is_limited();
         if named && self.allow_any {
             let found = "allow_any = true beside a list in allow or networks";
@@ -108,22 +123,32 @@ impl AeProfile {
 }
 
 /// The own profile out of `[receive]`. `open`: the address that other machines can reach, if one is.
-pub(super) fn read_own(config: &mut NodeConfig, section: &Section<'_>, open: Option<&str>) {
-    config.profile.read(section, open);
+pub(super) fn read_own(
+    reception: &mut Reception,
+    section: &Section<'_>,
+    open: Option<&str>,
+    around: &Surroundings<'_>,
+) {
+    reception.profile.read(section, open, around);
 }
 
 /// The tables `[ae.<title>]`; what they leave out is as in `[receive]`.
-pub(super) fn read_others(config: &NodeConfig, all: &Section<'_>, open: Option<&str>) -> BTreeMap<AeTitle, AeProfile> {
+pub(super) fn read_others(
+    own: &Reception,
+    all: &Section<'_>,
+    open: Option<&str>,
+    around: &Surroundings<'_>,
+) -> BTreeMap<AeTitle, AeProfile> {
     let mut profiles = BTreeMap::new();
     for (name, entry) in all.entries() {
-        let mut profile = config.profile.clone();
+        let mut profile = own.profile.clone();
         if let Some(section) = entry.section() {
-            profile.read(&section, open);
+            profile.read(&section, open, around);
             section.finish();
         }
         let found = format!("the AE title \"{name}\"");
         match AeTitle::parse(name) {
-            Ok(title) if title == config.ae_title => {
+            Ok(title) if title == own.ae_title => {
                 let hint = "its profile is made of the keys of [receive]".to_owned();
                 entry.refuse_key::<()>(&found, "a title other than ae_title in [node]", Some(hint));
             }
@@ -180,6 +205,23 @@ fn classes(entry: &Entry<'_>) -> Option<BTreeSet<Uid>> {
         Uid::parse(uid).ok()
     };
     Some(entry.items().iter().filter_map(known).collect())
+}
+
+/// `"all"`, or a list of names of rules; the outer `None` stands for all.
+fn rules(entry: &Entry<'_>, around: &Surroundings<'_>) -> Option<BTreeSet<String>> {
+    if entry.value().as_str() == Some("all") {
+        return None;
+    }
+    let known = around.rule_names();
+    let names = entry.items().into_iter().filter_map(|item| {
+        let name = item.text()?;
+        if known.as_ref().is_some_and(|known| !known.contains(name)) {
+            let near = crate::rules::did_you_mean(name, known.iter().flatten().map(String::as_str));
+            return item.refuse("\"all\", or names of rules in rules.toml", near);
+        }
+        Some(name.to_owned())
+    });
+    Some(names.collect())
 }
 
 fn transfer_syntax(entry: &Entry<'_>) -> Option<Uid> {

@@ -113,7 +113,7 @@ fn dicom(section: &Section<'_>, node: Option<&NodeConfig>, around: &Surroundings
     let called = section.required("ae_title", "the AE title of the peer").and_then(|e| ae_title(&e));
     let calling = match section.get("calling") {
         Some(entry) => ae_title(&entry),
-        None => node.map(|node| node.ae_title.clone()),
+        None => node.map(|node| node.reception.ae_title.clone()),
     };
     let confirm = match section.get("confirm") {
         Some(entry) => entry.choice(&[("query", Confirm::Query), ("none", Confirm::None)]),

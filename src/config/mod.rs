@@ -11,10 +11,12 @@ mod node;
 mod peer;
 mod pipeline;
 mod quantity;
+mod reception;
 mod secret;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,8 +27,10 @@ pub use destination::{Confirm, Destination, DestinationKind};
 pub use node::{Durability, LatePolicy, NodeConfig};
 pub use peer::{KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
+pub use reception::Reception;
 pub use secret::Secret;
 pub use tls::TlsListener;
+pub use users::Users;
 
 use crate::rules::section::{self, Section};
 pub use crate::rules::{Fault, Severity};
@@ -100,7 +104,7 @@ impl Config {
 
 fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults> {
     let mut faults = Vec::new();
-    let node = read_file(around, "node.toml", &mut faults, |root| NodeConfig::read(root, around.folder)).flatten();
+    let node = read_file(around, "node.toml", &mut faults, |root| NodeConfig::read(root, around)).flatten();
     let destinations =
         read_file(around, "destinations.toml", &mut faults, |root| destination::read(root, node.as_ref(), around));
     let models = node.as_ref().map(|node| node.models.as_path());

@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::access::{self, AeProfile};
 use super::peer::{self, KnownPeer};
 use super::quantity::{duration, size};
+use super::reception::{Reception, address};
+use super::secret::Surroundings;
 use super::tls::{self, TlsListener};
 use crate::dicom::AeTitle;
 use crate::rules::Severity;
@@ -16,30 +18,15 @@ use crate::rules::section::{Entry, Section};
 /// `node.toml`. Relative paths are resolved against the configuration folder.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
-    pub ae_title: AeTitle,
+    /// AE titles, who may send to them, and how much.
+    pub reception: Reception,
     pub listen: SocketAddr,
-    /// Who may send to `ae_title`, and what.
-    pub profile: AeProfile,
-    /// Further called AE titles of this node.
-    pub profiles: BTreeMap<AeTitle, AeProfile>,
-    /// Accept a called AE title that is none of ours; the own profile then holds.
-    pub accept_any_called: bool,
     /// A second port, for DICOM over TLS.
     pub tls: Option<TlsListener>,
-    pub max_pdu: u32,
-    pub max_associations: usize,
-    /// Associations of one address at a time.
-    pub max_associations_per_peer: usize,
-    /// Largest data set accepted, bytes.
-    pub max_object: u64,
     /// What an acknowledged instance survives.
     pub durability: Durability,
     /// Disk written ahead of use, bytes, so that a flush while receiving is short.
     pub reserve: u64,
-    /// Time for the next PDU on an open association.
-    pub idle_timeout: Duration,
-    /// ARTIM: time for the A-ASSOCIATE-RQ (PS3.8 section 9.1.4).
-    pub artim_timeout: Duration,
     /// A series is finished when it was quiet this long.
     pub quiet: Duration,
     /// ... or this long after the association that fed it was released.
@@ -79,8 +66,8 @@ pub enum Durability {
     ProcessCrash,
 }
 
-/// Takes one table of the file into the configuration; the path is the configuration folder.
-type ReadTable = fn(&mut NodeConfig, &Section<'_>, &Path);
+/// Takes one table of the file into the configuration; relative paths start at the configuration folder.
+type ReadTable = fn(&mut NodeConfig, &Section<'_>, &Surroundings<'_>);
 
 /// The AE title of a node that is given no other.
 const OWN_TITLE: &str = "SAGITTAL";
@@ -90,20 +77,11 @@ impl NodeConfig {
     #[must_use]
     pub fn new(ae_title: AeTitle, folder: &Path) -> NodeConfig {
         NodeConfig {
-            ae_title,
+            reception: Reception::new(ae_title),
             listen: SocketAddr::from(([127, 0, 0, 1], 11112)),
-            profile: AeProfile::default(),
-            profiles: BTreeMap::new(),
-            accept_any_called: false,
             tls: None,
-            max_pdu: 131_072,
-            max_associations: 64,
-            max_associations_per_peer: 64,
-            max_object: 4 << 30,
             durability: Durability::PowerLoss,
             reserve: 256 << 20,
-            idle_timeout: Duration::from_mins(1),
-            artim_timeout: Duration::from_secs(10),
             quiet: Duration::from_secs(30),
             quiet_after_release: Duration::from_secs(5),
             late: LatePolicy::Rerun,
@@ -123,14 +101,13 @@ impl NodeConfig {
     /// The profile behind a called AE title; the own one for a title that is none of ours.
     #[must_use]
     pub fn profile_of(&self, called: &str) -> &AeProfile {
-        let other = self.profiles.iter().find(|(title, _)| title.as_str() == called);
-        other.map_or(&self.profile, |(_, profile)| profile)
+        self.reception.profile_of(called).unwrap_or(&self.reception.profile)
     }
 
     /// Reads `node.toml`; a key with a fault keeps its default, so that the rest is checked too.
-    pub(super) fn read(root: &Section<'_>, folder: &Path) -> Option<NodeConfig> {
+    pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
-        let mut config = NodeConfig::new(stand_in, folder);
+        let mut config = NodeConfig::new(stand_in, around.folder);
         let tables: [(&'static str, ReadTable); 10] = [
             ("node", read_node),
             ("tls", tls::read),
@@ -145,7 +122,7 @@ impl NodeConfig {
         ];
         for (name, read) in tables {
             if let Some(section) = root.section(name) {
-                read(&mut config, &section, folder);
+                read(&mut config, &section, around);
                 // The keys of these are titles, read one by one.
                 if !matches!(name, "ae" | "peer") {
                     section.finish();
@@ -161,30 +138,20 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err("a host name or IP address alone; the port has its own key".to_owned()) }
 }
 
-fn read_node(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
-    set(&mut config.ae_title, section.get("ae_title").and_then(|e| ae_title(&e)));
-    set(&mut config.data, section.get("data").and_then(|e| path(&e, folder)));
-    set(&mut config.models, section.get("models").and_then(|e| path(&e, folder)));
+fn read_node(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
+    set(&mut config.reception.ae_title, section.get("ae_title").and_then(|e| ae_title(&e)));
+    set(&mut config.data, section.get("data").and_then(|e| path(&e, around.folder)));
+    set(&mut config.models, section.get("models").and_then(|e| path(&e, around.folder)));
 }
 
-fn read_receive(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
-    let address =
-        |text: &str| text.parse().map_err(|_| "an IP address and a port, such as \"127.0.0.1:11112\"".to_owned());
-    let seconds = |e: Entry<'_>| duration(&e, 1.0, 3600.0);
-    set(&mut config.listen, section.get("listen").and_then(|e| e.parsed(address)));
-    set(&mut config.accept_any_called, section.get("accept_any_called").and_then(|e| e.boolean()));
-    set(&mut config.max_pdu, section.get("max_pdu").and_then(|e| Some(size(&e, 4096.0, 1_048_576.0)? as u32)));
-    set(&mut config.max_associations, section.get("max_associations").and_then(|e| Some(e.whole(1, 1000)? as usize)));
-    let of_a_peer = section.get("max_associations_per_peer");
-    set(&mut config.max_associations_per_peer, of_a_peer.and_then(|e| Some(e.whole(1, 1000)? as usize)));
-    set(&mut config.max_object, section.get("max_object").and_then(|e| size(&e, 1_048_576.0, 1_099_511_627_776.0)));
+fn read_receive(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
+    set(&mut config.listen, section.get("listen").and_then(|e| address(&e, "127.0.0.1:11112")));
+    config.reception.read_limits(section);
     let levels = [("power-loss", Durability::PowerLoss), ("process-crash", Durability::ProcessCrash)];
     set(&mut config.durability, section.get("durability").and_then(|e| e.choice(&levels)));
     set(&mut config.reserve, section.get("reserve").and_then(|e| size(&e, 0.0, 17_179_869_184.0)));
-    set(&mut config.idle_timeout, section.get("idle_timeout").and_then(seconds));
-    set(&mut config.artim_timeout, section.get("artim_timeout").and_then(seconds));
     let open = open_to_others(config);
-    access::read_own(config, section, open.as_deref());
+    access::read_own(&mut config.reception, section, open.as_deref(), around);
 }
 
 /// The address that other machines can reach, if the node listens on one.
@@ -193,15 +160,16 @@ fn open_to_others(config: &NodeConfig) -> Option<String> {
     addresses.find(|address| !address.ip().is_loopback()).map(|address| address.to_string())
 }
 
-fn read_ae(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
-    config.profiles = access::read_others(config, section, open_to_others(config).as_deref());
+fn read_ae(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
+    let open = open_to_others(config);
+    config.reception.profiles = access::read_others(&config.reception, section, open.as_deref(), around);
 }
 
-fn read_storage(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+fn read_storage(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     set(&mut config.keep_free, section.get("keep_free").and_then(|e| size(&e, 0.0, 1_125_899_906_842_624.0)));
 }
 
-fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     let policies = [("rerun", LatePolicy::Rerun), ("ignore", LatePolicy::Ignore)];
     let after_release = section.get("quiet_after_release");
     set(&mut config.quiet, section.get("quiet").and_then(|e| duration(&e, 0.1, 86400.0)));
@@ -213,24 +181,24 @@ fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
     }
 }
 
-fn read_jobs(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+fn read_jobs(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     set(&mut config.lease, section.get("lease").and_then(|e| duration(&e, 5.0, 3600.0)));
     set(&mut config.max_attempts, section.get("max_attempts").and_then(|e| Some(e.whole(1, 1000)? as u32)));
 }
 
-fn read_inference(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
+fn read_inference(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
     set(&mut config.threads, section.get("threads").and_then(|e| Some(e.whole(1, 1024)? as usize)));
     set(&mut config.session_ttl, section.get("session_ttl").and_then(|e| duration(&e, 0.0, 86400.0)));
-    config.onnxruntime = section.get("onnxruntime").and_then(|e| path(&e, folder));
+    config.onnxruntime = section.get("onnxruntime").and_then(|e| path(&e, around.folder));
 }
 
-fn read_results(config: &mut NodeConfig, section: &Section<'_>, _: &Path) {
+fn read_results(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     // SeriesNumber is an IS: at most 2^31 - 1, and the position of the pipeline is added to the base.
     let base = section.get("series_number_base").and_then(|e| Some(e.whole(1, 2_000_000_000)? as u32));
     set(&mut config.series_number_base, base);
 }
 
-fn set<T>(slot: &mut T, read: Option<T>) {
+pub(super) fn set<T>(slot: &mut T, read: Option<T>) {
     if let Some(value) = read {
         *slot = value;
     }

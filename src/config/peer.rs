@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::node::{NodeConfig, host_name};
+use super::secret::Surroundings;
 use super::tls;
 use crate::dicom::AeTitle;
 use crate::rules::section::{Entry, Section};
@@ -30,9 +31,10 @@ pub enum Retrieve {
 }
 
 /// Reads the entries of `[peer]` into `config.peers`.
-pub(super) fn read(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
+pub(super) fn read(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
     let peers = section.entries();
-    config.peers = peers.iter().filter_map(|(title, entry)| read_one(title, entry, folder)).collect::<BTreeMap<_, _>>();
+    config.peers =
+        peers.iter().filter_map(|(title, entry)| read_one(title, entry, around.folder)).collect::<BTreeMap<_, _>>();
 }
 
 fn read_one(title: &str, entry: &Entry<'_>, folder: &Path) -> Option<(AeTitle, KnownPeer)> {

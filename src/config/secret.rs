@@ -1,5 +1,6 @@
 //! Secrets: read from a file or an environment variable, never written in the configuration itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::rules::Severity;
@@ -32,6 +33,14 @@ pub struct Surroundings<'s> {
     /// The configuration folder.
     pub folder: &'s Path,
     pub environment: &'s dyn Fn(&str) -> Option<String>,
+}
+
+impl Surroundings<'_> {
+    /// The names in `rules.toml`, `None` when it cannot be read: that is said where the file is checked.
+    pub fn rule_names(&self) -> Option<BTreeSet<String>> {
+        let text = std::fs::read_to_string(self.folder.join("rules.toml")).ok()?;
+        Some(crate::rules::names_in(&text))
+    }
 }
 
 /// The password that `password_file` or `password_env` names; the outer `None` stands for a fault.

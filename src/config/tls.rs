@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::node::{NodeConfig, path};
+use super::reception::address;
+use super::secret::Surroundings;
 use crate::rules::section::{Entry, Section};
 use crate::tls::{self, ClientFiles, Identity, ServerFiles, TlsError};
 
@@ -18,29 +20,28 @@ pub struct TlsListener {
 }
 
 /// Reads `[tls]` into `config.tls`.
-pub(super) fn read(config: &mut NodeConfig, section: &Section<'_>, folder: &Path) {
-    let address =
-        |text: &str| text.parse().map_err(|_| "an IP address and a port, such as \"0.0.0.0:2762\"".to_owned());
+pub(super) fn read(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
+    let folder = around.folder;
     let listen = section.required("listen", "an IP address and a port, such as \"0.0.0.0:2762\"");
-    let listen: Option<SocketAddr> = listen.and_then(|entry| entry.parsed(address));
+    let listen = listen.and_then(|entry| address(&entry, "0.0.0.0:2762"));
     let certificate = section.required("certificate", "the file of the node's certificate, PEM");
     let key = section.required("key", "the file of the certificate's private key, PEM");
     let client_ca = section.get("client_ca");
     let require = section.get("require_client_certificate");
-    let identity = identity(certificate, key, folder);
+    let identities = identities(certificate, key, folder);
     let required = require.as_ref().and_then(Entry::boolean).unwrap_or(client_ca.is_some());
     if required && client_ca.is_none() {
         let hint = "name the file of the certificates that sign the senders' ones".to_owned();
         section.lacks("client_ca", "require_client_certificate without it", "a file, PEM", Some(hint));
     }
     let authority = client_ca.map(|entry| authority(&entry, folder));
-    let (Some(listen), Some(identity)) = (listen, identity) else { return };
+    let (Some(listen), Some(identities)) = (listen, identities) else { return };
     let client_ca = match authority {
         None => None,
         Some(Some(path)) => Some(path),
         Some(None) => return,
     };
-    config.tls = Some(TlsListener { listen, files: ServerFiles { identity, client_ca, require_client: required } });
+    config.tls = Some(TlsListener { listen, files: ServerFiles { identities, client_ca, require_client: required } });
 }
 
 /// The TLS keys of a DICOM destination; the outer `None` stands for a fault.
@@ -86,6 +87,22 @@ fn pair(
         }
     }
     identity(certificate, key, folder)
+}
+
+/// Certificates and their keys, one file each or lists of as many.
+fn identities(certificates: Option<Entry<'_>>, keys: Option<Entry<'_>>, folder: &Path) -> Option<Vec<Identity>> {
+    let (certificates, keys) = (certificates?, keys?);
+    let (ours, theirs) = (certificates.items(), keys.items());
+    if ours.is_empty() {
+        return certificates.refuse("at least one certificate", None);
+    }
+    if ours.len() != theirs.len() {
+        let hint = format!("certificate names {} files, key {}", ours.len(), theirs.len());
+        return keys.refuse("a key for each certificate, in the same order", Some(hint));
+    }
+    let read: Vec<Option<Identity>> =
+        ours.into_iter().zip(theirs).map(|(certificate, key)| identity(Some(certificate), Some(key), folder)).collect();
+    read.into_iter().collect()
 }
 
 /// A certificate and its key, both readable and of each other.

@@ -1,22 +1,40 @@
 //! Reading attributes of a data set as text and numbers, and naming tags by keyword (PS3.6).
 
-use dicom_core::Tag;
+use dicom_core::dictionary::VirtualVr;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::StandardDataDictionary;
 use dicom_object::InMemDicomObject;
+use dicom_object::mem::InMemElement;
 
 use super::{Uid, UidError};
 
 /// A data set in memory.
 pub type Dataset = InMemDicomObject;
 
+/// Value representations that are text without a character set of their own.
+const TEXTUAL: [VR; 9] = [VR::AE, VR::AS, VR::CS, VR::DA, VR::DS, VR::DT, VR::IS, VR::TM, VR::UI];
+
 /// All values of an attribute as trimmed text, decoded with the data set's character set;
 /// empty when the attribute is absent, empty, or not textual or numeric.
 #[must_use]
 pub fn texts(dataset: &Dataset, tag: Tag) -> Vec<String> {
     let Some(element) = dataset.get(tag) else { return Vec::new() };
+    if element.vr() == VR::UN {
+        return unknown_texts(element, tag);
+    }
     let Ok(strings) = element.value().to_multi_str() else { return Vec::new() };
     let all: Vec<String> = strings.iter().map(|s| s.trim_matches([' ', '\0']).to_owned()).collect();
+    if all.iter().all(String::is_empty) { Vec::new() } else { all }
+}
+
+/// The values of a standard attribute whose sender did not know it and wrote UN (PS3.5 section 6.2.2).
+fn unknown_texts(element: &InMemElement, tag: Tag) -> Vec<String> {
+    let known = StandardDataDictionary.by_tag(tag).map(DataDictionaryEntry::vr);
+    let textual = known.and_then(VirtualVr::exact).is_some_and(|vr| TEXTUAL.contains(&vr));
+    let bytes = element.to_bytes().ok().filter(|_| textual).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let all: Vec<String> = text.split('\\').map(|value| value.trim_matches([' ', '\0']).to_owned()).collect();
     if all.iter().all(String::is_empty) { Vec::new() } else { all }
 }
 
@@ -64,7 +82,21 @@ pub fn tag_of(name: &str) -> Option<Tag> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dicom_core::{DataElement, PrimitiveValue};
     use dicom_dictionary_std::tags;
+
+    #[test]
+    fn a_known_attribute_written_as_unknown_is_read() {
+        let check = |tag: Tag, bytes: &[u8], expected: &[&str]| {
+            let mut set = Dataset::new_empty();
+            set.put(DataElement::new(tag, VR::UN, PrimitiveValue::U8(bytes.into())));
+            assert_eq!(texts(&set, tag), expected, "{tag}");
+        };
+        check(tags::SOP_INSTANCE_UID, b"1.2.34\0", &["1.2.34"]);
+        check(tags::IMAGE_TYPE, b"ORIGINAL\\PRIMARY ", &["ORIGINAL", "PRIMARY"]);
+        check(tags::ROWS, b"\0\x02", &[]);
+        check(Tag(0x0009, 0x1001), b"1.2", &[]);
+    }
 
     #[test]
     fn tags_have_names_and_names_have_tags() {

@@ -8,10 +8,12 @@ use std::io::{Cursor, Read};
 use std::ops::Range;
 
 use dicom_dictionary_std::tags;
+use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, OpenFileOptions};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::{Dataset, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError};
+use super::{Dataset, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError, tables};
 
 const PREAMBLE: usize = 128;
 /// Where the meta information begins.
@@ -59,6 +61,12 @@ impl Meta {
         let (texts, offset) = meta_texts(bytes)?;
         let uid = |place: usize| meta_uid(&texts, place);
         Ok(Meta { sop_class: uid(0)?, sop_instance: uid(1)?, transfer_syntax: uid(2)?, offset })
+    }
+
+    /// The transfer syntax of a file and where its data set begins; nothing else is asked for.
+    pub fn syntax(bytes: &[u8]) -> Result<(Uid, usize), Part10Error> {
+        let meta = Meta::read_leniently(bytes)?;
+        Ok((meta.transfer_syntax, meta.offset))
     }
 
     /// As [`Meta::read`], but asks for the transfer syntax alone: all that the data set needs to be read.
@@ -119,9 +127,19 @@ pub fn part10_head(
     transfer_syntax: &Uid,
     source_ae: Option<&str>,
 ) -> Result<Vec<u8>, Part10Error> {
+    head_as_announced(sop_class.as_str(), sop_instance.as_str(), transfer_syntax, source_ae)
+}
+
+/// As [`part10_head`], of an object that is kept though the UIDs announced with it are none.
+pub fn head_as_announced(
+    sop_class: &str,
+    sop_instance: &str,
+    transfer_syntax: &Uid,
+    source_ae: Option<&str>,
+) -> Result<Vec<u8>, Part10Error> {
     let builder = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(sop_class.as_str())
-        .media_storage_sop_instance_uid(sop_instance.as_str())
+        .media_storage_sop_class_uid(sop_class)
+        .media_storage_sop_instance_uid(sop_instance)
         .transfer_syntax(transfer_syntax.as_str())
         .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
         .implementation_version_name(IMPLEMENTATION_VERSION_NAME);
@@ -142,12 +160,22 @@ pub fn parse(bytes: &[u8]) -> Result<FileDicomObject<Dataset>, Part10Error> {
     data_set(OpenFileOptions::new(), &meta, &bytes[meta.offset..])
 }
 
-/// Parses the attributes that stand before PixelData; reads no further than needed.
+/// Parses the attributes that stand before PixelData; reads no further than needed, and needs no codec.
 pub fn parse_header(mut from: impl Read) -> Result<FileDicomObject<Dataset>, Part10Error> {
     let mut begin = Vec::new();
     from.by_ref().take(LONGEST_HEAD).read_to_end(&mut begin)?;
-    let meta = Meta::read_leniently(&begin)?;
+    let mut meta = Meta::read_leniently(&begin)?;
+    if TransferSyntaxRegistry.get(meta.transfer_syntax.as_str()).is_none() {
+        meta.transfer_syntax = encapsulated(meta.transfer_syntax);
+    }
     data_set(OpenFileOptions::new().read_until(tags::PIXEL_DATA), &meta, Cursor::new(&begin[meta.offset..]).chain(from))
+}
+
+/// What a transfer syntax without a codec is read as: an encapsulated one has Explicit VR Little Endian attributes
+/// (PS3.5 section A.4), and all accepted ones that the registry lacks are encapsulated.
+fn encapsulated(syntax: Uid) -> Uid {
+    let explicit = Uid::parse(tables::EXPLICIT_LITTLE).ok().filter(|_| tables::is_storage_syntax(syntax.as_str()));
+    explicit.unwrap_or(syntax)
 }
 
 /// Reads a data set behind a meta group that dicom-object likes.
@@ -195,6 +223,20 @@ mod tests {
         assert!(matches!(parse(b""), Err(Part10Error::NoPrefix)));
         assert!(matches!(parse(&[0; 500]), Err(Part10Error::NoPrefix)));
         assert!(matches!(parse(&overlong()[..140]), Err(Part10Error::BadUid { .. })));
+    }
+
+    #[test]
+    fn every_accepted_transfer_syntax_has_a_header_that_is_read() {
+        for (syntax, name) in tables::TRANSFER_SYNTAXES {
+            let uid = |text| Uid::parse(text).unwrap();
+            let head = part10_head(&uid("1.2.3"), &uid("1.2.4"), &uid(syntax), None).unwrap();
+            // what the registry cannot read at all is encapsulated
+            let known = TransferSyntaxRegistry.get(syntax).is_some();
+            let text: &[u8] = if known { b"" } else { b"\x08\0\x60\0CS\x02\0MR" };
+            let object = parse_header([&head, text].concat().as_slice());
+            let modality = object.map(|object| crate::dicom::text(&object, tags::MODALITY));
+            assert_eq!(modality.unwrap().as_deref(), (!known).then_some("MR"), "{name}");
+        }
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub(super) fn close(
     let geometry = check_geometry(&headers.iter().map(Plane::of).collect::<Vec<_>>());
     let summary = summarize(&instances, &headers, &geometry);
     drop(headers);
-    let (routing, explanation) = config.rules.decide(&summary);
+    let seen = instances.first().and_then(|row| config.node.profile_of(&row.called_ae).rules.as_ref());
+    let (routing, explanation) = config.rules.decide_among(&summary, seen);
     if let Some(held) = &routing.held {
         tracing::warn!(series = %open.series.series, rule = held.rule, "series held: {}", held.reason);
     }

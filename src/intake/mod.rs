@@ -9,6 +9,7 @@ mod close;
 mod commit;
 mod commitment;
 mod duplicate;
+mod quarantine;
 mod rebuild;
 mod room;
 
@@ -23,7 +24,7 @@ use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
-use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest};
+use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
 use crate::spool::{Location, Spool, SpoolError};
 
 pub use arrive::Header;
@@ -31,6 +32,7 @@ use arrive::Note;
 pub use close::Closed;
 use commit::Committer;
 use commitment::Commitments;
+pub use quarantine::{Custody, Retry};
 pub use rebuild::{Rebuilt, rebuild};
 use room::Room;
 
@@ -51,6 +53,8 @@ pub enum IntakeError {
     NoRoom { free: u64, keep_free: u64 },
     #[error("the ledger cannot be written, see the node's log; nothing more is taken until it can")]
     Behind,
+    #[error("the note beside {0} in the quarantine is gone or cannot be read; send the object again from its source")]
+    NoCustody(String),
     #[error("the node is shutting down")]
     Stopping,
     #[error("series {0} has no open revision; `sagittal series list` shows the open ones")]
@@ -65,9 +69,10 @@ impl IntakeError {
             IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
             IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
             IntakeError::Spool(_) | IntakeError::NoRoom { .. } | IntakeError::Behind => StoreStatus::OutOfResources,
-            IntakeError::Ledger(_) | IntakeError::Stopping | IntakeError::NothingOpen(_) => {
-                StoreStatus::ProcessingFailure
-            }
+            IntakeError::Ledger(_)
+            | IntakeError::Stopping
+            | IntakeError::NoCustody(_)
+            | IntakeError::NothingOpen(_) => StoreStatus::ProcessingFailure,
         }
     }
 
@@ -105,7 +110,26 @@ impl Intake {
     ///
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
     pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
-        let row = self.keep(arrival)?;
+        self.or_quarantine(arrival, self.admit(arrival))
+    }
+
+    /// As [`Intake::take`], but returns as soon as the instance is durable; its row follows.
+    fn take_ahead(&self, arrival: &Arrival<'_>) -> Result<(), IntakeError> {
+        self.committer.follow(self.or_quarantine(arrival, self.make_durable(arrival))?)
+    }
+
+    fn or_quarantine<T>(&self, arrival: &Arrival<'_>, taken: Result<T, IntakeError>) -> Result<T, IntakeError> {
+        if let Err(error) = &taken
+            && error.blames_instance()
+        {
+            self.quarantine(arrival, error);
+        }
+        taken
+    }
+
+    /// As [`Intake::take`], but what is refused is kept nowhere.
+    fn admit(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
+        let row = self.make_durable(arrival)?;
         let location = Location(row.location.clone());
         let recorded = self.committer.record(row);
         if recorded.is_err()
@@ -116,23 +140,12 @@ impl Intake {
         recorded
     }
 
-    /// As [`Intake::take`], but returns as soon as the instance is durable; its row follows.
-    fn take_ahead(&self, arrival: &Arrival<'_>) -> Result<(), IntakeError> {
-        self.committer.follow(self.keep(arrival)?)
-    }
-
     /// Checks an instance and puts it into the spool; the row that the ledger is still to be given.
-    fn keep(&self, arrival: &Arrival<'_>) -> Result<ArrivedInstance, IntakeError> {
+    fn make_durable(&self, arrival: &Arrival<'_>) -> Result<ArrivedInstance, IntakeError> {
         self.room.check(self.clock.now())?;
         self.committer.ready()?;
         let head = arrive::part10_head(arrival)?;
-        let header = match arrive::check(&head, arrival) {
-            Ok(header) => header,
-            Err(error) => {
-                self.quarantine(arrival, &head, &error);
-                return Err(error);
-            }
-        };
+        let header = arrive::check(&head, arrival)?;
         let (instance, note) = (arrival.sop_instance, Note::of(arrival));
         let stored = self.spool.append_with(&header.series, instance, &note.text()?, &head, arrival.dataset)?;
         let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
@@ -144,23 +157,6 @@ impl Intake {
     fn remember(&self, association: Option<u64>, series: SeriesKey) {
         if let Some(association) = association {
             self.fed.lock().unwrap_or_else(PoisonError::into_inner).entry(association).or_default().insert(series);
-        }
-    }
-
-    /// Keeps what could not be understood; a failure to do so is logged and does not change the answer.
-    fn quarantine(&self, arrival: &Arrival<'_>, head: &[u8], error: &IntakeError) {
-        if !error.blames_instance() {
-            return;
-        }
-        let name = format!("{}-{}.dcm", arrival.sop_instance, self.clock.now().0);
-        let reason = format!("{error}\nfrom {} at {}\n", arrival.calling, arrival.sender);
-        match self.spool.quarantine(&name, &reason, &[head, arrival.dataset]) {
-            Ok(path) => {
-                tracing::warn!(sop_instance = %arrival.sop_instance, path = %path.display(), "instance quarantined: {error}");
-            }
-            Err(fault) => {
-                tracing::error!(sop_instance = %arrival.sop_instance, "instance refused, and not even quarantined: {fault}");
-            }
         }
     }
 
@@ -235,6 +231,15 @@ impl StoreHandler for Intake {
         match outcome.await {
             Ok(()) => StoreAnswer::SUCCESS,
             Err(error) => refusal(&error),
+        }
+    }
+
+    async fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) {
+        let (intake, status) = (self.clone(), answer.status);
+        let reason = answer.comment.clone().unwrap_or_default();
+        let kept = tokio::task::spawn_blocking(move || intake.quarantine_unnamed(&object, status, reason)).await;
+        if let Err(fault) = kept {
+            tracing::error!("an object without a SOP Instance UID is not in the quarantine: {fault}");
         }
     }
 

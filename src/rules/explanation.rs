@@ -45,6 +45,8 @@ pub enum Outcome {
     NoMatch,
     /// An earlier rule said stop or hold.
     NotReached { after: String },
+    /// The called AE title does not name it among its rules.
+    NotSeen,
     /// The rule is switched off.
     Off,
 }
@@ -56,7 +58,7 @@ impl Outcome {
         match self {
             Outcome::Fired { stop, .. } => *stop,
             Outcome::Held { .. } | Outcome::Stopped => true,
-            Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::Off => false,
+            Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::NotSeen | Outcome::Off => false,
         }
     }
 }
@@ -133,6 +135,7 @@ impl fmt::Display for Outcome {
             Outcome::Stopped => f.write_str("matches and stops, nothing is run"),
             Outcome::NoMatch => f.write_str("does not match"),
             Outcome::NotReached { after } => write!(f, "not reached, rule \"{after}\" ended the evaluation"),
+            Outcome::NotSeen => f.write_str("not for series sent to this AE title"),
             Outcome::Off => f.write_str("switched off"),
         }
     }

@@ -17,6 +17,6 @@ mod tests;
 
 pub use explanation::{ConditionExplanation, Explanation, Found, Outcome, RuleExplanation};
 pub use fault::{Fault, Severity, did_you_mean};
-pub use parse::Names;
+pub use parse::{Names, names_in};
 pub use ruleset::{Action, FiredRule, Held, Mode, Priority, Routing, Rule, RuleSet};
 pub use summary::{AttributeSummary, GEOMETRY_NAMES, Orientation, SeriesFacts, SeriesSummary, SummaryBuilder};

@@ -1,5 +1,7 @@
 //! Checked rules in order, and their one evaluation, from which routing and explanation both come.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -150,10 +152,17 @@ impl RuleSet {
     /// Routing and explanation of one evaluation.
     #[must_use]
     pub fn decide(&self, summary: &SeriesSummary) -> (Routing, Explanation) {
+        self.decide_among(summary, None)
+    }
+
+    /// The same by those rules only that are named in `seen`; `None`: by all.
+    #[must_use]
+    pub fn decide_among(&self, summary: &SeriesSummary, seen: Option<&BTreeSet<String>>) -> (Routing, Explanation) {
         let mut ended_by: Option<&Rule> = None;
         let mut explained = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
-            let explanation = rule.explain(summary, ended_by);
+            let is_seen = seen.is_none_or(|names| names.contains(&rule.name));
+            let explanation = rule.explain(summary, is_seen, ended_by);
             if ended_by.is_none() && explanation.outcome.ends_evaluation() {
                 ended_by = Some(rule);
             }
@@ -165,11 +174,12 @@ impl RuleSet {
 }
 
 impl Rule {
-    fn explain(&self, summary: &SeriesSummary, ended_by: Option<&Rule>) -> RuleExplanation {
+    fn explain(&self, summary: &SeriesSummary, is_seen: bool, ended_by: Option<&Rule>) -> RuleExplanation {
         let conditions: Vec<_> = self.conditions.iter().map(|clause| clause.evaluate(summary)).collect();
         let matches = conditions.iter().all(|condition| condition.holds);
         let outcome = match ended_by {
             _ if self.mode == Mode::Off => Outcome::Off,
+            _ if !is_seen => Outcome::NotSeen,
             Some(earlier) => Outcome::NotReached { after: earlier.name.clone() },
             None if !matches => Outcome::NoMatch,
             None => self.outcome(),
@@ -206,7 +216,7 @@ impl Routing {
                 Outcome::Held { reason } => {
                     routing.held = Some(Held { rule: rule.name.clone(), reason: reason.clone() });
                 }
-                Outcome::Stopped | Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::Off => {}
+                Outcome::Stopped | Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::NotSeen | Outcome::Off => {}
             }
         }
         routing

@@ -71,9 +71,9 @@ pub(super) async fn run<H: StoreHandler>(
     let accepted = match answer {
         Ok(accepted) => accepted,
         Err(rejection) => {
-            let (calling, reason) = (request.calling_ae_title, &rejection.source);
-            tracing::warn!(%peer, calling, %reason, "association rejected");
-            return wire.finish(&Pdu::AssociationRJ(rejection), artim, shutdown).await;
+            let (calling, called) = (request.calling_ae_title.trim(), request.called_ae_title.trim());
+            tracing::warn!(%peer, calling, called, "association rejected: {}", rejection.why);
+            return wire.finish(&Pdu::AssociationRJ(rejection.answer), artim, shutdown).await;
         }
     };
     let id = node.number();

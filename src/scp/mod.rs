@@ -14,7 +14,6 @@ mod store;
 mod stream;
 mod wire;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,8 +27,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{AeProfile, NodeConfig};
-use crate::dicom::{AeTitle, StoreStatus, Uid};
+pub use crate::config::Reception as ScpOptions;
+use crate::dicom::{StoreStatus, Uid};
 use crate::tls::ServerTls;
 use places::Places;
 use stream::Stream;
@@ -38,74 +37,6 @@ pub use commitment::{CommitmentRequest, KeptCommitment, Refusal};
 
 /// Connections beyond the associations allowed: they are told "local limit exceeded" rather than left waiting.
 const SPARE_CONNECTIONS: usize = 16;
-
-/// Who may come in, and how much they may send.
-#[derive(Debug, Clone)]
-pub struct ScpOptions {
-    pub ae_title: AeTitle,
-    /// Who may send to `ae_title`, and what.
-    pub profile: AeProfile,
-    /// Further called AE titles.
-    pub profiles: BTreeMap<AeTitle, AeProfile>,
-    /// Take associations for a called AE title that is none of these, too, by `profile`.
-    pub accept_any_called: bool,
-    /// Largest PDU taken, bytes, announced to the peer.
-    pub max_pdu: u32,
-    pub max_associations: usize,
-    /// Associations of one address at a time.
-    pub max_associations_per_peer: usize,
-    /// Largest data set taken, bytes.
-    pub max_object: u64,
-    /// Time for the next PDU, and for the peer to take an answer.
-    pub idle_timeout: Duration,
-    /// Time for the TLS handshake, for the A-ASSOCIATE-RQ, and for the peer to close after an abort (PS3.8
-    /// section 9.1.4).
-    pub artim_timeout: Duration,
-}
-
-impl From<&NodeConfig> for ScpOptions {
-    fn from(node: &NodeConfig) -> ScpOptions {
-        ScpOptions {
-            ae_title: node.ae_title.clone(),
-            profile: node.profile.clone(),
-            profiles: node.profiles.clone(),
-            accept_any_called: node.accept_any_called,
-            max_pdu: node.max_pdu,
-            max_associations: node.max_associations,
-            max_associations_per_peer: node.max_associations_per_peer,
-            max_object: node.max_object,
-            idle_timeout: node.idle_timeout,
-            artim_timeout: node.artim_timeout,
-        }
-    }
-}
-
-impl ScpOptions {
-    /// A receiver for peers on this machine, with room for large objects: embedded destinations and tests.
-    #[must_use]
-    pub fn loopback(ae_title: AeTitle) -> ScpOptions {
-        ScpOptions {
-            ae_title,
-            profile: AeProfile::default(),
-            profiles: BTreeMap::new(),
-            accept_any_called: false,
-            max_pdu: 128 * 1024,
-            max_associations: 16,
-            max_associations_per_peer: 16,
-            max_object: 2 << 30,
-            idle_timeout: Duration::from_mins(5),
-            artim_timeout: Duration::from_secs(10),
-        }
-    }
-
-    /// The profile behind a called AE title, `None` for a title that is not ours.
-    fn profile_of(&self, called: &str) -> Option<&AeProfile> {
-        let own = called == self.ae_title.as_str();
-        let other = || self.profiles.iter().find(|(title, _)| title.as_str() == called).map(|(_, profile)| profile);
-        let any = self.accept_any_called.then_some(&self.profile);
-        if own { Some(&self.profile) } else { other().or(any) }
-    }
-}
 
 /// One object as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +49,20 @@ pub struct StoreRequest {
     pub association: u64,
     pub sop_class: Uid,
     pub sop_instance: Uid,
+    pub transfer_syntax: Uid,
+    /// The data set as received, without a Part 10 header.
+    pub dataset: Vec<u8>,
+}
+
+/// An object whose command names no SOP Instance UID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnnamedObject {
+    pub calling: String,
+    pub called: String,
+    pub peer: IpAddr,
+    pub sop_class: Uid,
+    /// What the command said instead of a UID.
+    pub announced: String,
     pub transfer_syntax: Uid,
     /// The data set as received, without a Part 10 header.
     pub dataset: Vec<u8>,
@@ -150,6 +95,12 @@ impl StoreAnswer {
 pub trait StoreHandler: Send + Sync + 'static {
     /// Keeps one object; [`StoreStatus::Success`] means that it survives a power cut.
     fn store(&self, request: StoreRequest) -> impl Future<Output = StoreAnswer> + Send;
+
+    /// Is offered an object that is refused because no SOP Instance UID names it. Keeping it changes no answer.
+    fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) -> impl Future<Output = ()> + Send {
+        let _ = (object, answer);
+        async {}
+    }
 
     /// The association is over, by release, abort or a lost connection; none of its objects is still to come.
     fn released(&self, association: u64) -> impl Future<Output = ()> + Send;

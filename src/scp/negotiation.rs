@@ -46,12 +46,20 @@ pub struct Accepted {
     pub peer_max_pdu: u32,
 }
 
+/// A refused association.
+#[derive(Debug)]
+pub struct Rejection {
+    pub answer: AssociationRJ,
+    /// What the answer has no code for, for the log.
+    pub why: &'static str,
+}
+
 /// Answers `request`. An association none of whose contexts is accepted is accepted all the same
 /// (PS3.8 section 7.1.1.14): the contexts' results say why.
-pub fn answer(request: &AssociationRQ, peer: IpAddr, options: &ScpOptions) -> Result<Accepted, AssociationRJ> {
+pub fn answer(request: &AssociationRQ, peer: IpAddr, options: &ScpOptions) -> Result<Accepted, Rejection> {
     let calling = trimmed(&request.calling_ae_title);
     let called = trimmed(&request.called_ae_title);
-    let profile = permit(request, calling, called, peer, options).map_err(rejected)?;
+    let profile = permit(request, calling, called, peer, options)?;
     let results: Vec<_> =
         request.presentation_contexts.iter().map(|proposed| result(proposed, request, profile)).collect();
     let accepted = request.presentation_contexts.iter().zip(&results);
@@ -108,8 +116,11 @@ fn user_variables(request: &AssociationRQ, options: &ScpOptions, profile: &AePro
 /// A positive response is made where it is asked for and needs no ticket of ours: to a name, with or without a
 /// passcode. Other identities are accepted without response, as one that is not supported.
 fn answers(identity: &UserIdentity) -> bool {
-    let named = matches!(identity.identity_type(), UserIdentityType::Username | UserIdentityType::UsernamePassword);
-    named && identity.positive_response_requested()
+    is_named(identity) && identity.positive_response_requested()
+}
+
+fn is_named(identity: &UserIdentity) -> bool {
+    matches!(identity.identity_type(), UserIdentityType::Username | UserIdentityType::UsernamePassword)
 }
 
 fn serves(class: &str, profile: &AeProfile) -> bool {
@@ -129,16 +140,15 @@ fn gives_up_user_role(request: &AssociationRQ, class: &str) -> bool {
 
 /// The rejection of a peer that comes when all places are taken: it may try again.
 #[must_use]
-pub fn crowded() -> AssociationRJ {
+pub fn crowded() -> Rejection {
     let reason = AssociationRJServiceProviderPresentationReason::LocalLimitExceeded;
-    AssociationRJ {
-        result: AssociationRJResult::Transient,
-        source: AssociationRJSource::ServiceProviderPresentation(reason),
-    }
+    let source = AssociationRJSource::ServiceProviderPresentation(reason);
+    let why = "all associations, or all of this address, are taken (max_associations, max_associations_per_peer)";
+    Rejection { answer: AssociationRJ { result: AssociationRJResult::Transient, source }, why }
 }
 
-fn rejected(source: AssociationRJSource) -> AssociationRJ {
-    AssociationRJ { result: AssociationRJResult::Permanent, source }
+fn rejected(source: AssociationRJSource, why: &'static str) -> Rejection {
+    Rejection { answer: AssociationRJ { result: AssociationRJResult::Permanent, source }, why }
 }
 
 fn permit<'o>(
@@ -147,23 +157,37 @@ fn permit<'o>(
     called: &str,
     peer: IpAddr,
     options: &'o ScpOptions,
-) -> Result<&'o AeProfile, AssociationRJSource> {
+) -> Result<&'o AeProfile, Rejection> {
     use AssociationRJServiceUserReason as User;
+    let by_user = |reason, why| Err(rejected(AssociationRJSource::ServiceUser(reason), why));
     // PS3.8 table 9-11: only bit 0 is tested.
     if request.protocol_version & 1 == 0 {
         let reason = AssociationRJServiceProviderASCEReason::ProtocolVersionNotSupported;
-        return Err(AssociationRJSource::ServiceProviderASCE(reason));
+        return Err(rejected(AssociationRJSource::ServiceProviderASCE(reason), "another version of the protocol"));
     }
     if trimmed(&request.application_context_name) != APPLICATION_CONTEXT {
-        return Err(AssociationRJSource::ServiceUser(User::ApplicationContextNameNotSupported));
+        return by_user(User::ApplicationContextNameNotSupported, "an application context other than DICOM's");
     }
     let Some(profile) = options.profile_of(called) else {
-        return Err(AssociationRJSource::ServiceUser(User::CalledAETitleNotRecognized));
+        return by_user(User::CalledAETitleNotRecognized, "the called AE title is none of this node");
     };
     if !profile.admits(calling, peer) {
-        return Err(AssociationRJSource::ServiceUser(User::CallingAETitleNotRecognized));
+        return by_user(User::CallingAETitleNotRecognized, "neither allow nor networks name the sender");
+    }
+    if !profile.users.is_empty() && !is_known_user(request, profile) {
+        return by_user(User::NoReasonGiven, "no user identity, or one that users does not hold");
     }
     Ok(profile)
+}
+
+/// Does the user identity of the request (PS3.7 section D.3.3.7) belong to one of the profile's users?
+fn is_known_user(request: &AssociationRQ, profile: &AeProfile) -> bool {
+    request.user_variables.iter().any(|item| match item {
+        UserVariableItem::UserIdentityItem(identity) if is_named(identity) => {
+            profile.users.know(&identity.primary_field(), &identity.secondary_field())
+        }
+        _ => false,
+    })
 }
 
 fn result(
@@ -288,7 +312,8 @@ mod tests {
         let check = |change: &dyn Fn(&mut AssociationRQ, &mut ScpOptions), peer: &str, expected: Option<User>| {
             let (mut request, mut options) = (request(&[]), options());
             change(&mut request, &mut options);
-            let rejection = answer(&request, peer.parse().unwrap(), &options).err().map(|rejection| rejection.source);
+            let rejection =
+                answer(&request, peer.parse().unwrap(), &options).err().map(|rejection| rejection.answer.source);
             assert_eq!(rejection, expected.map(AssociationRJSource::ServiceUser));
         };
         check(&|_, _| (), FAR, None);

@@ -13,7 +13,7 @@ use std::task::Poll;
 use dicom_core::Tag;
 
 use super::negotiation::Context;
-use super::{StoreAnswer, StoreHandler, StoreRequest};
+use super::{StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
 use crate::dicom::command::{Command, Response, StoreRq};
 use crate::dicom::message::Body;
 use crate::dicom::{StoreStatus, Uid};
@@ -41,7 +41,11 @@ pub async fn answer<H: StoreHandler>(
 ) -> Command {
     let answer = match check(sender, context, &request, body) {
         Ok(object) => keep(handler.as_ref(), object).await,
-        Err(answer) => answer,
+        Err(Refusal::Plain(answer)) => answer,
+        Err(Refusal::Unnamed(object, answer)) => {
+            handler.unnamed(*object, &answer).await;
+            answer
+        }
     };
     if answer.status != StoreStatus::Success {
         let (status, comment) = (answer.status, answer.comment.as_deref());
@@ -69,18 +73,28 @@ async fn keep<H: StoreHandler>(handler: &H, object: StoreRequest) -> StoreAnswer
     .await
 }
 
-fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> Result<StoreRequest, StoreAnswer> {
+/// A request that the handler does not get to store.
+#[derive(Debug)]
+enum Refusal {
+    Plain(StoreAnswer),
+    Unnamed(Box<UnnamedObject>, StoreAnswer),
+}
+
+impl From<StoreAnswer> for Refusal {
+    fn from(answer: StoreAnswer) -> Refusal {
+        Refusal::Plain(answer)
+    }
+}
+
+fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> Result<StoreRequest, Refusal> {
     if !context.is_storage {
-        return Err(StoreAnswer::failure(StoreStatus::SopClassNotSupported, "the context is not for storage")
-            .offending(AFFECTED_SOP_CLASS));
+        let answer = StoreAnswer::failure(StoreStatus::SopClassNotSupported, "the context is not for storage");
+        return Err(answer.offending(AFFECTED_SOP_CLASS).into());
     }
     let sop_class = Uid::parse(&request.sop_class).ok().filter(|uid| uid.as_str() == context.abstract_syntax);
     let sop_class = sop_class.ok_or_else(|| {
         let comment = "SOP class differs from that of the context";
         StoreAnswer::failure(StoreStatus::DataSetDoesNotMatchSopClass, comment).offending(AFFECTED_SOP_CLASS)
-    })?;
-    let sop_instance = Uid::parse(&request.sop_instance).map_err(|error| {
-        StoreAnswer::failure(StoreStatus::InvalidObjectInstance, error.to_string()).offending(AFFECTED_SOP_INSTANCE)
     })?;
     let transfer_syntax = Uid::parse(&context.transfer_syntax)
         .map_err(|error| StoreAnswer::failure(StoreStatus::CannotUnderstand, error.to_string()))?;
@@ -88,14 +102,23 @@ fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> R
         Body::Dataset(bytes) => bytes,
         Body::None => {
             let answer = StoreAnswer::failure(StoreStatus::CannotUnderstand, "the request has no data set");
-            return Err(answer.offending(DATA_SET_TYPE));
+            return Err(answer.offending(DATA_SET_TYPE).into());
         }
         Body::TooLarge(size) => {
             let comment = format!("a data set of {size} bytes is over this node's limit");
-            return Err(StoreAnswer::failure(StoreStatus::OutOfResources, comment));
+            return Err(StoreAnswer::failure(StoreStatus::OutOfResources, comment).into());
         }
     };
     let Sender { calling, called, peer, association } = sender.clone();
+    let sop_instance = match Uid::parse(&request.sop_instance) {
+        Ok(uid) => uid,
+        Err(error) => {
+            let answer = StoreAnswer::failure(StoreStatus::InvalidObjectInstance, error.to_string());
+            let announced = request.sop_instance.clone();
+            let object = UnnamedObject { calling, called, peer, sop_class, announced, transfer_syntax, dataset };
+            return Err(Refusal::Unnamed(Box::new(object), answer.offending(AFFECTED_SOP_INSTANCE)));
+        }
+    };
     Ok(StoreRequest { calling, called, peer, association, sop_class, sop_instance, transfer_syntax, dataset })
 }
 
@@ -121,7 +144,13 @@ mod tests {
             let context = Context { abstract_syntax: abstract_syntax.into(), transfer_syntax, is_storage };
             let (sop_class, sop_instance) = (class.to_owned(), instance.to_owned());
             let request = StoreRq { message_id: 1, sop_class, sop_instance, has_data: true };
-            let status = check(&sender, &context, &request, body).err().map(|answer| answer.status.code());
+            let status = check(&sender, &context, &request, body).err().map(|refusal| match refusal {
+                Refusal::Plain(answer) => answer.status.code(),
+                Refusal::Unnamed(object, answer) => {
+                    assert_eq!((object.announced.as_str(), object.dataset.as_slice()), (instance, &[1][..]));
+                    answer.status.code()
+                }
+            });
             assert_eq!(status, expected, "{abstract_syntax} {class} {instance}");
         };
         let data = || Body::Dataset(vec![1]);

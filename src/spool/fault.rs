@@ -1,6 +1,8 @@
 //! A disk for tests: it remembers every write and flush, so that any power cut can be played back, and it can be
 //! full, read-only or broken. Stands behind the files of the folders it watches.
 
+#![allow(clippy::expect_used)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;

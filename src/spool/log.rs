@@ -158,7 +158,7 @@ impl Log {
         }
         self.held.entry(segment.number).or_default().pending += 1;
         let place = Place { segment: segment.number, offset, length, sequence };
-        Ok(Taken { place, body, segment })
+        Ok(Taken { segment, place, body })
     }
 
     /// The segment and the offset where `room` bytes can be written.

@@ -34,6 +34,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dicom::{SeriesKey, Uid};
 use log::{Log, Taken};
+pub use quarantine::Quarantined;
 use reserve::Reserve;
 use segment::{Found, Segment};
 
@@ -138,6 +139,8 @@ pub enum SpoolError {
     Missing(String),
     #[error("{0:?} is no place in a spool; the ledger was altered by another program")]
     NoLocation(String),
+    #[error("the quarantine holds no {0:?}; `sagittal quarantine list` shows what it holds")]
+    NotQuarantined(String),
     #[error("the bytes at {0:?} are not those that were stored; check the disk that holds the spool")]
     Damaged(String),
     #[error("a note of {0} bytes for one object; 8 KiB are enough for all that the ledger keeps")]
@@ -302,13 +305,13 @@ impl Spool {
         }
     }
 
-    /// Keeps bytes that could not be understood, with the reason beside them; returns the file's path.
+    /// Keeps bytes that could not be taken, with a note beside them; returns the file's path.
     /// `name` is made safe for a file name first; an earlier file of that name is kept.
-    pub fn quarantine(&self, name: &str, reason: &str, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
+    pub fn quarantine(&self, name: &str, note: &str, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
         let (written, file) = self.write_aside(parts)?;
         durable::sync(&file, &written)?;
         let _placing = self.quarantining.lock().unwrap_or_else(PoisonError::into_inner);
-        quarantine::keep(&self.root, &written, name, reason)
+        quarantine::keep(&self.root, &written, name, note)
     }
 
     /// All objects of the spool, quarantine excepted. Objects that no ledger row names were never

@@ -221,7 +221,7 @@ fn half_written_files_of_a_crash_are_removed_at_open() {
     let spool = reopened(&folder);
     assert!(leftovers.iter().all(|path| !path.exists()));
     assert_eq!(all(&spool), names(&[&kept]));
-    let next = spool.append(&series(), &uid("1.5"), &[&[7; 25_000]]).unwrap();
+    let next = spool.append(&series(), &uid("1.5"), &[&vec![7; 25_000]]).unwrap();
     assert_eq!(Place::of(&next).unwrap().segment, 7, "the unused file is used");
 }
 
@@ -247,7 +247,7 @@ fn quarantined_bytes_keep_their_reason_and_each_other() {
     let second = spool.quarantine("../1.5", "again", &[b"three"]).unwrap();
     assert_eq!(first, spool.root.join("quarantine").join("_1.5"));
     assert_eq!(fs::read(&first).unwrap(), b"onetwo");
-    let reason = spool.root.join("quarantine").join("_1.5.reason.txt");
+    let reason = spool.root.join("quarantine").join("_1.5.json");
     assert_eq!(fs::read_to_string(reason).unwrap(), "no SOP Instance UID\n");
     assert_eq!(fs::read(second).unwrap(), b"three");
     assert_eq!(all(&spool), BTreeSet::new());

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -27,6 +28,8 @@ pub enum TlsError {
     Pair { certificate: PathBuf, key: PathBuf, reason: String },
     #[error("{}: no certificate authority: {reason}", path.display())]
     Authority { path: PathBuf, reason: String },
+    #[error("TLS cannot be used: {0}")]
+    Provider(String),
     #[error("\"{0}\" is no host name; set server_name to the name in the peer's certificate")]
     ServerName(String),
 }
@@ -40,6 +43,7 @@ impl TlsError {
             TlsError::Key { .. } => "a file with a private key, PEM, not encrypted",
             TlsError::Pair { .. } => "the private key of the certificate",
             TlsError::Authority { .. } => "a file of certificates of authorities, PEM",
+            TlsError::Provider(_) => "settings of TLS that can be used",
             TlsError::ServerName(_) => "a host name or IP address",
         }
     }
@@ -52,7 +56,7 @@ impl TlsError {
             | TlsError::Key { reason, .. }
             | TlsError::Pair { reason, .. }
             | TlsError::Authority { reason, .. } => reason,
-            TlsError::ServerName(name) => name,
+            TlsError::Provider(text) | TlsError::ServerName(text) => text,
         }
     }
 }
@@ -67,12 +71,14 @@ pub struct Identity {
 impl Identity {
     /// Do certificate and key belong together?
     pub fn check(&self) -> Result<(), TlsError> {
-        let empty = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        self.certified().map(drop)
+    }
+
+    /// Both, read from their files.
+    fn certified(&self) -> Result<Arc<CertifiedKey>, TlsError> {
         let (chain, key) = self.read()?;
-        let made = empty.and_then(|builder| {
-            builder.with_root_certificates(RootCertStore::empty()).with_client_auth_cert(chain, key)
-        });
-        made.map(drop).map_err(|error| self.mismatch(&error))
+        let made = CertifiedKey::from_der(chain, key, &provider());
+        made.map(Arc::new).map_err(|error| self.mismatch(&error))
     }
 
     fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {

@@ -1,18 +1,25 @@
-//! The accepting side: settings that follow their files.
+//! The accepting side: settings that follow their files, and the choice among several certificates.
+//!
+//! A peer that names the server it wants (SNI) is shown the first certificate of that name; otherwise the first
+//! whose kind of key the peer can verify. Never keeps settings that could not be read whole.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
+use rustls::client::verify_server_name;
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::ServerName;
 
 use super::{Identity, TlsError, authorities, provider};
 
 /// What the port for TLS is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFiles {
-    pub identity: Identity,
+    /// Certificates of this node, at least one, in order of preference.
+    pub identities: Vec<Identity>,
     /// Certificates that sign the senders'.
     pub client_ca: Option<PathBuf>,
     /// Turn away senders that show no certificate; those that show a wrong one are turned away always.
@@ -34,6 +41,16 @@ impl ServerTls {
         let stamp = files.stamp();
         let config = files.read()?;
         Ok(ServerTls { files, current: Mutex::new((stamp, config)) })
+    }
+
+    /// Reads the files again, replaced or not: what an administrator asks for by SIGHUP. Blocking.
+    ///
+    /// # Errors
+    /// What is wrong with them; the old settings stay in force.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let (stamp, config) = (self.files.stamp(), self.files.read()?);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = (stamp, config);
+        Ok(())
     }
 
     /// The settings for the next connection, read again if a file was replaced. A replacement that cannot be
@@ -61,15 +78,15 @@ impl ServerFiles {
             let metadata = std::fs::metadata(path).ok()?;
             Some((metadata.modified().ok()?, metadata.len()))
         };
-        let own = [&self.identity.certificate, &self.identity.key];
-        own.into_iter().chain(&self.client_ca).map(|path| stamp(path)).collect()
+        let own = self.identities.iter().flat_map(|identity| [&identity.certificate, &identity.key]);
+        own.chain(&self.client_ca).map(|path| stamp(path)).collect()
     }
 
     fn read(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let fault = |error: &rustls::Error| self.identity.mismatch(error);
+        let keys = self.identities.iter().map(Identity::certified).collect::<Result<Vec<_>, _>>()?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(|error| fault(&error))?;
+            .map_err(|error| TlsError::Provider(error.to_string()))?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
@@ -80,7 +97,24 @@ impl ServerFiles {
                 builder.with_client_cert_verifier(verifier.map_err(|error| fault(error.to_string()))?)
             }
         };
-        let (chain, key) = self.identity.read()?;
-        Ok(Arc::new(builder.with_single_cert(chain, key).map_err(|error| fault(&error))?))
+        Ok(Arc::new(builder.with_cert_resolver(Arc::new(Certificates(keys)))))
     }
+}
+
+/// The node's certificates with their keys, in order of preference.
+#[derive(Debug)]
+struct Certificates(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let usable = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
+        let wanted = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
+        let named = wanted.and_then(|name| self.0.iter().filter(usable).find(|key| is_issued_to(key, &name)));
+        named.or_else(|| self.0.iter().find(usable)).or(self.0.first()).cloned()
+    }
+}
+
+fn is_issued_to(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
+    let certificate = key.end_entity_cert().and_then(ParsedCertificate::try_from);
+    certificate.is_ok_and(|certificate| verify_server_name(&certificate, name).is_ok())
 }

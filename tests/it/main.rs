@@ -1,6 +1,7 @@
 //! The integration tests: one binary, behaviour seen from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::missing_panics_doc)]
 
+mod access;
 mod commitment;
 mod conformance;
 mod deliver;

@@ -46,8 +46,13 @@ impl Authority {
 
     /// A certificate for localhost, valid until `year`.
     fn issue(&self, name: &str, year: i32) -> Identity {
+        self.issue_to(name, year, &["localhost", "127.0.0.1"])
+    }
+
+    fn issue_to(&self, name: &str, year: i32, hosts: &[&str]) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
         params.distinguished_name = named(name);
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(year, 1, 1);
@@ -83,7 +88,11 @@ impl Node {
     /// `mutual`: senders must show a certificate of the authority.
     async fn start(authority: &Authority, identity: Identity, mutual: bool) -> Node {
         let client_ca = mutual.then(|| authority.path("ca.crt"));
-        let tls = ServerTls::load(ServerFiles { identity, client_ca, require_client: mutual }).unwrap();
+        Node::start_with(ServerFiles { identities: vec![identity], client_ca, require_client: mutual }).await
+    }
+
+    async fn start_with(files: ServerFiles) -> Node {
+        let tls = ServerTls::load(files).unwrap();
         let bound = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (plain, secured) = (bound().await, bound().await);
         let addresses = [&plain, &secured].map(|listener| listener.local_addr().unwrap());
@@ -158,6 +167,21 @@ async fn a_node_whose_certificate_has_expired_is_not_sent_to() {
     let node = Node::start(&authority, authority.issue("node", 2001), false).await;
     let error = node.echo(Some(authority.client(None))).await.unwrap_err().to_string();
     assert!(error.contains("xpired"), "{error}");
+    node.stop().await;
+}
+
+/// RFC 6066 section 3: a peer names the server it wants; without a name the first certificate is shown.
+#[tokio::test]
+async fn a_node_of_several_names_shows_the_certificate_of_the_name_asked_for() {
+    let (inner, outer) = (Authority::new(), Authority::new());
+    let identities = vec![inner.issue_to("a", 2100, &["ai.hospital"]), outer.issue_to("b", 2100, &["ai.example.org"])];
+    let files = ServerFiles { identities, client_ca: None, require_client: false };
+    let node = Node::start_with(files).await;
+    let named = |ca: &Authority, name: &str| ClientFiles { server_name: name.into(), ..ca.client(None) };
+    node.echo(Some(named(&inner, "ai.hospital"))).await.unwrap();
+    node.echo(Some(named(&outer, "ai.example.org"))).await.unwrap();
+    assert!(node.echo(Some(named(&outer, "ai.hospital"))).await.is_err(), "another authority's certificate was taken");
+    assert!(node.echo(Some(named(&inner, "127.0.0.1"))).await.is_err(), "a certificate without the address was taken");
     node.stop().await;
 }
 

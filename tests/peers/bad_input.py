@@ -43,7 +43,8 @@ def test_empty_uids_are_refused():
             assert wire.store(node, CT, syntax, f"1.2.3.{n}", data) == 0xC000, f"{file.name}, announced with a UID"
         kept = {f.name for f in (folder / "node/data/spool/quarantine").iterdir()}
         assert all(any(name.startswith(f"1.2.3.{n}-") for name in kept) for n in range(len(files))), kept
-        assert all(f"{name}.reason.txt" in kept for name in kept if not name.endswith(".txt")), kept
+        assert all(f"{name}.json" in kept for name in kept if not name.endswith(".json")), kept
+        assert sum(name.startswith("no-uid-") and name.endswith(".dcm") for name in kept) == len(files), kept
         assert node.command("jobs", "list", "--json").stdout.strip() == "[]"
         still_works(folder, node, "after-empty-uids")
         return f"{len(files)} slices, refused twice each"

@@ -13,7 +13,7 @@ import traceback
 
 from support import BIN, Skipped
 
-MODULES = ["bad_input", "commitment", "e2e_orthanc", "kill"]
+MODULES = ["bad_input", "commitment", "e2e_orthanc", "interop", "kill", "quarantine"]
 
 
 def main():
@@ -35,7 +35,7 @@ def main():
 
 def tests(words):
     for module in map(importlib.import_module, MODULES):
-        for name, test in vars(module).items():
+        for name, test in list(vars(module).items()):
             full = f"{module.__name__}.{name}"
             if name.startswith("test_") and (not words or any(word in full for word in words)):
                 yield full, test

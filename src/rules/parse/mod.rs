@@ -42,6 +42,17 @@ pub fn rules(file: &str, text: &str, names: &Names<'_>) -> (Vec<Rule>, Vec<Fault
     })
 }
 
+/// The names of all rules of a text, faulty ones included.
+#[must_use]
+pub fn names_in(text: &str) -> BTreeSet<String> {
+    let walk = |root: &Section<'_>| {
+        let entries = root.get("rule").map(|entry| entry.items()).unwrap_or_default();
+        let sections = entries.iter().filter_map(Entry::section);
+        sections.filter_map(|rule| rule.get("name")?.text().map(str::to_owned)).collect()
+    };
+    section::read("rules.toml", text, walk).0
+}
+
 fn rule(section: &Section<'_>, names: &Names<'_>, seen: &mut BTreeSet<String>) -> Option<Rule> {
     let name = section.required("name", "a name that no other rule has").and_then(|entry| rule_name(&entry, seen));
     let conditions = section

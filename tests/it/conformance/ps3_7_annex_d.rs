@@ -2,8 +2,9 @@
 
 use crate::support::inbox::{Receiver, options};
 use crate::support::instance::MR;
-use crate::support::parrot::{self, ACCEPT, Parrot, RELEASE, RELEASE_ANSWER};
-use sagittal::config::AeProfile;
+use crate::support::parrot::{self, ACCEPT, Parrot, REJECT, RELEASE, RELEASE_ANSWER};
+use crate::support::site::Site;
+use sagittal::config::{AeProfile, Config};
 use sagittal::dicom::Uid;
 use sagittal::dicom::command::{Command, Response};
 use sagittal::scp::ScpOptions;
@@ -91,6 +92,34 @@ async fn a_user_identity_is_accepted_and_confirmed_on_request() {
         let body = accepted(options(), &[(1, MR)], std::slice::from_ref(&item)).await;
         assert_eq!(answered(&body, 0x59), expected, "{item:?}");
     }
+}
+
+/// D.3.3.7: where users are named, an identity is verified before the association is accepted.
+#[tokio::test]
+async fn a_user_identity_is_verified_where_users_are_named() {
+    let site = Site::new(([127, 0, 0, 1], 1).into());
+    std::fs::write(site.config().join("passcode"), "open sesame\n").unwrap();
+    site.write("node.toml", "[receive.users]\namy = { password_file = \"passcode\" }\nbob = {}\n");
+    let receiver = Receiver::start(Config::load(&site.config()).unwrap().node.reception).await;
+    let identity = |kind: u8, name: &str, passcode: &str| {
+        let field = |text: &str| [&(text.len() as u16).to_be_bytes()[..], text.as_bytes()].concat();
+        vec![(0x58, [&[kind, 0][..], &field(name), &field(passcode)].concat())]
+    };
+    let check = async |items: Vec<(u8, Vec<u8>)>, is_known: bool| {
+        let request = parrot::associate_with("SAGITTAL", &[(1, MR)], &items);
+        let (kind, body) = Parrot::connect(receiver.address).await.ask(&request).await.unwrap();
+        assert_eq!(kind, if is_known { ACCEPT } else { REJECT }, "{items:?}");
+        // 9.3.4: rejected for good by the service user, no reason given.
+        assert!(is_known || body == [0, 1, 1, 1], "{body:?}");
+    };
+    check(identity(2, "amy", "open sesame"), true).await;
+    check(identity(1, "bob", ""), true).await;
+    check(identity(2, "amy", "open"), false).await;
+    check(identity(1, "amy", ""), false).await;
+    check(identity(1, "eve", ""), false).await;
+    check(identity(3, "bob", ""), false).await;
+    check(vec![], false).await;
+    receiver.stop().await;
 }
 
 /// D.3.3.1 and PS3.8 D.1.1: the length a peer announces is the largest P-DATA-TF "that the sender of the A-ASSOCIATE

@@ -36,11 +36,16 @@ impl Outgoing {
 
 /// Sends `instances` over one association, as far as it goes; returns the SOP Instance UIDs answered with 0000.
 pub fn send(address: SocketAddr, instances: &[Outgoing]) -> BTreeSet<String> {
+    send_to("SAGITTAL", address, instances)
+}
+
+/// The same to another called AE title.
+pub fn send_to(called: &str, address: SocketAddr, instances: &[Outgoing]) -> BTreeSet<String> {
     let mut acknowledged = BTreeSet::new();
     let Some(first) = instances.first() else { return acknowledged };
     let options = ClientAssociationOptions::new()
         .calling_ae_title("MODALITY")
-        .called_ae_title("SAGITTAL")
+        .called_ae_title(called)
         .with_presentation_context(first.sop_class.clone(), vec![uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned()]);
     let Ok(mut association) = options.establish(address) else { return acknowledged };
     for (id, instance) in (1..).zip(instances) {
