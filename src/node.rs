@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Destination, NodeConfig, TlsListener};
+use crate::config::{self, Config, Destination, Duplicates, NodeConfig, TlsListener};
 use crate::delivery::{Delivery, DeliveryError};
+use crate::http;
 use crate::inference::{Engine, EngineOptions};
 use crate::intake::{self, Closed, Intake, IntakeError, Rebuilt};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions};
@@ -54,6 +55,7 @@ pub enum NodeError {
 pub struct Running {
     address: SocketAddr,
     tls: Option<(SocketAddr, Arc<ServerTls>)>,
+    http: Option<SocketAddr>,
     ledger: Ledger,
     intake: Intake,
     progress: watch::Receiver<worker::Running>,
@@ -78,6 +80,7 @@ pub fn open_ledger(config: &Config, clock: Arc<dyn Clock>) -> Result<Ledger, Led
     let attempts = |d: &Destination| Some((d.name.clone(), d.max_attempts?));
     let options = LedgerOptions {
         max_attempts: config.node.max_attempts,
+        replace: config.node.duplicates == Duplicates::Replace,
         destination_attempts: config.destinations.values().filter_map(attempts).collect(),
         ..LedgerOptions::default()
     };
@@ -123,7 +126,12 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     };
 
     let config = Arc::new(ArcSwap::from_pointee(config));
+    let http = match &node.http {
+        Some(http) => Some(bind(http.listen).await?),
+        None => None,
+    };
     let intake = Intake::new(spool.clone(), ledger.clone(), clock.clone(), config.clone());
+    let served = config.clone();
     let (stop, tasks, bell) = (CancellationToken::new(), TaskTracker::new(), Arc::new(Notify::new()));
     let (progress, seen) = watch::channel(worker::Running::default());
     let runner = JobRunner {
@@ -148,10 +156,15 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     }
     .start();
     tasks.spawn(close_loop(intake.clone(), clock, bell, stop.clone()));
+    let web = http.as_ref().map(|(_, address)| *address);
+    if let Some((listener, address)) = http {
+        tracing::info!(%address, "listening for DICOMweb");
+        tasks.spawn(serve_http(listener, intake.clone(), served, stop.clone()));
+    }
     tasks.spawn(wish_loop(intake.clone(), stop.clone()));
     tasks.spawn(scp::serve_all(doors, node.reception.clone(), Arc::new(intake.clone()), stop.clone()));
     tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
-    Ok(Running { address, tls, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+    Ok(Running { address, tls, http: web, ledger, intake, progress: seen, stop, tasks, _lock: lock })
 }
 
 async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
@@ -210,6 +223,12 @@ async fn close_loop(intake: Intake, clock: Arc<dyn Clock>, bell: Arc<Notify>, st
     }
 }
 
+async fn serve_http(listener: TcpListener, intake: Intake, config: Arc<ArcSwap<Config>>, stop: CancellationToken) {
+    if let Err(error) = http::serve(listener, intake, config, stop).await {
+        tracing::error!("DICOMweb is no longer served: {error}");
+    }
+}
+
 /// How often the node looks for what the command line wants done with the quarantine.
 const WISHES: Duration = Duration::from_millis(500);
 
@@ -249,6 +268,12 @@ impl Running {
     #[must_use]
     pub fn tls_address(&self) -> Option<SocketAddr> {
         self.tls.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Where it serves DICOMweb.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// Reads the certificates of the TLS port again; those that cannot be used leave the old ones in force. Blocking.

@@ -23,7 +23,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let running =
         crate::node::start(config, Arc::new(SystemClock)).await.map_err(|error| Failure::Failed(error.to_string()))?;
     let tls = running.tls_address().map(|address| format!(" dicom-tls={address}")).unwrap_or_default();
-    println!("ready dicom={}{tls}", running.address());
+    let http = running.http_address().map(|address| format!(" http={address}")).unwrap_or_default();
+    println!("ready dicom={}{tls}{http}", running.address());
     let stopping = stop_signal();
     tokio::pin!(stopping);
     loop {

@@ -38,11 +38,18 @@ pub enum DestinationKind {
     Folder { path: PathBuf },
 }
 
+/// Some archives commit when their nightly copy is done; most within minutes.
+const COMMITMENT_WAIT: Duration = Duration::from_hours(1);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirm {
     None,
     /// C-FIND at the instance level on the same peer.
     Query,
+    /// Storage commitment; `wait`: for the report, then the delivery counts as sent, unconfirmed.
+    Commitment {
+        wait: Duration,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -115,10 +122,7 @@ fn dicom(section: &Section<'_>, node: Option<&NodeConfig>, around: &Surroundings
         Some(entry) => ae_title(&entry),
         None => node.map(|node| node.reception.ae_title.clone()),
     };
-    let confirm = match section.get("confirm") {
-        Some(entry) => entry.choice(&[("query", Confirm::Query), ("none", Confirm::None)]),
-        None => Some(Confirm::Query),
-    };
+    let confirm = confirm(section);
     let tls = tls::of_destination(section, host.as_deref(), around.folder);
     let (host, port, called) = (host?, port? as u16, called?);
     if let (Some(node), Some(entry)) = (node, host_entry)
@@ -129,6 +133,20 @@ fn dicom(section: &Section<'_>, node: Option<&NodeConfig>, around: &Surroundings
         return None;
     }
     Some(DestinationKind::Dicom { host, port, called, calling: calling?, confirm: confirm?, tls: tls? })
+}
+
+fn confirm(section: &Section<'_>) -> Option<Confirm> {
+    let wait = section.get("commitment_wait");
+    let time = wait.as_ref().map_or(Some(COMMITMENT_WAIT), |entry| duration(entry, 1.0, 604_800.0));
+    let commitment = Confirm::Commitment { wait: time.unwrap_or(COMMITMENT_WAIT) };
+    let choices = [("query", Confirm::Query), ("commitment", commitment), ("none", Confirm::None)];
+    let confirm = section.get("confirm").map_or(Some(Confirm::Query), |entry| entry.choice(&choices));
+    match (confirm?, wait) {
+        (Confirm::Query | Confirm::None, Some(entry)) => {
+            entry.refuse_key("commitment_wait without confirm = \"commitment\"", "the two together", None)
+        }
+        (confirm, _) => time.map(|_| confirm),
+    }
 }
 
 fn is_self(node: &NodeConfig, host: &str, port: u16) -> bool {

@@ -7,6 +7,7 @@
 
 mod access;
 mod destination;
+mod http;
 mod node;
 mod peer;
 mod pipeline;
@@ -24,8 +25,9 @@ use std::path::Path;
 
 pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind};
-pub use node::{Durability, LatePolicy, NodeConfig};
-pub use peer::{KnownPeer, Retrieve};
+pub use http::HttpListener;
+pub use node::{Duplicates, Durability, LatePolicy, NodeConfig};
+pub use peer::{Expected, KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
 pub use reception::Reception;
 pub use secret::Secret;
@@ -93,7 +95,7 @@ impl Config {
             self.destinations.values().find_map(|destination| match &destination.kind {
                 DestinationKind::Dicom { host, port, called, tls, .. } if called.as_str() == title => {
                     let (host, tls) = (host.clone(), tls.clone());
-                    Some(KnownPeer { host, port: *port, tls, retrieve: Retrieve::default() })
+                    Some(KnownPeer { host, port: *port, tls, retrieve: Retrieve::default(), expected: None })
                 }
                 _ => None,
             })

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::access::{self, AeProfile};
+use super::http::{self, HttpListener};
 use super::peer::{self, KnownPeer};
 use super::quantity::{duration, size};
 use super::reception::{Reception, address};
@@ -23,8 +24,12 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// A second port, for DICOM over TLS.
     pub tls: Option<TlsListener>,
+    /// DICOMweb; `None`: not served.
+    pub http: Option<HttpListener>,
     /// What an acknowledged instance survives.
     pub durability: Durability,
+    /// What becomes of other bytes under a SOP Instance UID that is held already.
+    pub duplicates: Duplicates,
     /// Disk written ahead of use, bytes, so that a flush while receiving is short.
     pub reserve: u64,
     /// A series is finished when it was quiet this long.
@@ -37,6 +42,8 @@ pub struct NodeConfig {
     pub data: PathBuf,
     /// Bytes that stay free on the disk of `data`: below, instances are refused with A700.
     pub keep_free: u64,
+    /// Bytes of instances and results that are held at most; the oldest finished series make room.
+    pub quota: Option<u64>,
     pub models: PathBuf,
     /// `libonnxruntime.so*`, when it is not where it is looked for.
     pub onnxruntime: Option<PathBuf>,
@@ -60,6 +67,17 @@ pub enum LatePolicy {
     Ignore,
 }
 
+/// What is done with an instance whose SOP Instance UID is held already, with other bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The newest counts.
+    Replace,
+    /// The first counts; the sender is told that all is well, and the other bytes go to the quarantine.
+    KeepFirst,
+    /// The first counts; the sender is answered 0111, and the other bytes go to the quarantine.
+    Refuse,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     PowerLoss,
@@ -80,13 +98,16 @@ impl NodeConfig {
             reception: Reception::new(ae_title),
             listen: SocketAddr::from(([127, 0, 0, 1], 11112)),
             tls: None,
+            http: None,
             durability: Durability::PowerLoss,
+            duplicates: Duplicates::Replace,
             reserve: 256 << 20,
             quiet: Duration::from_secs(30),
             quiet_after_release: Duration::from_secs(5),
             late: LatePolicy::Rerun,
             data: folder.join("../data"),
             keep_free: 1 << 30,
+            quota: None,
             models: folder.join("../models"),
             onnxruntime: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -108,10 +129,11 @@ impl NodeConfig {
     pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
         let mut config = NodeConfig::new(stand_in, around.folder);
-        let tables: [(&'static str, ReadTable); 10] = [
+        let tables: [(&'static str, ReadTable); 11] = [
             ("node", read_node),
             ("tls", tls::read),
             ("receive", read_receive),
+            ("http", http::read),
             ("ae", read_ae),
             ("storage", read_storage),
             ("completion", read_completion),
@@ -149,6 +171,9 @@ fn read_receive(config: &mut NodeConfig, section: &Section<'_>, around: &Surroun
     config.reception.read_limits(section);
     let levels = [("power-loss", Durability::PowerLoss), ("process-crash", Durability::ProcessCrash)];
     set(&mut config.durability, section.get("durability").and_then(|e| e.choice(&levels)));
+    let policies =
+        [("replace", Duplicates::Replace), ("keep-first", Duplicates::KeepFirst), ("refuse", Duplicates::Refuse)];
+    set(&mut config.duplicates, section.get("duplicates").and_then(|e| e.choice(&policies)));
     set(&mut config.reserve, section.get("reserve").and_then(|e| size(&e, 0.0, 17_179_869_184.0)));
     let open = open_to_others(config);
     access::read_own(&mut config.reception, section, open.as_deref(), around);
@@ -167,6 +192,7 @@ fn read_ae(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings
 
 fn read_storage(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     set(&mut config.keep_free, section.get("keep_free").and_then(|e| size(&e, 0.0, 1_125_899_906_842_624.0)));
+    config.quota = section.get("quota").and_then(|e| size(&e, 1_048_576.0, 1_125_899_906_842_624.0));
 }
 
 fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {

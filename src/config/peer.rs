@@ -18,6 +18,15 @@ pub struct KnownPeer {
     pub port: u16,
     pub tls: Option<ClientFiles>,
     pub retrieve: Retrieve,
+    /// Whether it is asked how many instances a series has that it sends.
+    pub expected: Option<Expected>,
+}
+
+/// How the number of instances of a series is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// NumberOfSeriesRelatedInstances (0020,1209) by C-FIND.
+    Find,
 }
 
 /// How `sagittal fetch` gets a study from a peer (PS3.4 annex C).
@@ -50,6 +59,11 @@ fn read_one(title: &str, entry: &Entry<'_>, folder: &Path) -> Option<(AeTitle, K
         Some(entry) => entry.choice(&[("move", Retrieve::Move), ("get", Retrieve::Get)]),
         None => Some(Retrieve::default()),
     };
+    let expected = match section.get("expected") {
+        Some(entry) => entry.choice(&[("c-find", Some(Expected::Find)), ("none", None)]),
+        None => Some(None),
+    };
     section.finish();
-    Some((named?, KnownPeer { host: host?, port: port? as u16, tls: tls?, retrieve: retrieve? }))
+    let (host, port, tls, retrieve, expected) = (host?, port? as u16, tls?, retrieve?, expected?);
+    Some((named?, KnownPeer { host, port, tls, retrieve, expected }))
 }

@@ -43,25 +43,43 @@ impl Surroundings<'_> {
     }
 }
 
+/// The keys of a secret in a table, and what the secret is.
+struct Place {
+    file: &'static str,
+    variable: &'static str,
+    name: &'static str,
+}
+
 /// The password that `password_file` or `password_env` names; the outer `None` stands for a fault.
 #[allow(clippy::option_option, reason = "absent and faulty are two answers")]
 pub fn password(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Option<Secret>> {
-    let (file, variable) = (section.get("password_file"), section.get("password_env"));
+    secret(section, around, &Place { file: "password_file", variable: "password_env", name: "password" })
+}
+
+/// As [`password`], the API key that `api_key_file` or `api_key_env` names.
+#[allow(clippy::option_option, reason = "absent and faulty are two answers")]
+pub fn api_key(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Option<Secret>> {
+    secret(section, around, &Place { file: "api_key_file", variable: "api_key_env", name: "API key" })
+}
+
+#[allow(clippy::option_option, reason = "absent and faulty are two answers")]
+fn secret(section: &Section<'_>, around: &Surroundings<'_>, place: &Place) -> Option<Option<Secret>> {
+    let what = place.name;
+    let (file, variable) = (section.get(place.file), section.get(place.variable));
     if let (Some(_), Some(variable)) = (&file, &variable) {
-        return variable.refuse_key("password_file and password_env", "one of the two", None);
+        let found = format!("{} and {}", place.file, place.variable);
+        return variable.refuse_key(&found, "one of the two", None);
     }
     if let Some(entry) = variable {
         let name = entry.text()?;
         let value = (around.environment)(name).filter(|value| !value.is_empty());
         return value.map(|value| Some(Secret(value))).or_else(|| {
+            let hint = "set it for the service that runs Sagittal, and for this shell when you run `sagittal check`";
             entry.report(
                 Severity::Fault,
                 &format!("\"{name}\", which is not set"),
-                "an environment variable that holds the password",
-                Some(
-                    "set it for the service that runs Sagittal, and for this shell when you run `sagittal check`"
-                        .into(),
-                ),
+                &format!("an environment variable that holds the {what}"),
+                Some(hint.into()),
             );
             None
         });
@@ -71,7 +89,7 @@ pub fn password(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Opti
     let read = std::fs::read_to_string(&path).map_err(|error| error.kind().to_string());
     match read.as_ref().map(|text| text.trim_end_matches(['\r', '\n'])) {
         Ok(text) if !text.is_empty() => Some(Some(Secret(text.to_owned()))),
-        Ok(_) => entry.refuse("a file that holds the password, this one is empty", None),
-        Err(reason) => entry.refuse(&format!("a readable file that holds the password ({reason})"), None),
+        Ok(_) => entry.refuse(&format!("a file that holds the {what}, this one is empty"), None),
+        Err(reason) => entry.refuse(&format!("a readable file that holds the {what} ({reason})"), None),
     }
 }

@@ -1,4 +1,5 @@
-//! Delivery by C-STORE (PS3.4 annex B), confirmed by C-FIND where the destination asks for it (PS3.4 annex C).
+//! Delivery by C-STORE (PS3.4 annex B), confirmed where the destination asks for it: by C-FIND (PS3.4 annex C) or by
+//! storage commitment (annex J).
 //!
 //! All objects go over one association; one refused object does not keep the others back.
 
@@ -10,32 +11,44 @@ use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::scu::{Chosen, MAX_CONTEXTS, Peer, Proposal, Scu, proposals};
-use super::{DeliveryError, Object, Outcome};
+use super::{DeliveryError, Object, Outcome, commitment};
 use crate::config::Confirm;
-use crate::dicom::{Dataset, tables, uid_of};
+use crate::dicom::{Dataset, Uid, tables, uid_of};
 
-/// Stores all `objects` at `peer`.
+/// Stores all `objects` at `peer`. `transaction`: of the request to commit to them.
 pub async fn deliver(
     peer: &Peer,
     timeout: Duration,
     confirm: Confirm,
+    transaction: Option<&Uid>,
     objects: &[Object],
 ) -> Result<Outcome, DeliveryError> {
     let mut contexts = proposals(objects.iter().map(|object| (&object.sop_class, &object.transfer_syntax)));
-    if confirm == Confirm::Query {
+    let service = match confirm {
+        Confirm::None => None,
+        Confirm::Query => Some((tables::STUDY_ROOT_FIND, vec![tables::IMPLICIT_LITTLE])),
+        Confirm::Commitment { .. } => {
+            Some((tables::STORAGE_COMMITMENT, vec![tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE]))
+        }
+    };
+    if let Some((class, syntaxes)) = &service {
         contexts.truncate(MAX_CONTEXTS - 1);
-        let transfer_syntaxes = vec![tables::IMPLICIT_LITTLE.to_owned()];
-        contexts.push(Proposal { abstract_syntax: tables::STUDY_ROOT_FIND.to_owned(), transfer_syntaxes });
+        let transfer_syntaxes = syntaxes.iter().map(|&syntax| syntax.to_owned()).collect();
+        contexts.push(Proposal { abstract_syntax: (*class).to_owned(), transfer_syntaxes });
     }
     let mut scu = Scu::connect(peer, timeout, &contexts).await?;
     store(&mut scu, objects).await?;
-    let outcome = match (confirm, scu.context(tables::STUDY_ROOT_FIND, |_| true)) {
-        (Confirm::None, _) => Outcome::SentUnconfirmed,
-        (Confirm::Query, Some(context)) => find_all(&mut scu, peer, &context, objects).await?,
-        (Confirm::Query, None) => {
-            tracing::warn!(%peer, "the destination does not answer queries; sent, unconfirmed");
+    let context = service.as_ref().and_then(|(class, _)| scu.context(class, |_| true));
+    let outcome = match (confirm, context, transaction) {
+        (Confirm::Query, Some(context), _) => find_all(&mut scu, peer, &context, objects).await?,
+        (Confirm::Commitment { .. }, Some(context), Some(transaction)) => {
+            commitment::request(&mut scu, peer, &context, transaction, objects).await?
+        }
+        (Confirm::Query | Confirm::Commitment { .. }, None, _) => {
+            tracing::warn!(%peer, "the destination does not offer the service that confirms; sent, unconfirmed");
             Outcome::SentUnconfirmed
         }
+        (Confirm::None | Confirm::Commitment { .. }, _, _) => Outcome::SentUnconfirmed,
     };
     scu.release().await;
     Ok(outcome)

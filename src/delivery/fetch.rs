@@ -17,7 +17,7 @@ use crate::dicom::command::{Command, Response, Retrieved, StoreRq};
 use crate::dicom::message::Body;
 use crate::dicom::{AeTitle, Dataset, Uid, part10_head, tables, uid_of};
 
-/// Cancelled sub-operations, a failure, or one of them out of room.
+/// What a peer is told of an object that was not kept.
 const OUT_OF_RESOURCES: u16 = 0xa700;
 
 /// What is wanted: a study, or one series of it.
@@ -62,12 +62,32 @@ async fn series_of(scu: &mut Scu, context: &Chosen, wanted: &Wanted) -> Result<V
     Ok(found.iter().filter_map(|bytes| uid_of(&read(bytes)?, tags::SERIES_INSTANCE_UID).ok()).collect())
 }
 
-/// Has `peer` send what is wanted to the AE title `destination`, which it must know.
+/// How many instances of a series `peer` holds: as it says, or else by counting them.
+pub async fn count(peer: &Peer, timeout: Duration, study: &Uid, series: &Uid) -> Result<u64, DeliveryError> {
+    let proposal = proposal(tables::STUDY_ROOT_FIND, &[tables::IMPLICIT_LITTLE]);
+    let mut scu = Scu::connect(peer, timeout, &[proposal]).await?;
+    let context = service(&scu, tables::STUDY_ROOT_FIND)?;
+    let number = tags::NUMBER_OF_SERIES_RELATED_INSTANCES;
+    let asked = identifier(&scu, "SERIES", study, Some(series), &[(number, "")])?;
+    let found = scu.find(&context, tables::STUDY_ROOT_FIND, &asked).await?;
+    let said = |bytes: &Vec<u8>| read(bytes)?.get(number)?.to_int::<u64>().ok();
+    let counted = if let Some(counted) = found.iter().find_map(said) {
+        counted
+    } else {
+        let asked = identifier(&scu, "IMAGE", study, Some(series), &[(tags::SOP_INSTANCE_UID, "")])?;
+        scu.find(&context, tables::STUDY_ROOT_FIND, &asked).await?.len() as u64
+    };
+    scu.release().await;
+    Ok(counted)
+}
+
+/// Has `peer` send what is wanted to the AE title `destination`, which it must know; `seen` is told how far it is.
 pub async fn by_move(
     peer: &Peer,
     timeout: Duration,
     wanted: &Wanted,
     destination: &AeTitle,
+    mut seen: impl FnMut(Fetched),
 ) -> Result<Fetched, DeliveryError> {
     let proposal = proposal(tables::STUDY_ROOT_MOVE, &[tables::IMPLICIT_LITTLE]);
     let mut scu = Scu::connect(peer, timeout, &[proposal]).await?;
@@ -78,7 +98,7 @@ pub async fn by_move(
     scu.send(context.id, &request, Some(&identifier)).await?;
     loop {
         match scu.receive().await?.command {
-            Command::MoveRsp(retrieved) if is_pending(&retrieved) => {}
+            Command::MoveRsp(retrieved) if is_pending(&retrieved) => seen(counted(&retrieved)),
             Command::MoveRsp(retrieved) => return ended(scu, "C-MOVE", &retrieved).await,
             other => return Err(scu.protocol(format!("the C-MOVE was answered with {other:?}"))),
         }
@@ -94,7 +114,8 @@ pub async fn by_get(
     classes: &BTreeSet<String>,
     mut keep: impl AsyncFnMut(Object) -> Result<(), String>,
 ) -> Result<Fetched, DeliveryError> {
-    let proposals = storage_proposals(classes);
+    let mut proposals = vec![proposal(tables::STUDY_ROOT_GET, &[tables::IMPLICIT_LITTLE])];
+    proposals.extend(storage_proposals(classes));
     let provided: Vec<&str> = classes.iter().map(String::as_str).collect();
     let mut scu = Scu::connect_providing(peer, timeout, &proposals, &provided).await?;
     let context = service(&scu, tables::STUDY_ROOT_GET)?;
@@ -139,10 +160,11 @@ fn object(scu: &Scu, context: u8, request: &StoreRq, body: Body) -> Result<Objec
     Ok(Object { sop_class, sop_instance, transfer_syntax, bytes })
 }
 
-/// The GET context and, for each class, one context with the uncompressed syntaxes and as many with one other each
-/// as there is room for: the peer need not convert what it holds.
-fn storage_proposals(classes: &BTreeSet<String>) -> Vec<Proposal> {
-    let mut proposals = vec![proposal(tables::STUDY_ROOT_GET, &[tables::IMPLICIT_LITTLE])];
+/// For each class one context with the uncompressed syntaxes and as many with one other each as there is room for
+/// beside the context of a service: the peer need not convert what it holds.
+#[must_use]
+pub fn storage_proposals(classes: &BTreeSet<String>) -> Vec<Proposal> {
+    let mut proposals = Vec::new();
     let places = ((MAX_CONTEXTS - 1) / classes.len().max(1)).max(1);
     let uncompressed = [tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE];
     let others = || tables::TRANSFER_SYNTAXES.iter().map(|(uid, _)| *uid).filter(|uid| !uncompressed.contains(uid));
@@ -150,8 +172,13 @@ fn storage_proposals(classes: &BTreeSet<String>) -> Vec<Proposal> {
         proposals.extend(others().take(places - 1).map(|syntax| proposal(class, &[syntax])));
         proposals.push(proposal(class, &uncompressed));
     }
-    proposals.truncate(MAX_CONTEXTS);
+    proposals.truncate(MAX_CONTEXTS - 1);
     proposals
+}
+
+fn counted(retrieved: &Retrieved) -> Fetched {
+    let Retrieved { completed, failed, warning, .. } = *retrieved;
+    Fetched { completed: completed.saturating_add(warning), failed }
 }
 
 /// Pending, or a sub-operation's progress.
@@ -161,11 +188,11 @@ fn is_pending(retrieved: &Retrieved) -> bool {
 
 /// The last response: success, or a warning that some failed; everything else is the peer's refusal.
 async fn ended(scu: Scu, service: &str, retrieved: &Retrieved) -> Result<Fetched, DeliveryError> {
-    let Retrieved { response, completed, failed, warning, .. } = retrieved;
+    let Retrieved { response, failed, .. } = retrieved;
     match response.status {
         0 | 0xb000 => {
             scu.release().await;
-            Ok(Fetched { completed: completed + warning, failed: *failed })
+            Ok(counted(retrieved))
         }
         status => {
             let comment = response.comment.as_deref().unwrap_or("no comment");
@@ -206,7 +233,8 @@ fn identifier(
         put(tags::SERIES_INSTANCE_UID, VR::UI, series.as_str());
     }
     for (tag, value) in keys {
-        put(*tag, VR::UI, value);
+        let vr = if *tag == tags::NUMBER_OF_SERIES_RELATED_INSTANCES { VR::IS } else { VR::UI };
+        put(*tag, vr, value);
     }
     let mut bytes = Vec::new();
     let implicit = TransferSyntaxRegistry.get(tables::IMPLICIT_LITTLE);
@@ -237,9 +265,9 @@ mod tests {
             };
             assert_eq!(classes.iter().filter(has).count(), classes.len().min(127));
         };
-        check(0, 1);
-        check(1, tables::TRANSFER_SYNTAXES.len());
-        check(40, 121);
-        check(127, 128);
+        check(0, 0);
+        check(1, tables::TRANSFER_SYNTAXES.len() - 1);
+        check(40, 120);
+        check(127, 127);
     }
 }

@@ -40,6 +40,8 @@ pub enum Outcome {
     Confirmed,
     /// The destination took every object; nobody asked it afterwards.
     SentUnconfirmed,
+    /// The destination took every object and the request to commit to them; its report is to come.
+    Asked,
 }
 
 /// Why a delivery failed. Messages name the peer and the remedy, never a patient attribute.
@@ -59,6 +61,8 @@ pub enum DeliveryError {
     Refused { peer: String, instance: Uid, status: u16, comment: String },
     #[error("{failed} of {total} objects were not stored; the first: {first}")]
     Partly { failed: usize, total: usize, first: Box<DeliveryError> },
+    #[error("{peer} does not commit to {failed} of {total} objects; look into its storage and log")]
+    NotCommitted { peer: String, failed: usize, total: usize },
     #[error("{peer} took {instance}, but does not find it when asked; it may be indexing still")]
     NotFound { peer: String, instance: Uid },
     #[error("{peer} broke the protocol: {reason}")]
@@ -102,6 +106,7 @@ impl DeliveryError {
             | DeliveryError::Timeout { .. }
             | DeliveryError::Rejected { .. }
             | DeliveryError::NotFound { .. }
+            | DeliveryError::NotCommitted { .. }
             | DeliveryError::Protocol { .. }
             | DeliveryError::Folder { .. }
             | DeliveryError::Client(_) => false,
@@ -122,14 +127,20 @@ impl Delivery {
         Ok(Delivery { http: http.map_err(|error| DeliveryError::Client(error.to_string()))? })
     }
 
-    /// Makes one attempt to bring all `objects` to `destination`.
-    pub async fn deliver(&self, destination: &Destination, objects: &[Object]) -> Result<Outcome, DeliveryError> {
+    /// Makes one attempt to bring all `objects` to `destination`. `transaction`: under which the destination is asked to
+    /// commit to them, where its configuration says so; without one it is not asked.
+    pub async fn deliver(
+        &self,
+        destination: &Destination,
+        objects: &[Object],
+        transaction: Option<&Uid>,
+    ) -> Result<Outcome, DeliveryError> {
         let timeout = destination.timeout;
         match &destination.kind {
             DestinationKind::Dicom { host, port, called, calling, confirm, tls } => {
                 let (host, called, calling, tls) = (host.clone(), called.clone(), calling.clone(), tls.clone());
                 let peer = scu::Peer { host, port: *port, called, calling, tls };
-                dicom::deliver(&peer, timeout, *confirm, objects).await
+                dicom::deliver(&peer, timeout, *confirm, transaction, objects).await
             }
             DestinationKind::Orthanc { url, username, password } => {
                 let credentials = username.as_deref().map(|name| (name, password.as_ref()));

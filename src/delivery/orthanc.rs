@@ -123,7 +123,7 @@ mod tests {
             backoff_cap: Duration::from_secs(1),
             concurrency: 1,
         };
-        let outcome = Delivery::new().unwrap().deliver(&destination, &[object]).await;
+        let outcome = Delivery::new().unwrap().deliver(&destination, &[object], None).await;
         (outcome, server.await.unwrap())
     }
 

@@ -9,7 +9,7 @@ use dicom_dictionary_std::tags;
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::{Dataset, Uid, UidError, uid_of};
+use super::{Dataset, Uid, UidError, extent, uid_of};
 
 /// Action Type ID of "Request Storage Commitment".
 pub const REQUEST: u16 = 1;
@@ -37,6 +37,8 @@ pub enum Reason {
     ClassInstanceConflict,
     /// 0131: the Transaction UID was used for another request.
     DuplicateTransaction,
+    /// One that only another provider gives, such as 0110 (processing failure) or 0213 (resource limitation).
+    Other(u16),
 }
 
 impl Reason {
@@ -46,7 +48,13 @@ impl Reason {
             Reason::NoSuchInstance => 0x0112,
             Reason::ClassInstanceConflict => 0x0119,
             Reason::DuplicateTransaction => 0x0131,
+            Reason::Other(code) => code,
         }
+    }
+
+    fn from_code(code: u16) -> Reason {
+        let known = [Reason::NoSuchInstance, Reason::ClassInstanceConflict, Reason::DuplicateTransaction];
+        known.into_iter().find(|reason| reason.code() == code).unwrap_or(Reason::Other(code))
     }
 }
 
@@ -73,12 +81,9 @@ pub enum CommitmentError {
 impl Request {
     /// Reads the data set of an N-ACTION-RQ in `transfer_syntax`.
     pub fn decode(bytes: &[u8], transfer_syntax: &str) -> Result<Request, CommitmentError> {
-        let unknown = || CommitmentError::Unreadable(format!("unknown transfer syntax {transfer_syntax}"));
-        let syntax = TransferSyntaxRegistry.get(transfer_syntax).ok_or_else(unknown)?;
-        let dataset = Dataset::read_dataset_with_ts(bytes, syntax);
-        let dataset = dataset.map_err(|error| CommitmentError::Unreadable(error.to_string()))?;
+        let dataset = read(bytes, transfer_syntax)?;
         let transaction = checked(&dataset, tags::TRANSACTION_UID, "TransactionUID")?;
-        let items = dataset.get(tags::REFERENCED_SOP_SEQUENCE).and_then(|element| element.items()).unwrap_or_default();
+        let items = items(&dataset, tags::REFERENCED_SOP_SEQUENCE);
         let references = items.iter().map(reference).collect::<Result<Vec<_>, _>>()?;
         if references.is_empty() { Err(CommitmentError::Nothing) } else { Ok(Request { transaction, references }) }
     }
@@ -98,6 +103,18 @@ impl Report {
         if self.failed.is_empty() { 1 } else { 2 }
     }
 
+    /// Reads the data set of an N-EVENT-REPORT-RQ in `transfer_syntax`.
+    pub fn decode(bytes: &[u8], transfer_syntax: &str) -> Result<Report, CommitmentError> {
+        let dataset = read(bytes, transfer_syntax)?;
+        let transaction = checked(&dataset, tags::TRANSACTION_UID, "TransactionUID")?;
+        let held = items(&dataset, tags::REFERENCED_SOP_SEQUENCE).iter().map(reference).collect::<Result<_, _>>()?;
+        let failed = items(&dataset, tags::FAILED_SOP_SEQUENCE).iter().map(|item| {
+            let code = item.get(tags::FAILURE_REASON).and_then(|element| element.to_int::<u16>().ok());
+            Ok((reference(item)?, Reason::from_code(code.unwrap_or_default())))
+        });
+        Ok(Report { transaction, held, failed: failed.collect::<Result<_, CommitmentError>>()? })
+    }
+
     /// Writes the data set in `transfer_syntax`.
     pub fn encode(&self, transfer_syntax: &str) -> Result<Vec<u8>, CommitmentError> {
         let mut dataset = head(&self.transaction);
@@ -110,6 +127,18 @@ impl Report {
         put_sequence(&mut dataset, tags::REFERENCED_SOP_SEQUENCE, self.held.iter().map(item).collect());
         write(&dataset, transfer_syntax)
     }
+}
+
+fn read(bytes: &[u8], transfer_syntax: &str) -> Result<Dataset, CommitmentError> {
+    let unknown = || CommitmentError::Unreadable(format!("unknown transfer syntax {transfer_syntax}"));
+    let syntax = TransferSyntaxRegistry.get(transfer_syntax).ok_or_else(unknown)?;
+    extent::check(bytes, syntax).map_err(|error| CommitmentError::Unreadable(error.to_string()))?;
+    let dataset = Dataset::read_dataset_with_ts(bytes, syntax);
+    dataset.map_err(|error| CommitmentError::Unreadable(error.to_string()))
+}
+
+fn items(dataset: &Dataset, sequence: dicom_core::Tag) -> &[Dataset] {
+    dataset.get(sequence).and_then(|element| element.items()).unwrap_or_default()
 }
 
 fn checked(dataset: &Dataset, tag: dicom_core::Tag, keyword: &'static str) -> Result<Uid, CommitmentError> {

@@ -8,6 +8,7 @@ mod attributes;
 mod code;
 pub mod command;
 pub mod commitment;
+mod extent;
 mod geometry;
 pub mod message;
 pub mod part10;
@@ -17,6 +18,7 @@ mod uid;
 
 pub use attributes::{Dataset, decimals, keyword_of, tag_of, text, texts, uid as uid_of};
 pub use code::Code;
+pub use extent::ExtentError;
 pub use geometry::{
     GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub,
 };

@@ -8,12 +8,14 @@ use std::io::{Cursor, Read};
 use std::ops::Range;
 
 use dicom_dictionary_std::tags;
-use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
+use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_object::file::ReadPreamble;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, OpenFileOptions};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::{Dataset, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError, tables};
+use super::{
+    Dataset, ExtentError, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Uid, UidError, extent, tables,
+};
 
 const PREAMBLE: usize = 128;
 /// Where the meta information begins.
@@ -35,6 +37,8 @@ pub enum Part10Error {
     Meta(#[source] Box<dicom_object::meta::Error>),
     #[error("its data set cannot be read: {0}")]
     DataSet(#[source] Box<dicom_object::ReadError>),
+    #[error("its data set is not sound: {0}")]
+    Extent(#[from] ExtentError),
     #[error("it cannot be read: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -157,7 +161,13 @@ pub fn head_as_announced(
 /// Parses a whole file.
 pub fn parse(bytes: &[u8]) -> Result<FileDicomObject<Dataset>, Part10Error> {
     let meta = Meta::read_leniently(bytes)?;
-    data_set(OpenFileOptions::new(), &meta, &bytes[meta.offset..])
+    let rest = &bytes[meta.offset..];
+    let syntax = TransferSyntaxRegistry.get(meta.transfer_syntax.as_str());
+    // What is deflated was checked up to its pixels when it came.
+    if let Some(syntax) = syntax.filter(|syntax| !matches!(syntax.codec(), Codec::Dataset(_))) {
+        extent::check(rest, syntax)?;
+    }
+    data_set(OpenFileOptions::new(), &meta, rest)
 }
 
 /// Parses the attributes that stand before PixelData; reads no further than needed, and needs no codec.
@@ -168,11 +178,25 @@ pub fn parse_header(mut from: impl Read) -> Result<FileDicomObject<Dataset>, Par
     if TransferSyntaxRegistry.get(meta.transfer_syntax.as_str()).is_none() {
         meta.transfer_syntax = encapsulated(meta.transfer_syntax);
     }
-    data_set(OpenFileOptions::new().read_until(tags::PIXEL_DATA), &meta, Cursor::new(&begin[meta.offset..]).chain(from))
+    let rest = begin.split_off(meta.offset);
+    let until_pixels = OpenFileOptions::new().read_until(tags::PIXEL_DATA);
+    let Some(syntax) = TransferSyntaxRegistry.get(meta.transfer_syntax.as_str()) else {
+        return data_set(until_pixels, &meta, Cursor::new(rest).chain(from));
+    };
+    let header = match syntax.codec() {
+        // Inflated here, for what is checked must be what is read.
+        Codec::Dataset(Some(inflate)) => {
+            meta.transfer_syntax = encapsulated(meta.transfer_syntax);
+            let inflating = inflate.adapt_reader(Box::new(Cursor::new(rest).chain(from)));
+            extent::before_pixels(Vec::new(), inflating, syntax)?
+        }
+        _ => extent::before_pixels(rest, from, syntax)?,
+    };
+    data_set(until_pixels, &meta, header.as_slice())
 }
 
 /// What a transfer syntax without a codec is read as: an encapsulated one has Explicit VR Little Endian attributes
-/// (PS3.5 section A.4), and all accepted ones that the registry lacks are encapsulated.
+/// (PS3.5 section A.4), and all accepted ones that the registry lacks are encapsulated. The deflated one, inflated, too.
 fn encapsulated(syntax: Uid) -> Uid {
     let explicit = Uid::parse(tables::EXPLICIT_LITTLE).ok().filter(|_| tables::is_storage_syntax(syntax.as_str()));
     explicit.unwrap_or(syntax)

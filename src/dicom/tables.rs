@@ -53,7 +53,7 @@ pub fn markdown() -> String {
         let _ = writeln!(text, "| {name} | {uid} |");
     };
     row(&mut text, &(VERIFICATION, "Verification"));
-    text.push_str("\n### Storage Commitment (SCP)\n\n| SOP class | UID |\n|---|---|\n");
+    text.push_str("\n### Storage Commitment (SCP and SCU)\n\n| SOP class | UID |\n|---|---|\n");
     row(&mut text, &(STORAGE_COMMITMENT, "Storage Commitment Push Model"));
     text.push_str("\n### Query/Retrieve (SCU)\n\n| SOP class | UID |\n|---|---|\n");
     let (find, get, r#move) = (STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE);

@@ -20,12 +20,18 @@ pub struct Closed {
     pub jobs: Vec<i64>,
 }
 
-/// When `open` is finished if nothing more comes, and by which condition.
+/// When `open` is finished if nothing more comes, and by which condition. A count that is reached closes at once; one
+/// that is not says that more is to come on another association.
 pub(super) fn due(open: &OpenRevision, node: &NodeConfig) -> (Millis, ClosedBy) {
     let quiet = (open.last_arrival_at.plus(node.quiet), ClosedBy::Quiet);
-    let Some(released) = open.released_at else { return quiet };
-    let after_release = released.max(open.last_arrival_at).plus(node.quiet_after_release);
-    if after_release <= quiet.0 { (after_release, ClosedBy::QuietAfterRelease) } else { quiet }
+    match (open.expected, open.released_at) {
+        (Some(expected), _) if open.instances >= expected => (open.last_arrival_at, ClosedBy::ExpectedCount),
+        (Some(_), _) | (None, None) => quiet,
+        (None, Some(released)) => {
+            let after_release = released.max(open.last_arrival_at).plus(node.quiet_after_release);
+            if after_release <= quiet.0 { (after_release, ClosedBy::QuietAfterRelease) } else { quiet }
+        }
+    }
 }
 
 /// Closes `open`; `None` when an instance came in between, so that it stays open.
@@ -178,7 +184,7 @@ mod tests {
         node.quiet = std::time::Duration::from_secs(30);
         node.quiet_after_release = std::time::Duration::from_secs(5);
         let uid = || Uid::derived(&["x"]);
-        let check = |arrival: i64, released: Option<i64>, at: i64, by: ClosedBy| {
+        let check = |(arrival, released, expected): (i64, Option<i64>, Option<u64>), at: i64, by: ClosedBy| {
             let open = OpenRevision {
                 id: 1,
                 series: SeriesKey { study: uid(), series: uid() },
@@ -186,14 +192,18 @@ mod tests {
                 opened_at: Millis(0),
                 last_arrival_at: Millis(arrival),
                 released_at: released.map(Millis),
-                instances: 1,
-                arrivals: 1,
+                instances: 5,
+                arrivals: 5,
+                expected,
             };
-            assert_eq!(due(&open, &node), (Millis(at), by), "{arrival} {released:?}");
+            assert_eq!(due(&open, &node), (Millis(at), by), "{arrival} {released:?} {expected:?}");
         };
-        check(0, None, 30_000, ClosedBy::Quiet);
-        check(0, Some(1_000), 6_000, ClosedBy::QuietAfterRelease);
-        check(4_000, Some(1_000), 9_000, ClosedBy::QuietAfterRelease);
-        check(0, Some(26_000), 30_000, ClosedBy::Quiet);
+        check((0, None, None), 30_000, ClosedBy::Quiet);
+        check((0, Some(1_000), None), 6_000, ClosedBy::QuietAfterRelease);
+        check((4_000, Some(1_000), None), 9_000, ClosedBy::QuietAfterRelease);
+        check((0, Some(26_000), None), 30_000, ClosedBy::Quiet);
+        check((0, None, Some(5)), 0, ClosedBy::ExpectedCount);
+        check((0, Some(1_000), Some(4)), 0, ClosedBy::ExpectedCount);
+        check((0, Some(1_000), Some(6)), 30_000, ClosedBy::Quiet);
     }
 }

@@ -143,9 +143,6 @@ impl Writer {
     }
 
     fn settle(&self, row: &ArrivedInstance, recorded: Recorded) -> Outcome {
-        if recorded != Recorded::Identical {
-            return Ok(recorded);
-        }
-        duplicate::settle(&self.spool, &self.ledger, row)
+        duplicate::settle(&self.spool, &self.ledger, row, recorded)
     }
 }

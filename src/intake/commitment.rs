@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::ledger::{CommitmentAsked, Ledger, LedgerError};
-use crate::scp::{CommitmentRequest, KeptCommitment};
+use crate::scp::{CommitmentReport, CommitmentRequest, KeptCommitment};
 
 /// A report on an association that never ends (its node died, say) is due after this long.
 const HOLD: Duration = Duration::from_mins(10);
@@ -45,6 +45,15 @@ impl Commitments {
             return self.ledger.commitment_taken(number);
         }
         self.ledger.commitment_put_off(number, &format!("the peer answered with status {status:04x}"), REFUSED)
+    }
+
+    /// Keeps what a destination says of a request of ours; `false` when there is none. Blocking.
+    pub(super) fn told(&self, told: &CommitmentReport) -> Result<bool, LedgerError> {
+        let CommitmentReport { calling, report, .. } = told;
+        let (transaction, held, failed) = (&report.transaction, report.held.len(), report.failed.len());
+        let known = self.ledger.confirmation_reported(report)?;
+        tracing::info!(calling, %transaction, held, failed, known, "report of storage commitment");
+        Ok(known)
     }
 
     /// Makes what the association did not take due. Blocking.

@@ -8,23 +8,36 @@ use crate::dicom::Meta;
 use crate::ledger::{ArrivedInstance, Ledger, Recorded};
 use crate::spool::{Location, Spool, SpoolError, sha256};
 
-/// Looks closer at a copy that the ledger took for identical: its bytes are removed when they are held already,
-/// else the copy is recorded after all.
-pub(super) fn settle(spool: &Spool, ledger: &Ledger, row: &ArrivedInstance) -> Result<Recorded, IntakeError> {
+/// Finishes what the ledger said to a copy. One that it took for identical is looked at closer: it is recorded after
+/// all when other bytes are held. The bytes of a copy that gets no row are removed.
+pub(super) fn settle(
+    spool: &Spool,
+    ledger: &Ledger,
+    row: &ArrivedInstance,
+    recorded: Recorded,
+) -> Result<Recorded, IntakeError> {
     let location = Location(row.location.clone());
-    let file = spool.read(&location)?;
-    let dataset = data_set(&file).unwrap_or(&file);
-    if !is_held(spool, ledger, row, dataset)? {
-        let other = ArrivedInstance { digest: sha256(dataset), ..row.clone() };
-        let recorded = ledger.record_instances(&[other])?.pop();
-        if let Some(recorded @ (Recorded::New { .. } | Recorded::Replaced { .. })) = recorded {
-            return Ok(recorded);
-        }
-    }
-    if let Err(fault) = spool.remove(&location) {
+    let settled = match recorded {
+        Recorded::Identical => really(spool, ledger, row, &location)?,
+        other => other,
+    };
+    if matches!(settled, Recorded::Identical | Recorded::Differs)
+        && let Err(fault) = spool.remove(&location)
+    {
         tracing::warn!("bytes that no row names stay until the next start: {fault}");
     }
-    Ok(Recorded::Identical)
+    Ok(settled)
+}
+
+/// What a copy is that has the digest of the one held.
+fn really(spool: &Spool, ledger: &Ledger, row: &ArrivedInstance, location: &Location) -> Result<Recorded, IntakeError> {
+    let file = spool.read(location)?;
+    let dataset = data_set(&file).unwrap_or(&file);
+    if is_held(spool, ledger, row, dataset)? {
+        return Ok(Recorded::Identical);
+    }
+    let other = ArrivedInstance { digest: sha256(dataset), ..row.clone() };
+    Ok(ledger.record_instances(&[other])?.pop().unwrap_or(Recorded::Identical))
 }
 
 /// Whether the copy held of the instance of `row` has exactly these bytes as its data set. A held copy that is

@@ -10,6 +10,7 @@ mod commit;
 mod commitment;
 mod duplicate;
 mod quarantine;
+mod quota;
 mod rebuild;
 mod room;
 
@@ -21,10 +22,13 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::clock::{Clock, Millis};
-use crate::config::Config;
+use crate::config::{Config, Duplicates};
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
-use crate::scp::{CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
+use crate::scp::{
+    CommitmentReport, CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest,
+    UnnamedObject,
+};
 use crate::spool::{Location, Spool, SpoolError};
 
 pub use arrive::Header;
@@ -33,6 +37,7 @@ pub use close::Closed;
 use commit::Committer;
 use commitment::Commitments;
 pub use quarantine::{Custody, Retry};
+use quota::Quota;
 pub use rebuild::{Rebuilt, rebuild};
 use room::Room;
 
@@ -45,6 +50,8 @@ pub enum IntakeError {
     BadUid { attribute: &'static str, source: crate::dicom::UidError },
     #[error("{attribute} of the data set differs from the command's")]
     Mismatch { attribute: &'static str },
+    #[error("another object with this SOP Instance UID is held, and the first counts (`duplicates` in node.toml)")]
+    Duplicate,
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error(transparent)]
@@ -55,6 +62,10 @@ pub enum IntakeError {
     Behind,
     #[error("the note beside {0} in the quarantine is gone or cannot be read; send the object again from its source")]
     NoCustody(String),
+    #[error(
+        "{held} bytes are held, {limit} are allowed (`quota` in node.toml), and no finished series is left to drop"
+    )]
+    OverQuota { held: u64, limit: u64 },
     #[error("the node is shutting down")]
     Stopping,
     #[error("series {0} has no open revision; `sagittal series list` shows the open ones")]
@@ -68,7 +79,11 @@ impl IntakeError {
         match self {
             IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
             IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
-            IntakeError::Spool(_) | IntakeError::NoRoom { .. } | IntakeError::Behind => StoreStatus::OutOfResources,
+            IntakeError::Duplicate => StoreStatus::DuplicateSopInstance,
+            IntakeError::Spool(_)
+            | IntakeError::NoRoom { .. }
+            | IntakeError::OverQuota { .. }
+            | IntakeError::Behind => StoreStatus::OutOfResources,
             IntakeError::Ledger(_)
             | IntakeError::Stopping
             | IntakeError::NoCustody(_)
@@ -78,7 +93,13 @@ impl IntakeError {
 
     /// Whether the instance itself is at fault, so that its bytes go to quarantine.
     fn blames_instance(&self) -> bool {
-        matches!(self, IntakeError::Unreadable(_) | IntakeError::BadUid { .. } | IntakeError::Mismatch { .. })
+        matches!(
+            self,
+            IntakeError::Unreadable(_)
+                | IntakeError::BadUid { .. }
+                | IntakeError::Mismatch { .. }
+                | IntakeError::Duplicate
+        )
     }
 }
 
@@ -91,6 +112,7 @@ pub struct Intake {
     config: Arc<ArcSwap<Config>>,
     committer: Committer,
     room: Arc<Room>,
+    quota: Arc<Quota>,
     /// Series fed by each open association.
     fed: Arc<Mutex<HashMap<u64, HashSet<SeriesKey>>>>,
     commitments: Commitments,
@@ -103,18 +125,28 @@ impl Intake {
         let commitments = Commitments::new(ledger.clone());
         let node = &config.load().node;
         let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
-        Intake { spool, ledger, clock, config, committer, room, fed: Arc::default(), commitments }
+        let quota = Arc::new(Quota::new(node.quota));
+        Intake { spool, ledger, clock, config, committer, room, quota, fed: Arc::default(), commitments }
     }
 
     /// Takes one instance: checked, durable, recorded. Blocking.
     ///
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
     pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
-        self.or_quarantine(arrival, self.admit(arrival))
+        let taken = self.admit(arrival);
+        if matches!(taken, Err(IntakeError::Duplicate)) && self.config.load().node.duplicates == Duplicates::KeepFirst {
+            self.quarantine(arrival, &IntakeError::Duplicate, StoreStatus::Success);
+            return Ok(Recorded::Differs);
+        }
+        self.or_quarantine(arrival, taken)
     }
 
-    /// As [`Intake::take`], but returns as soon as the instance is durable; its row follows.
+    /// As [`Intake::take`], but returns as soon as the instance is durable; its row follows, unless the answer
+    /// depends on what the ledger holds.
     fn take_ahead(&self, arrival: &Arrival<'_>) -> Result<(), IntakeError> {
+        if self.config.load().node.duplicates != Duplicates::Replace {
+            return self.take(arrival).map(drop);
+        }
         self.committer.follow(self.or_quarantine(arrival, self.make_durable(arrival))?)
     }
 
@@ -122,7 +154,7 @@ impl Intake {
         if let Err(error) = &taken
             && error.blames_instance()
         {
-            self.quarantine(arrival, error);
+            self.quarantine(arrival, error, error.status());
         }
         taken
     }
@@ -137,7 +169,15 @@ impl Intake {
         {
             tracing::warn!("bytes that no row names stay until the next start: {fault}");
         }
-        recorded
+        if matches!(recorded, Ok(Recorded::Differs)) { Err(IntakeError::Duplicate) } else { recorded }
+    }
+
+    /// Whether an instance could be taken now: there is room, and the ledger answers. Blocking.
+    pub fn ready(&self) -> Result<(), IntakeError> {
+        self.room.check(self.clock.now())?;
+        self.committer.ready()?;
+        self.ledger.counts()?;
+        Ok(())
     }
 
     /// Checks an instance and puts it into the spool; the row that the ledger is still to be given.
@@ -146,6 +186,8 @@ impl Intake {
         self.committer.ready()?;
         let head = arrive::part10_head(arrival)?;
         let header = arrive::check(&head, arrival)?;
+        let length = (head.len() + arrival.dataset.len()) as u64;
+        self.quota.make_room(length, self.clock.now(), &self.ledger, &self.spool)?;
         let (instance, note) = (arrival.sop_instance, Note::of(arrival));
         let stored = self.spool.append_with(&header.series, instance, &note.text()?, &head, arrival.dataset)?;
         let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
@@ -264,6 +306,16 @@ impl StoreHandler for Intake {
         }
     }
 
+    async fn told(&self, report: CommitmentReport) -> Result<(), Refusal> {
+        let commitments = self.commitments.clone();
+        match tokio::task::spawn_blocking(move || commitments.told(&report)).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Refusal::unknown_transaction()),
+            Ok(Err(error)) => Err(Refusal::failure(error.to_string())),
+            Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
+        }
+    }
+
     async fn reported(&self, number: i64, status: u16) {
         let commitments = self.commitments.clone();
         let outcome = tokio::task::spawn_blocking(move || commitments.reported(number, status)).await;
@@ -310,6 +362,8 @@ mod tests {
         check(IntakeError::Spool(SpoolError::Missing("x".into())), 0xa700);
         check(IntakeError::NoRoom { free: 1, keep_free: 2 }, 0xa700);
         check(IntakeError::Behind, 0xa700);
+        check(IntakeError::OverQuota { held: 1, limit: 1 }, 0xa700);
+        check(IntakeError::Duplicate, 0x0111);
         check(IntakeError::Stopping, 0x0110);
     }
 }

@@ -73,11 +73,11 @@ impl Custody {
 }
 
 impl Intake {
-    /// Keeps what could not be understood; a failure to do so is logged and does not change the answer.
-    pub(super) fn quarantine(&self, arrival: &Arrival<'_>, error: &IntakeError) {
+    /// Keeps what was not taken and answered with `status`; a failure to do so is logged and changes no answer.
+    pub(super) fn quarantine(&self, arrival: &Arrival<'_>, error: &IntakeError, status: StoreStatus) {
         let custody = Custody {
             reason: error.to_string(),
-            status: format!("{:04X}", error.status().code()),
+            status: format!("{:04X}", status.code()),
             at: self.clock.now(),
             calling: arrival.calling.to_owned(),
             called: arrival.called.to_owned(),

@@ -50,9 +50,10 @@ pub fn rebuild(spool: &Spool, ledger: &Ledger) -> Result<Rebuilt, IntakeError> {
     let rows: Vec<ArrivedInstance> = rows.into_iter().map(|(_, row)| row).collect();
     for group in rows.chunks(GROUP) {
         for (row, recorded) in group.iter().zip(ledger.record_instances(group)?) {
-            let held = recorded == Recorded::Identical && duplicate::settle(spool, ledger, row)? == recorded;
-            rebuilt.recorded += u64::from(!held);
-            rebuilt.swept += u64::from(held);
+            let settled = duplicate::settle(spool, ledger, row, recorded)?;
+            let kept = matches!(settled, Recorded::New { .. } | Recorded::Replaced { .. });
+            rebuilt.recorded += u64::from(kept);
+            rebuilt.swept += u64::from(!kept);
         }
     }
     Ok(rebuilt)
@@ -143,6 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn the_first_copy_counts_where_the_policy_says_so() {
+        let stand = Stand::new();
+        let (first, other) = (stand.arrive("1.4", b"one"), stand.arrive("1.4", b"other"));
+        let options = LedgerOptions { replace: false, ..LedgerOptions::default() };
+        let path = stand.folder.path().join("ledger");
+        let ledger = Ledger::open(&path, Arc::new(TestClock::at(0)), options).unwrap();
+        assert_eq!(rebuild(&stand.spool, &ledger).unwrap(), Rebuilt { recorded: 1, swept: 1, forgotten: 0 });
+        assert!(stand.spool.read(&Location(first.location)).is_ok());
+        assert!(stand.spool.read(&Location(other.location)).is_err());
+    }
+
+    #[test]
     fn a_row_without_bytes_is_taken_back_and_the_instance_is_new_again() {
         let stand = Stand::new();
         let rows = [stand.arrive("1.4", b"one"), stand.arrive("1.5", b"two")];
@@ -167,7 +180,7 @@ mod tests {
         let ledger = stand.ledger("ledger");
         let second = ArrivedInstance { digest: first.digest.clone(), ..stand.arrive("1.4", b"two") };
         ledger.record_instances(&[first]).unwrap();
-        let settled = duplicate::settle(&stand.spool, &ledger, &second).unwrap();
+        let settled = duplicate::settle(&stand.spool, &ledger, &second, Recorded::Identical).unwrap();
         assert!(matches!(settled, Recorded::Replaced { .. }));
         let newest = ledger.instance_location(&second.series, &second.sop_instance).unwrap();
         assert_eq!(newest, Some(second.location));

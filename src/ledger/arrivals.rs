@@ -17,7 +17,9 @@ impl Ledger {
     /// the spool's records bring back.
     pub fn record_instances(&self, batch: &[ArrivedInstance]) -> Result<Vec<Recorded>, LedgerError> {
         let now = self.now();
-        self.write_behind(|transaction| batch.iter().map(|arrived| record(transaction, now, arrived)).collect())
+        self.write_behind(|transaction| {
+            batch.iter().map(|arrived| record(transaction, now, arrived, self.inner.options.replace)).collect()
+        })
     }
 
     /// Takes back rows of open revisions whose bytes are gone, so that the instance is new when it comes again
@@ -60,7 +62,12 @@ impl Ledger {
     }
 }
 
-fn record(transaction: &Transaction<'_>, now: Millis, arrived: &ArrivedInstance) -> Result<Recorded, LedgerError> {
+fn record(
+    transaction: &Transaction<'_>,
+    now: Millis,
+    arrived: &ArrivedInstance,
+    replace: bool,
+) -> Result<Recorded, LedgerError> {
     let series = series_id(transaction, &arrived.series)?;
     let held: Option<String> = transaction
         .prepare_cached(
@@ -70,6 +77,9 @@ fn record(transaction: &Transaction<'_>, now: Millis, arrived: &ArrivedInstance)
         .optional()?;
     if held.as_ref() == Some(&arrived.digest) {
         return Ok(Recorded::Identical);
+    }
+    if held.is_some() && !replace {
+        return Ok(Recorded::Differs);
     }
     let revision = open_revision(transaction, now, series)?;
     insert_instance(transaction, now, series, revision, arrived)?;

@@ -11,12 +11,15 @@ mod arrivals;
 pub mod backoff;
 mod claims;
 mod commitments;
+mod confirmations;
+mod counts;
 mod error;
 mod listing;
 mod lookups;
 mod operator;
 mod outcomes;
 mod rescue;
+mod retention;
 mod revisions;
 mod rows;
 mod schema;
@@ -32,7 +35,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use commitments::{CommitmentAsked, DueReport};
+pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
+pub use retention::Droppable;
 pub use rows::*;
 pub use words::UnknownWord;
 
@@ -47,11 +52,13 @@ pub struct LedgerOptions {
     pub destination_attempts: BTreeMap<String, u32>,
     /// Lost leases and dead processes after which a job is taken for the cause and given up.
     pub max_rescues: u32,
+    /// Other bytes under a SOP Instance UID that is held count from their arrival on; else they are not recorded.
+    pub replace: bool,
 }
 
 impl Default for LedgerOptions {
     fn default() -> LedgerOptions {
-        LedgerOptions { max_attempts: 5, destination_attempts: BTreeMap::new(), max_rescues: 20 }
+        LedgerOptions { max_attempts: 5, destination_attempts: BTreeMap::new(), max_rescues: 20, replace: true }
     }
 }
 

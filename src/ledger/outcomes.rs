@@ -54,7 +54,7 @@ impl<'a> Ending<'a> {
         Ending { event: Event::Complete, outcome: "completed", error: None, due: None, given_back: false, delivered }
     }
 
-    fn set_back(setback: &'a Setback, now: Millis, standing: &Standing) -> Ending<'a> {
+    pub(super) fn set_back(setback: &'a Setback, now: Millis, standing: &Standing) -> Ending<'a> {
         let last = standing.charged >= standing.max_attempts;
         let (event, outcome, error, after) = match setback {
             Setback::Retry { error, after } => (Event::Fail { last }, "retry", error, Some(*after)),

@@ -10,7 +10,7 @@ use crate::clock::Millis;
 use crate::dicom::SeriesKey;
 
 const OPEN: &str = "SELECT r.id, s.study, s.series, r.number, r.opened_at, r.last_arrival_at, r.released_at,
-                           r.instances, r.arrivals
+                           r.instances, r.arrivals, CASE r.counted_at WHEN r.arrivals THEN r.expected END
                     FROM revisions r JOIN series s ON s.id = r.series_id WHERE r.closed_at IS NULL";
 
 impl Ledger {
@@ -135,6 +135,7 @@ fn open_revision(row: &Row<'_>) -> rusqlite::Result<OpenRevision> {
         released_at: row.get(6)?,
         instances: row.get::<_, i64>(7)? as u64,
         arrivals: row.get::<_, i64>(8)? as u64,
+        expected: row.get::<_, Option<i64>>(9)?.map(i64::cast_unsigned),
     })
 }
 

@@ -32,6 +32,8 @@ pub enum Recorded {
     New { revision: i64 },
     /// The same bytes are held already: the new copy can be removed from the spool.
     Identical,
+    /// Other bytes under the same SOP Instance UID, and the first count: not recorded.
+    Differs,
     /// Other bytes under the same SOP Instance UID: the newest bytes count from this revision on.
     Replaced { revision: i64 },
 }
@@ -51,6 +53,18 @@ pub struct OpenRevision {
     /// Grows with every arrival that changed this revision (new or replaced bytes): the proof that
     /// [`Closing`] is guarded by.
     pub arrivals: u64,
+    /// Instances that the sender says it holds of the series; of this state of the revision, or absent.
+    pub expected: Option<u64>,
+}
+
+/// An open revision whose sender is to be asked how many instances it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncounted {
+    pub revision: i64,
+    pub arrivals: u64,
+    pub series: SeriesKey,
+    /// Who sent its latest instance.
+    pub calling_ae: String,
 }
 
 /// Why a revision closed.

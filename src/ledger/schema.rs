@@ -14,6 +14,8 @@ use crate::clock::Millis;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("initial", include_str!("migrations/0001_initial.sql")),
     ("commitments", include_str!("migrations/0002_commitments.sql")),
+    ("confirmations", include_str!("migrations/0003_confirmations.sql")),
+    ("expected_counts", include_str!("migrations/0004_expected_counts.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

@@ -7,6 +7,8 @@
 mod arrivals;
 mod claims;
 mod commitments;
+mod confirmations;
+mod counts;
 mod lists;
 mod operator;
 mod outcomes;
@@ -44,8 +46,12 @@ impl Stand {
     fn new(make: fn() -> Box<dyn Store>) -> Stand {
         let store = make();
         let clock = TestClock::at(START.0);
-        let options =
-            LedgerOptions { max_attempts: 3, destination_attempts: [("slow".to_owned(), 7)].into(), max_rescues: 4 };
+        let options = LedgerOptions {
+            max_attempts: 3,
+            destination_attempts: [("slow".to_owned(), 7)].into(),
+            max_rescues: 4,
+            ..LedgerOptions::default()
+        };
         let ledger = store.open(&clock, options.clone());
         Stand { make, store, clock, options, ledger }
     }
@@ -233,6 +239,11 @@ exercises! {
         a_held_job_is_not_claimed_until_it_is_released
         a_stat_job_overtakes
         refusals_name_the_job_its_state_and_what_is_allowed;
+    confirmations: a_waiting_delivery_goes_on_when_its_report_comes_even_after_a_crash
+        a_report_may_come_before_the_delivery_waits
+        what_a_report_does_not_name_is_not_committed_to
+        a_report_that_never_comes_is_waited_for_no_longer_than_said;
+    counts: a_count_is_good_until_the_next_arrival;
     commitments: a_report_says_what_is_held_and_why_the_rest_is_not
         a_report_is_due_until_it_is_taken_whatever_happens
         a_transaction_uid_stands_for_one_request

@@ -165,7 +165,7 @@ async fn answer<H: StoreHandler>(
         Command::FindRq { message_id, sop_class } => Some(Command::FindRsp(unrecognized(message_id, sop_class))),
         Command::GetRq { message_id, sop_class } => Some(Command::GetRsp(not_retrieved(message_id, sop_class))),
         Command::MoveRq { message_id, sop_class, .. } => Some(Command::MoveRsp(not_retrieved(message_id, sop_class))),
-        Command::EventRq(event) => Some(Command::EventRsp(unrecognized(event.message_id, event.sop_class))),
+        Command::EventRq(event) => Some(commitment::told(handler, sender, context, event, message.body).await),
         Command::CancelRq => None,
         Command::Other(other) => Some(other.unrecognized().ok_or(AssociationError::UnexpectedResponse)?),
         Command::StoreRsp(_)

@@ -1,4 +1,5 @@
-//! Storage commitment: N-ACTION in, N-EVENT-REPORT out (PS3.4 annex J, PS3.7 sections 10.1.1 and 10.1.4).
+//! Storage commitment: N-ACTION in, N-EVENT-REPORT out; and the other way round, the reports on requests of our own
+//! (PS3.4 annex J, PS3.7 sections 10.1.1 and 10.1.4).
 //!
 //! A request is answered when the handler has kept it. Its report goes over the same association when the peer
 //! leaves it open; otherwise the handler, told that the association is over, sends it another way. Never
@@ -15,7 +16,7 @@ use super::StoreHandler;
 use super::negotiation::Context;
 use super::store::Sender;
 use crate::dicom::command::{Command, Normalized, Response};
-use crate::dicom::commitment::{REQUEST, Report, Request};
+use crate::dicom::commitment::{CommitmentError, REQUEST, Report, Request};
 use crate::dicom::message::Body;
 use crate::dicom::tables;
 
@@ -30,6 +31,7 @@ const MAX_SENT_PDU: usize = 128 * 1024;
 /// Statuses of N-ACTION (PS3.7 annex C).
 const PROCESSING_FAILURE: u16 = 0x0110;
 const NO_SUCH_INSTANCE: u16 = 0x0112;
+const NO_SUCH_EVENT: u16 = 0x0113;
 const INVALID_ARGUMENT: u16 = 0x0115;
 const NO_SUCH_CLASS: u16 = 0x0118;
 const NO_SUCH_ACTION: u16 = 0x0123;
@@ -72,11 +74,26 @@ impl Refusal {
         Refusal::new(PROCESSING_FAILURE, comment)
     }
 
+    /// 0115: a report on something that was not asked for.
+    #[must_use]
+    pub fn unknown_transaction() -> Refusal {
+        Refusal::new(INVALID_ARGUMENT, "the Transaction UID is of no request of ours")
+    }
+
     /// 0118: this receiver commits to nothing.
     #[must_use]
     pub fn unsupported() -> Refusal {
         Refusal::new(NO_SUCH_CLASS, "this node does not commit to storage")
     }
+}
+
+/// A report on a request of our own, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitmentReport {
+    /// Calling AE title as the peer wrote it, trimmed.
+    pub calling: String,
+    pub peer: IpAddr,
+    pub report: Report,
 }
 
 /// The reports of one association: one is on its way at a time.
@@ -181,6 +198,40 @@ async fn keep<H: StoreHandler>(handler: Arc<H>, request: CommitmentRequest) -> R
     kept.unwrap_or_else(|_| Err(Refusal::failure("the node failed to keep the request")))
 }
 
+/// Has `handler` keep the peer's report on a request of ours and makes the N-EVENT-REPORT-RSP.
+pub(super) async fn told<H: StoreHandler>(
+    handler: &Arc<H>,
+    sender: &Sender,
+    context: &Context,
+    event: Normalized,
+    body: Body,
+) -> Command {
+    let kept = match heard(sender, context, &event, body) {
+        Ok(report) => handler.told(report).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (status, comment) = match kept {
+        Ok(()) => (0, None),
+        Err(Refusal { status, comment }) => {
+            let (association, calling) = (sender.association, &sender.calling);
+            tracing::warn!(association, calling, status, comment, "report of storage commitment refused");
+            (status, Some(comment))
+        }
+    };
+    let sop_instance = Some(event.sop_instance).filter(|uid| uid.len() <= 64);
+    let (message_id, sop_class) = (event.message_id, event.sop_class);
+    Command::EventRsp(Response { message_id, sop_class, sop_instance, status, comment, ..Response::default() })
+}
+
+fn heard(sender: &Sender, context: &Context, event: &Normalized, body: Body) -> Result<CommitmentReport, Refusal> {
+    well_known(context, event)?;
+    if !matches!(event.kind, 1 | 2) {
+        return Err(Refusal::new(NO_SUCH_EVENT, format!("event type {} is unknown", event.kind)));
+    }
+    let report = decoded(body, |bytes| Report::decode(bytes, &context.transfer_syntax))?;
+    Ok(CommitmentReport { calling: sender.calling.clone(), peer: sender.peer, report })
+}
+
 /// Tells `handler` what the peer said to a report; `false` when there was none to answer.
 pub(super) async fn answered<H: StoreHandler>(handler: &Arc<H>, reports: &mut Reports, response: &Response) -> bool {
     let Some(number) = reports.answered(response) else { return false };
@@ -189,24 +240,34 @@ pub(super) async fn answered<H: StoreHandler>(handler: &Arc<H>, reports: &mut Re
 }
 
 fn check(sender: &Sender, context: &Context, action: &Normalized, body: Body) -> Result<CommitmentRequest, Refusal> {
-    if context.abstract_syntax != tables::STORAGE_COMMITMENT || action.sop_class != tables::STORAGE_COMMITMENT {
-        return Err(Refusal::new(NO_SUCH_CLASS, "the context is not for storage commitment"));
-    }
-    if action.sop_instance != tables::STORAGE_COMMITMENT_INSTANCE {
-        return Err(Refusal::new(NO_SUCH_INSTANCE, "not the well-known SOP instance of storage commitment"));
-    }
+    well_known(context, action)?;
     if action.kind != REQUEST {
         return Err(Refusal::new(NO_SUCH_ACTION, format!("action type {} is unknown", action.kind)));
     }
-    let dataset = match body {
-        Body::Dataset(bytes) if bytes.len() <= MAX_REQUEST => bytes,
-        Body::Dataset(_) | Body::TooLarge(_) => {
-            return Err(Refusal::new(RESOURCE_LIMITATION, "more instances than this node takes in one request"));
-        }
-        Body::None => return Err(Refusal::new(INVALID_ARGUMENT, "the request has no data set")),
-    };
-    let request = Request::decode(&dataset, &context.transfer_syntax);
-    let request = request.map_err(|error| Refusal::new(INVALID_ARGUMENT, error.to_string()))?;
+    let request = decoded(body, |bytes| Request::decode(bytes, &context.transfer_syntax))?;
     let Sender { calling, called, peer, association } = sender.clone();
     Ok(CommitmentRequest { calling, called, peer, association, request })
+}
+
+/// Is it about the one instance of this SOP class (PS3.4 section J.3.5)?
+fn well_known(context: &Context, message: &Normalized) -> Result<(), Refusal> {
+    if context.abstract_syntax != tables::STORAGE_COMMITMENT || message.sop_class != tables::STORAGE_COMMITMENT {
+        return Err(Refusal::new(NO_SUCH_CLASS, "the context is not for storage commitment"));
+    }
+    if message.sop_instance != tables::STORAGE_COMMITMENT_INSTANCE {
+        return Err(Refusal::new(NO_SUCH_INSTANCE, "not the well-known SOP instance of storage commitment"));
+    }
+    Ok(())
+}
+
+fn decoded<T>(body: Body, decode: impl FnOnce(&[u8]) -> Result<T, CommitmentError>) -> Result<T, Refusal> {
+    match body {
+        Body::Dataset(bytes) if bytes.len() <= MAX_REQUEST => {
+            decode(&bytes).map_err(|error| Refusal::new(INVALID_ARGUMENT, error.to_string()))
+        }
+        Body::Dataset(_) | Body::TooLarge(_) => {
+            Err(Refusal::new(RESOURCE_LIMITATION, "more instances than this node takes in one message"))
+        }
+        Body::None => Err(Refusal::new(INVALID_ARGUMENT, "the message has no data set")),
+    }
 }

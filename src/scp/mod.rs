@@ -33,7 +33,7 @@ use crate::tls::ServerTls;
 use places::Places;
 use stream::Stream;
 
-pub use commitment::{CommitmentRequest, KeptCommitment, Refusal};
+pub use commitment::{CommitmentReport, CommitmentRequest, KeptCommitment, Refusal};
 
 /// Connections beyond the associations allowed: they are told "local limit exceeded" rather than left waiting.
 const SPARE_CONNECTIONS: usize = 16;
@@ -110,6 +110,12 @@ pub trait StoreHandler: Send + Sync + 'static {
     fn commit(&self, request: CommitmentRequest) -> impl Future<Output = Result<KeptCommitment, Refusal>> + Send {
         let _ = request;
         async { Err(Refusal::unsupported()) }
+    }
+
+    /// Keeps a report on a request of our own; `Ok` means that it survives a power cut. Left out: we asked for none.
+    fn told(&self, report: CommitmentReport) -> impl Future<Output = Result<(), Refusal>> + Send {
+        let _ = report;
+        async { Err(Refusal::unknown_transaction()) }
     }
 
     /// The peer answered the report of request `number`, sent on the association that asked, with `status`.

@@ -53,8 +53,10 @@ pub(super) enum Event {
     },
     /// The spool said yes to an object.
     Kept(Location, Vec<u8>),
-    /// Somebody gave an object up.
+    /// Somebody gives an object up.
     Dropped(Location),
+    /// The spool said that it is gone.
+    Gone(Location),
 }
 
 /// One file of a watched folder.
@@ -138,6 +140,12 @@ impl Disk {
             }
         }
         kept
+    }
+
+    /// What was gone when `cut` events had happened.
+    pub fn gone(&self, cut: usize) -> Vec<String> {
+        let gone = |event: &Event| if let Event::Gone(location) = event { Some(location.0.clone()) } else { None };
+        lock(&self.events)[..cut].iter().filter_map(gone).collect()
     }
 
     /// Writes into `folder` what a power cut after `cut` events may leave: all that was flushed, and of the rest

@@ -48,6 +48,10 @@ impl Stand {
     fn give_up(&self, location: &Location) {
         self.disk.note(Event::Dropped(location.clone()));
         self.spool.remove(location).unwrap();
+        // the file of a large object is deleted, which this disk does not play back
+        if Place::of(location).unwrap().length < SMALL.segment_bytes {
+            self.disk.note(Event::Gone(location.clone()));
+        }
     }
 
     /// What the spool holds, every byte of it being what was stored under that UID.
@@ -95,6 +99,9 @@ fn a_power_cut_at_any_moment_takes_nothing_that_was_kept() {
         let found = Stand::sound_objects(&spool);
         for (location, bytes) in stand.disk.kept(cut) {
             assert!(found.get(&location) == Some(&bytes), "round {round}, cut at {cut}: {location} is lost");
+        }
+        for location in stand.disk.gone(cut) {
+            assert!(!found.contains_key(&location), "round {round}, cut at {cut}: {location} is back");
         }
         let next = spool.append(&series(), &uid("1.9.9"), &[&object("1.9.9")]).unwrap();
         drop(spool);

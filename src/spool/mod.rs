@@ -294,14 +294,21 @@ impl Spool {
         Ok(Box::new(io::BufReader::with_capacity(64 * 1024, reader)))
     }
 
-    /// Removes an object; removing what is gone already is no error.
+    /// Removes an object so that no power cut brings it back, unless [`Durability`] asks for less; removing what is
+    /// gone already is no error.
     pub fn remove(&self, location: &Location) -> Result<(), SpoolError> {
         let writer = self.writer()?;
         let mut log = writer.lock();
-        match self.find_with(location, true) {
-            Ok((segment, found)) => log.free(&segment, found.offset),
-            Err(SpoolError::Missing(_)) => Ok(()),
-            Err(error) => Err(error),
+        let segment = match self.find_with(location, true) {
+            Ok((segment, found)) => log.free(&segment, found.offset).map(|()| segment)?,
+            Err(SpoolError::Missing(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        drop(log);
+        match self.durability {
+            Durability::ProcessCrash => Ok(()),
+            Durability::PowerLoss if segment.is_deleted() => durable::sync_folder(&self.root.join(SEGMENTS)),
+            Durability::PowerLoss => segment.sync().map_err(SpoolError::io("sync", &segment.path)),
         }
     }
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Workers, blocking, lease::Lease};
-use crate::config::Destination;
+use crate::config::{Confirm, Destination, DestinationKind};
 use crate::delivery::{DeliveryError, Object, Outcome};
-use crate::ledger::{Claim, Delivered, JobKind, ResultRow, Setback, Work, backoff};
+use crate::ledger::{Claim, Confirmation, ConfirmationAsked, Delivered, JobKind, ResultRow, Setback, Work, backoff};
 use crate::spool::{Location, Spool};
 
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ async fn work(workers: &Workers, claim: &Claim, destination: &str, results: Vec<
     };
     let lease = Lease::keep(workers, claim);
     let outcome = tokio::select! {
-        outcome = send(workers, &target, results) => outcome,
+        outcome = bring(workers, claim, &target, results) => outcome,
         () = workers.stop.cancelled() => {
             let reason = "the node was stopped".into();
             return workers.set_back(claim, Setback::Snooze { reason, after: Duration::ZERO }).await;
@@ -83,7 +83,8 @@ async fn work(workers: &Workers, claim: &Claim, destination: &str, results: Vec<
         return;
     }
     match outcome {
-        Ok(delivered) => complete(workers, claim.clone(), destination, delivered).await,
+        Ok(Brought::Delivered(delivered)) => complete(workers, claim.clone(), destination, delivered).await,
+        Ok(Brought::Asked(asked)) => wait_for_report(workers, claim.clone(), destination, asked).await,
         Err(setback) => workers.set_back(claim, setback_with_backoff(setback, claim.attempt, &target)).await,
     }
 }
@@ -94,13 +95,65 @@ enum Failure {
     Permanent(String),
 }
 
-async fn send(workers: &Workers, target: &Destination, results: Vec<ResultRow>) -> Result<Delivered, Failure> {
+/// A delivery that went well so far.
+enum Brought {
+    Delivered(Delivered),
+    /// The destination was asked to commit to the objects, too.
+    Asked(ConfirmationAsked),
+}
+
+/// Takes the report that an earlier attempt waited for, or else sends.
+async fn bring(
+    workers: &Workers,
+    claim: &Claim,
+    target: &Destination,
+    results: Vec<ResultRow>,
+) -> Result<Brought, Failure> {
+    let (ledger, job) = (workers.ledger.clone(), claim.job);
+    let known = blocking(move || ledger.take_confirmation(job)).await.map_err(Failure::Temporary)?;
+    match known {
+        Some(Confirmation::Held) => Ok(Brought::Delivered(Delivered::Confirmed)),
+        Some(Confirmation::Missing(why)) => Err(Failure::Temporary(why)),
+        Some(Confirmation::Overdue) => {
+            let destination = &target.name;
+            tracing::warn!(job, destination, "no report of storage commitment came in time; sent, unconfirmed");
+            Ok(Brought::Delivered(Delivered::SentUnconfirmed))
+        }
+        None => send(workers, claim, target, results).await,
+    }
+}
+
+async fn send(
+    workers: &Workers,
+    claim: &Claim,
+    target: &Destination,
+    results: Vec<ResultRow>,
+) -> Result<Brought, Failure> {
     let spool = workers.spool.clone();
     let objects = blocking(move || read_objects(&spool, results)).await.map_err(Failure::Temporary)?;
-    match workers.delivery.deliver(target, &objects).await {
-        Ok(Outcome::Confirmed) => Ok(Delivered::Confirmed),
-        Ok(Outcome::SentUnconfirmed) => Ok(Delivered::SentUnconfirmed),
-        Err(error) => Err(failure(&error)),
+    let asked = match &target.kind {
+        DestinationKind::Dicom { confirm: Confirm::Commitment { wait }, .. } => {
+            // In the ledger before anybody hears of it: the report may come before the answer.
+            let (ledger, claim, wait) = (workers.ledger.clone(), claim.clone(), *wait);
+            let asked = blocking(move || ledger.ask_confirmation(&claim, wait)).await;
+            Some(asked.map_err(Failure::Temporary)?)
+        }
+        _ => None,
+    };
+    let transaction = asked.as_ref().map(|asked| &asked.transaction);
+    match (workers.delivery.deliver(target, &objects, transaction).await, asked) {
+        (Ok(Outcome::Asked), Some(asked)) => Ok(Brought::Asked(asked)),
+        (Ok(Outcome::Confirmed), _) => Ok(Brought::Delivered(Delivered::Confirmed)),
+        (Ok(Outcome::SentUnconfirmed | Outcome::Asked), _) => Ok(Brought::Delivered(Delivered::SentUnconfirmed)),
+        (Err(error), _) => Err(failure(&error)),
+    }
+}
+
+async fn wait_for_report(workers: &Workers, claim: Claim, destination: &str, asked: ConfirmationAsked) {
+    let (ledger, job) = (workers.ledger.clone(), claim.job);
+    tracing::info!(job, destination, transaction = %asked.transaction, "delivered; waits for the report of storage commitment");
+    if let Err(error) = blocking(move || ledger.await_confirmation(&claim, &asked)).await {
+        tracing::error!(job, destination, "delivered, but not recorded; it will be sent again: {error}");
     }
 }
 

@@ -4,6 +4,7 @@
 //! Every outcome goes back through the ledger, guarded by the claim; a claim that was lost (lease expired,
 //! job cancelled) writes nothing. Panics of a job are caught and recorded as its error. Speaks no DICOM.
 
+mod count;
 mod deliver;
 mod infer;
 mod lease;
@@ -60,6 +61,7 @@ impl Workers {
         self.tasks.spawn(infer::run(self.clone()));
         self.tasks.spawn(deliver::run(self.clone()));
         self.tasks.spawn(report::run(self.clone()));
+        self.tasks.spawn(count::run(self.clone()));
         self.tasks.spawn(rescue(self.clone()));
     }
 

@@ -36,7 +36,7 @@ fn destination(port: u16, called: &str, confirm: Confirm) -> Destination {
 }
 
 async fn deliver(destination: &Destination, objects: &[Object]) -> Result<Outcome, DeliveryError> {
-    soon(Delivery::new().unwrap().deliver(destination, objects)).await
+    soon(Delivery::new().unwrap().deliver(destination, objects, None)).await
 }
 
 /// DCMTK's storescp on a connection that we accept for it, as inetd would: no port to be guessed.

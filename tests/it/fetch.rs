@@ -83,9 +83,9 @@ async fn a_study_is_moved_to_the_node() {
     let archive = archive(receiver.address.port()).await;
     let (instances, _) = fetch::find(&archive.peer, PATIENCE, &wanted(None)).await.unwrap();
     assert_eq!(instances, 3);
-    let moved = soon(fetch::by_move(&archive.peer, PATIENCE, &wanted(Some("1.2.3")), &title("SAGITTAL"))).await;
+    let moved = soon(fetch::by_move(&archive.peer, PATIENCE, &wanted(Some("1.2.3")), &title("SAGITTAL"), |_| ())).await;
     assert_eq!(moved.unwrap(), Fetched { completed: 3, failed: 0 });
-    let unknown = soon(fetch::by_move(&archive.peer, PATIENCE, &wanted(None), &title("STRANGER"))).await;
+    let unknown = soon(fetch::by_move(&archive.peer, PATIENCE, &wanted(None), &title("STRANGER"), |_| ())).await;
     assert!(unknown.unwrap_err().to_string().contains("a801"));
     let mut stored: Vec<_> = receiver.stop().await.iter().map(|request| request.sop_instance.to_string()).collect();
     stored.sort();

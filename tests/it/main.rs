@@ -3,9 +3,11 @@
 
 mod access;
 mod commitment;
+mod confirmation;
 mod conformance;
 mod deliver;
 mod fetch;
+mod fuzz;
 mod infer;
 mod layers;
 mod real;

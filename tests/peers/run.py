@@ -13,7 +13,9 @@ import traceback
 
 from support import BIN, Skipped
 
-MODULES = ["bad_input", "commitment", "e2e_orthanc", "interop", "kill", "quarantine"]
+MODULES = [
+    "bad_input", "commitment", "duplicates", "e2e_orthanc", "fetch", "interop", "kill", "quarantine", "quota", "stow",
+]
 
 
 def main():

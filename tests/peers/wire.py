@@ -26,6 +26,15 @@ def read_raw(path):
     return str(loose.get("SOPClassUID") or SECONDARY_CAPTURE), str(syntax), str(loose.get("SOPInstanceUID") or ""), data
 
 
+def is_part10(path):
+    """Whether the file has what a Part 10 file must have: the prefix and the three UIDs of its meta information."""
+    with open(path, "rb") as file:
+        if not read_preamble(file, force=True):
+            return False
+        meta = _read_file_meta_info(file)
+    return all(meta.get(key) for key in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID"))
+
+
 def store(node, sop_class, syntax, instance, data):
     """The status of one C-STORE, or the reason why there is none: `rejected`, `aborted`, `context refused`."""
     with contextlib.closing(connect(node)) as peer:

@@ -1,0 +1,86 @@
+//! The HTTP server: DICOMweb STOW-RS in (PS3.18 section 10.5), and whether the node is well.
+//!
+//! An uploaded instance takes the way of every other one: what is answered as stored is durable. Off unless
+//! `[http]` in `node.toml` says where to listen. Keeps nothing itself, and decides nothing about an instance
+//! beyond what it must know to hand it to intake.
+
+mod access;
+mod answer;
+mod multipart;
+mod stow;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::intake::Intake;
+
+/// Uploads at a time; one more is told to come back (503).
+const UPLOADS: usize = 32;
+/// Associations of the network are counted from 1, uploads from here: intake tells both apart.
+const FIRST_UPLOAD: u64 = 1 << 63;
+
+/// What every request shares.
+#[derive(Debug)]
+struct Server {
+    intake: Intake,
+    config: Arc<ArcSwap<Config>>,
+    uploads: Semaphore,
+    numbers: AtomicU64,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// A number for one upload, never used twice while the node runs.
+    fn number(&self) -> u64 {
+        FIRST_UPLOAD | self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Serves on `listener` until `stop`; requests in work are answered.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    intake: Intake,
+    config: Arc<ArcSwap<Config>>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let (uploads, numbers) = (Semaphore::new(UPLOADS), AtomicU64::new(0));
+    let server = Arc::new(Server { intake, config, uploads, numbers, stop: stop.clone() });
+    let service = router(server).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+fn router(server: Arc<Server>) -> Router {
+    let dicomweb = Router::new()
+        .route("/dicom-web/studies", post(stow::store))
+        .route("/dicom-web/studies/{study}", post(stow::store_in_study))
+        .layer(from_fn_with_state(Arc::clone(&server), access::check));
+    let health = Router::new().route("/healthz", get(|| async { "alive\n" })).route("/readyz", get(ready));
+    dicomweb.merge(health).with_state(server)
+}
+
+/// Could an instance be taken now?
+async fn ready(State(server): State<Arc<Server>>) -> Response {
+    let intake = server.intake.clone();
+    match tokio::task::spawn_blocking(move || intake.ready()).await {
+        Ok(Ok(())) => "ready\n".into_response(),
+        Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
+    }
+}
