@@ -119,8 +119,8 @@ def answered(node, pacs, files, count):
     last = send(node, files)
     # A look at the log costs nothing; Orthanc is asked only when an answer is due, for it shares the processors.
     wait("the model is done", lambda: node.log().count("inference done") >= count, 300)
-    while len(pacs.results()) < count:
-        time.sleep(0.005)
+    while pacs.ask("/statistics")["CountInstances"] < count:
+        time.sleep(0.01)
     seconds = time.perf_counter() - last - QUIET
     done = lambda: all(job["state"] == "completed" for job in node.jobs())
     wait("every job is done", done, 30)

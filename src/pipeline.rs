@@ -122,7 +122,11 @@ impl Analyst {
         cancelled: Cancelled<'_>,
     ) -> Result<Analysis, PipelineError> {
         let models = ModelStore::open(&self.models)?;
-        let series = read_series(instances, &pipeline.accept)?;
+        // The first network is made while the series is read. What is wrong with it is told when its turn comes.
+        let prepare =
+            || pipeline.models.first().map(|first| models.load(first).map(|package| self.engine.load(&package)));
+        let (series, _) = rayon::join(|| read_series(instances, &pipeline.accept), prepare);
+        let series = series?;
         let SeriesVolume { volume, headers, .. } = series;
         let source = SourceSeries::new(headers)?;
         let mut analysis = Analysis { objects: Vec::new(), nothing_found: Vec::new() };

@@ -9,7 +9,7 @@ use ndarray::{Array3, Axis};
 
 use super::intensity::{Window, prepare};
 use super::package::{AxisCodes, Cleanup, GridRule, ModelPackage};
-use super::session::{Loaded, SessionCache, lock};
+use super::session::{Loaded, lock};
 use super::{InferenceError, Progress, Step, network};
 use crate::volume::{
     Connectivity, Grid, Orientation, Volume, VolumeError, bounding_box, crop, fill_holes, largest_component,
@@ -24,7 +24,6 @@ pub(super) struct Cascade<'a> {
     pub package: &'a ModelPackage,
     /// One for each stage, taken when the stage runs.
     pub networks: Vec<Option<Loaded>>,
-    pub sessions: &'a SessionCache,
     pub progress: &'a (dyn Fn(Progress<'_>) + Sync),
     pub cancelled: &'a dyn Fn() -> bool,
 }
@@ -54,8 +53,9 @@ impl Cascade<'_> {
         let cube = Grid::conformed(&volume.grid, [size; 3], spacing, self.orientation(axes)?);
         let source = volume.grid.clone();
         let mut tensor = resample(&volume, &cube, 0.0).map_err(|e| self.geometry(e))?.voxels;
-        release(volume);
         self.prepare(&mut tensor, 0, &[])?;
+        // The network is slow to reach its own peak, and the intensities above need both processors.
+        release(volume);
         let mut done = vec![self.infer(0, &tensor)?];
         self.tidy(0, &mut done[0]);
         let stages = &package.stages;
@@ -132,14 +132,9 @@ impl Cascade<'_> {
         let stage = &self.package.stages[index];
         let file = self.package.file(stage);
         let network = self.networks[index].take().ok_or_else(|| self.unsuitable("a stage ran twice"))?;
-        let hoards = network.hoards(size_of::<f32>() * stage.decision.classes() * tensor.len());
-        let labels = network::label(&mut lock(&network.session), !hoards, stage, &file, tensor.view(), self.cancelled);
-        if hoards && index + 1 == self.package.stages.len() {
-            self.sessions.retire(network);
-        } else if hoards {
-            self.sessions.forget(&network);
-        }
-        labels
+        // The memory of one stage must not stand beside that of the next.
+        let shrink = self.package.stages.len() > 1;
+        network::label(&mut lock(&network.session), shrink, stage, &file, tensor.view(), self.cancelled)
     }
 
     fn tidy(&self, index: usize, labels: &mut Array3<u8>) {

@@ -100,15 +100,16 @@ impl Engine {
     ) -> Result<Vec<Finding>, InferenceError> {
         let _permit = self.device.acquire(cancelled)?;
         self.sessions.evict_idle();
-        check_memory(&package.id, package.memory)?;
+        if check_memory(&package.id, package.memory).is_err() {
+            self.sessions.clear();
+            check_memory(&package.id, package.memory)?;
+        }
         let networks = self.networks(package)?;
         let algorithm = algorithm(package, &networks);
         let grid = volume.grid.clone();
         let networks = networks.into_iter().map(Some).collect();
         let mut labels = match package.kind {
-            ModelKind::Volume => {
-                Cascade { package, networks, sessions: &self.sessions, progress, cancelled }.run(volume)?
-            }
+            ModelKind::Volume => Cascade { package, networks, progress, cancelled }.run(volume)?,
         };
         drop_unlisted(&mut labels, package);
         Ok(vec![Finding::Segmentation(Segmentation { labels, grid, segments: package.segments.clone(), algorithm })])

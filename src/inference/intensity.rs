@@ -22,14 +22,16 @@ pub(super) fn prepare(
     windows: &[Option<Window>],
 ) -> Result<Option<Window>, String> {
     let mut found = None;
-    for step in steps {
+    for (at, step) in steps.iter().enumerate() {
         match *step {
-            IntensityStep::Bytes { quantile } => bytes(values, quantile)?,
-            IntensityStep::FixedWindow { low, high } => stretch(values, (low, high))?,
-            IntensityStep::MinMax => {
-                let (low, high) = extremes(values);
-                stretch(values, (low, high))?;
+            // `Bytes` leaves its whole range used: dividing by it is all that `MinMax` would do, and needs no pass of its own.
+            IntensityStep::Bytes { quantile } => {
+                let divided = matches!(steps.get(at + 1), Some(IntensityStep::MinMax));
+                bytes(values, quantile, if divided { 255.0 } else { 1.0 })?;
             }
+            IntensityStep::MinMax if matches!(steps[..at].last(), Some(IntensityStep::Bytes { .. })) => {}
+            IntensityStep::FixedWindow { low, high } => stretch(values, (low, high))?,
+            IntensityStep::MinMax => stretch(values, extremes(values))?,
             IntensityStep::Window { low, high } => {
                 let ends = quantiles(values, |_| true, &[low, high]).ok_or("it has no voxels")?;
                 found = Some((ends[0], ends[1]));
@@ -45,10 +47,11 @@ pub(super) fn prepare(
     Ok(found)
 }
 
-fn bytes(values: &mut [f32], quantile: f64) -> Result<(), String> {
+/// Whole numbers from 0 to 255, then divided.
+fn bytes(values: &mut [f32], quantile: f64, divisor: f32) -> Result<(), String> {
     let (low, _) = extremes(values);
     let high = quantiles(values, |v| v > 0.0, &[quantile]).ok_or("it has no voxel above 0")?[0];
-    stretch_to(values, (low, high), |v| (v * 255.0 + WHOLE) - WHOLE)
+    stretch_to(values, (low, high), |v| ((v * 255.0 + WHOLE) - WHOLE) / divisor)
 }
 
 /// `low` to 0, `high` to 1, clipped.
@@ -109,6 +112,7 @@ mod tests {
         check(&[-10.0, 0.0, 41.0, 245.0], &[bytes], &[0.0, 10.0, 51.0, 255.0]);
         check(&[-10.0, 0.0, 41.0, 245.0], &[IntensityStep::Bytes { quantile: 0.5 }], &[0.0, 17.0, 85.0, 255.0]);
         check(&[2.0, 4.0, 6.0], &[IntensityStep::MinMax], &[0.0, 0.5, 1.0]);
+        check(&[-10.0, 0.0, 41.0, 245.0], &[bytes, IntensityStep::MinMax], &[0.0, 10.0 / 255.0, 0.2, 1.0]);
         check(&[0.0, 10.0, 20.0, 40.0], &[IntensityStep::Window { low: 0.0, high: 0.5 }], &[0.0, 2.0 / 3.0, 1.0, 1.0]);
         check(&[0.0, 10.0, 15.0, 40.0], &[IntensityStep::WindowOf { of: 0 }], &[0.0, 0.0, 0.5, 1.0]);
         check(&[-9.0, 0.0, 1.0, 4.0], &[IntensityStep::FixedWindow { low: 0.0, high: 2.0 }], &[0.0, 0.0, 0.5, 1.0]);

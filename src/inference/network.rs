@@ -58,11 +58,11 @@ pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> 
 }
 
 /// Runs the stage's network on `tensor`, in standard layout, and decides: labels of the tensor's shape. Asks `cancelled`
-/// on the calling thread while the network runs on another. `keep`: whether the session is used again, and so must give its
-/// memory back now.
+/// on the calling thread while the network runs on another. `shrink`: whether the session gives the memory it worked in back
+/// at the end.
 pub(super) fn label(
     session: &mut Session,
-    keep: bool,
+    shrink: bool,
     stage: &Stage,
     file: &Path,
     tensor: ArrayView3<'_, f32>,
@@ -72,8 +72,7 @@ pub(super) fn label(
         return Err(InferenceError::Cancelled);
     }
     let mut options = RunOptions::new().map_err(|e| failure(file, e.message()))?;
-    if keep {
-        // What its output lay in is kept all the same: see `Loaded::hoards`.
+    if shrink {
         options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(|e| failure(file, e.message()))?;
     }
     let options = &options;

@@ -1,4 +1,4 @@
-//! Loaded networks, kept for a while. A file is hashed before it is loaded, and the bytes that were hashed are the bytes
+//! Loaded networks, kept for a while with the memory they worked in: touching it anew is a twentieth of a run. A file is hashed before it is loaded, and the bytes that were hashed are the bytes
 //! that are loaded; a file that `model.toml` does not know is never given to the runtime.
 
 use std::collections::HashMap;
@@ -20,16 +20,6 @@ pub(super) struct Loaded {
     pub session: Arc<Mutex<Session>>,
     /// SHA-256 of the file, hexadecimal.
     pub sha256: String,
-    /// Size of the file.
-    bytes: usize,
-}
-
-impl Loaded {
-    /// Whether keeping the session costs more than loading it again: the runtime's arena holds on to the block that
-    /// the output lay in, here of `output` bytes, for as long as the session lives.
-    pub fn hoards(&self, output: usize) -> bool {
-        output > (32 * self.bytes).max(16 << 20)
-    }
 }
 
 struct Entry {
@@ -42,13 +32,11 @@ pub(super) struct SessionCache {
     ttl: Duration,
     clock: Arc<dyn Clock>,
     entries: Mutex<HashMap<(String, usize), Entry>>,
-    /// Not used again; only their memory is still to be given back.
-    retired: Mutex<Vec<Loaded>>,
 }
 
 impl SessionCache {
     pub fn new(ttl: Duration, clock: Arc<dyn Clock>) -> SessionCache {
-        SessionCache { ttl, clock, entries: Mutex::default(), retired: Mutex::default() }
+        SessionCache { ttl, clock, entries: Mutex::default() }
     }
 
     /// The stage's network, loaded now unless it is kept already.
@@ -71,26 +59,18 @@ impl SessionCache {
         let (bytes, sha256) = read_verified(package, stage)?;
         let session = load(environment, &bytes, &package.file(stage), threads)?;
         network::check_signature(&session, stage, &package.file(stage))?;
-        let loaded = Loaded { session: Arc::new(Mutex::new(session)), sha256: sha256.clone(), bytes: bytes.len() };
+        let loaded = Loaded { session: Arc::new(Mutex::new(session)), sha256: sha256.clone() };
         entries.insert((sha256, threads), Entry { loaded: loaded.clone(), used: now });
         Ok(loaded)
     }
 
-    /// Keeps a network no longer.
-    pub fn forget(&self, loaded: &Loaded) {
-        self.lock().retain(|_, entry| !Arc::ptr_eq(&entry.loaded.session, &loaded.session));
+    /// Drops every network, and with it the memory it worked in.
+    pub fn clear(&self) {
+        self.lock().clear();
     }
 
-    /// As [`SessionCache::forget`], but its memory is given back at the next [`SessionCache::evict_idle`]: unmapping a
-    /// gigabyte takes a tenth of a second, in which nobody else in the process can map a page.
-    pub fn retire(&self, loaded: Loaded) {
-        self.forget(&loaded);
-        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(loaded);
-    }
-
-    /// Drops what was retired, and what was not used for the time to live; says how many stay.
+    /// Drops what was not used for the time to live; says how many stay.
     pub fn evict_idle(&self) -> usize {
-        self.retired.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let now = self.clock.now();
         let mut entries = self.lock();
         entries.retain(|_, entry| entry.used.plus(self.ttl) > now);
@@ -127,6 +107,8 @@ fn load(environment: &Environment, bytes: &[u8], file: &Path, threads: usize) ->
     let failed = |reason: String| InferenceError::NotLoadable { file: file.to_owned(), reason };
     let builder = Session::builder(environment).map_err(|e| failed(e.to_string()))?;
     let builder = builder.with_intra_threads(threads).map_err(|e| failed(e.to_string()))?;
+    // With a pattern, a second run takes the memory of the first once more, and is no faster.
+    let builder = builder.with_memory_pattern(false).map_err(|e| failed(e.to_string()))?;
     // Idle threads of the runtime would spin while its labels are being carried back.
     let stop = builder.with_config_entry("session.force_spinning_stop", "1");
     let mut builder = stop.map_err(|e| failed(e.to_string()))?;

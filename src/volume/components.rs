@@ -4,6 +4,7 @@
 //! mask, not with its volume. Results are those of `scipy.ndimage.label` and `binary_fill_holes`.
 
 use ndarray::Array3;
+use rayon::prelude::*;
 
 /// Which neighbours touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,19 +62,24 @@ struct Runs {
 }
 
 impl Runs {
-    fn of(mask: &Array3<u8>, chosen: impl Fn(u8) -> bool) -> Runs {
+    fn of(mask: &Array3<u8>, chosen: impl Fn(u8) -> bool + Sync) -> Runs {
         let (nk, nj, ni) = mask.dim();
         let layout = mask.as_standard_layout();
         let values = layout.as_slice().unwrap_or_default();
-        let mut list = Vec::new();
-        let mut rows = vec![0];
-        for line in values.chunks_exact(ni.max(1)) {
-            let mut at = 0;
-            while let Some(start) = line[at..].iter().position(|v| chosen(*v)).map(|p| at + p) {
-                at = line[start..].iter().position(|v| !chosen(*v)).map_or(ni, |p| start + p);
-                list.push((start, at));
+        let of_plane = |plane: &[u8]| {
+            let mut found = (Vec::new(), Vec::with_capacity(nj));
+            for line in plane.chunks_exact(ni.max(1)) {
+                runs_of(line, &chosen, &mut found.0);
+                found.1.push(found.0.len());
             }
-            rows.push(list.len());
+            found
+        };
+        let planes: Vec<_> = values.par_chunks((ni * nj).max(1)).map(of_plane).collect();
+        let mut list = Vec::with_capacity(planes.iter().map(|(runs, _)| runs.len()).sum());
+        let mut rows = vec![0];
+        for (runs, ends) in planes {
+            rows.extend(ends.into_iter().map(|end| list.len() + end));
+            list.extend(runs);
         }
         let parent = (0..list.len()).collect();
         Runs { size: [nk, nj, ni], list, rows, parent }
@@ -146,6 +152,15 @@ impl Runs {
                 }
             }
         }
+    }
+}
+
+/// Adds the runs of chosen voxels of one row.
+fn runs_of(line: &[u8], chosen: impl Fn(u8) -> bool, list: &mut Vec<(usize, usize)>) {
+    let mut at = 0;
+    while let Some(start) = line[at..].iter().position(|v| chosen(*v)).map(|p| at + p) {
+        at = line[start..].iter().position(|v| !chosen(*v)).map_or(line.len(), |p| start + p);
+        list.push((start, at));
     }
 }
 

@@ -3,6 +3,8 @@
 //! Exact, and without copying or sorting the voxels: order statistics are found by two histograms over
 //! the bits of the values, in parallel.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 const BUCKETS: usize = 1 << 16;
@@ -18,13 +20,15 @@ pub fn quantiles(values: &[f32], keep: impl Fn(f32) -> bool + Sync, wanted: &[f6
     if count == 0 {
         return None;
     }
-    let statistic = |rank: u64| {
+    // Neighbouring ranks nearly always share a bucket.
+    let mut fine_of = BTreeMap::new();
+    let mut statistic = |rank: u64| {
         let (bucket, rest) = bucket_of(&coarse, rank);
-        let fine =
-            histogram(values, |v| kept(v).filter(|b| (b >> 16) as usize == bucket).map(|b| (b & 0xffff) as usize));
-        from_ordered_bits((bucket as u32) << 16 | bucket_of(&fine, rest).0 as u32)
+        let in_bucket = |v: &f32| kept(v).filter(|b| (b >> 16) as usize == bucket).map(|b| (b & 0xffff) as usize);
+        let fine = fine_of.entry(bucket).or_insert_with(|| histogram(values, in_bucket));
+        from_ordered_bits((bucket as u32) << 16 | bucket_of(fine, rest).0 as u32)
     };
-    let quantile = |q: &f64| {
+    let mut quantile = |q: &f64| {
         let place = q.clamp(0.0, 1.0) * (count - 1) as f64;
         let low = f64::from(statistic(place.floor() as u64));
         if place.fract() == 0.0 {
@@ -32,7 +36,7 @@ pub fn quantiles(values: &[f32], keep: impl Fn(f32) -> bool + Sync, wanted: &[f6
         }
         low + place.fract() * (f64::from(statistic(place.floor() as u64 + 1)) - low)
     };
-    Some(wanted.iter().map(quantile).collect())
+    Some(wanted.iter().map(&mut quantile).collect())
 }
 
 /// Bits that sort as the values do.

@@ -6,6 +6,9 @@
 //! within 1e-6 voxel of the edge count as on it, so that rounding does not blank the border of a grid
 //! resampled onto itself. Arithmetic is in f64. Never extrapolates, never smooths before shrinking.
 
+// Lanes are written as loops over an index: the one form that the compiler turns into arithmetic on all of them at once.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use ndarray::Array3;
@@ -42,6 +45,11 @@ impl Grid {
 /// Source index of a row's first voxel, and its voxels that have a source.
 type Row = (Vec3, Range<usize>);
 
+/// Voxels next to each other in a row, worked on together: arithmetic on all of them at once is what the processor is best at.
+const LANES: usize = 4;
+/// One coordinate of [`LANES`] voxels.
+type Lanes = [f64; LANES];
+
 /// Index of the source as an affine function of the target's index: `base + i*steps[0] + j*steps[1] + k*steps[2]`.
 struct Mapping {
     base: Vec3,
@@ -59,9 +67,15 @@ impl Mapping {
         add(self.base, add(scale(self.steps[1], j as f64), scale(self.steps[2], k as f64)))
     }
 
-    /// Gives `voxel(source index)` to every voxel of `values` (`[k][j][i]` of `size`) whose source index lies within
+    /// Gives `voxels(source indices)` to all voxels of `values` (`[k][j][i]` of `size`) whose source index lies within
     /// `reach`, lowest and highest, on every axis. Slabs of blocks are walked in parallel.
-    fn walk<T: Send>(&self, values: &mut [T], size: [usize; 3], reach: [Vec3; 2], voxel: impl Fn(Vec3) -> T + Sync) {
+    fn walk<T: Copy + Send>(
+        &self,
+        values: &mut [T],
+        size: [usize; 3],
+        reach: [Vec3; 2],
+        voxels: impl Fn([Lanes; 3]) -> [T; LANES] + Sync,
+    ) {
         let [ni, nj, _] = size;
         let blocks = || (0..nj).step_by(BLOCK).flat_map(|j| (0..ni).step_by(BLOCK).map(move |i| (j, i)));
         values.par_chunks_mut(ni * nj * BLOCK).enumerate().for_each(|(slab, planes)| {
@@ -72,29 +86,39 @@ impl Mapping {
             let rows: Vec<Row> = rows.collect();
             for (j, i) in blocks() {
                 let across = (j..(j + BLOCK).min(nj), i..i + BLOCK);
-                self.block(planes, ni, nj, &rows, across, &voxel);
+                self.block(planes, [ni, nj], &rows, across, &voxels);
             }
         });
     }
 
     /// The part of [`Mapping::walk`] for one block: rows and columns `across` of each plane.
-    fn block<T>(
+    fn block<T: Copy>(
         &self,
         planes: &mut [T],
-        ni: usize,
-        nj: usize,
+        [ni, nj]: [usize; 2],
         rows: &[Row],
-        across: (Range<usize>, Range<usize>),
-        voxel: &impl Fn(Vec3) -> T,
+        (across, along): (Range<usize>, Range<usize>),
+        voxels: &impl Fn([Lanes; 3]) -> [T; LANES],
     ) {
-        let (across, along) = across;
         for (plane, rows) in planes.chunks_exact_mut(ni * nj).zip(rows.chunks_exact(nj)) {
             for j in across.clone() {
                 let (start, inside) = &rows[j];
-                let line = &mut plane[j * ni..][..ni];
                 let columns = inside.start.max(along.start)..inside.end.min(along.end);
-                for (i, target) in line.iter_mut().enumerate().take(columns.end).skip(columns.start) {
-                    *target = voxel(std::array::from_fn(|a| start[a] + i as f64 * self.steps[0][a]));
+                if columns.is_empty() {
+                    continue;
+                }
+                let last = columns.end - 1;
+                let line = &mut plane[j * ni..][columns.clone()];
+                for (part, first) in line.chunks_mut(LANES).zip(columns.step_by(LANES)) {
+                    // Lanes beyond the end repeat the last voxel, so that they have a source, too.
+                    let mut at = [[0.0; LANES]; 3];
+                    for lane in 0..LANES {
+                        let i = (first + lane).min(last) as f64;
+                        for a in 0..3 {
+                            at[a][lane] = start[a] + i * self.steps[0][a];
+                        }
+                    }
+                    part.copy_from_slice(&voxels(at)[..part.len()]);
                 }
             }
         }
@@ -119,6 +143,27 @@ impl Mapping {
     }
 }
 
+/// Added to a small number, it leaves that number rounded to a whole one, halves to even, in the lowest bits of the sum:
+/// the unit of its last place is 1. Rounding and conversion are an addition each, for all lanes at once.
+const WHOLE: f64 = 6_755_399_441_055_744.0;
+
+#[inline]
+fn round(lanes: Lanes) -> Lanes {
+    lanes.map(|v| (v + WHOLE) - WHOLE)
+}
+
+/// The offset of cell `[x, y, z]`, whole numbers, in an array of `size`.
+#[inline]
+fn offsets(cell: &[Lanes; 3], size: [usize; 3]) -> [usize; LANES] {
+    let (row, plane) = (size[0] as f64, (size[0] * size[1]) as f64);
+    let mut offsets = [0; LANES];
+    for lane in 0..LANES {
+        let offset = cell[0][lane] + row * cell[1][lane] + plane * cell[2][lane];
+        offsets[lane] = ((offset + WHOLE).to_bits() - WHOLE.to_bits()) as usize;
+    }
+    offsets
+}
+
 /// Trilinear resampling of `volume` onto `target`; positions outside the source get `outside`.
 pub fn resample(volume: &Volume, target: &Grid, outside: f32) -> Result<Volume, VolumeError> {
     let mapping = Mapping::new(&volume.grid, target)?;
@@ -136,27 +181,42 @@ pub fn resample(volume: &Volume, target: &Grid, outside: f32) -> Result<Volume, 
 
 /// `at` lies within the source but for rounding.
 #[inline]
-fn trilinear(source: &[f32], size: [usize; 3], at: Vec3) -> f32 {
-    let mut cell = [0_usize; 3];
-    let mut part = [0_f64; 3];
-    for a in 0..3 {
-        let clamped = at[a].max(0.0);
-        // The last cell is entered from below, so that `cell + 1` stays a voxel wherever there are two.
-        cell[a] = (clamped as u32 as usize).min(size[a].saturating_sub(2));
-        part[a] = (clamped - cell[a] as f64).min(1.0);
-    }
+fn trilinear(source: &[f32], size: [usize; 3], at: [Lanes; 3]) -> [f32; LANES] {
+    let next = usize::from(size[0] > 1);
     let row = if size[1] > 1 { size[0] } else { 0 };
     let plane = if size[2] > 1 { size[0] * size[1] } else { 0 };
-    let next = usize::from(size[0] > 1);
-    let corner = cell[0] + size[0] * (cell[1] + size[1] * cell[2]);
-    let along = |p: usize| {
-        let low = f64::from(source[p]);
-        low + part[0] * (f64::from(source[p + next]) - low)
-    };
-    let (a, b) = (along(corner), along(corner + row));
-    let (c, d) = (along(corner + plane), along(corner + plane + row));
-    let (front, back) = (a + part[1] * (b - a), c + part[1] * (d - c));
-    (front + part[2] * (back - front)) as f32
+    let mut cell = [[0.0; LANES]; 3];
+    let mut part = [[0.0; LANES]; 3];
+    for a in 0..3 {
+        // The last cell is entered from below, so that `cell + 1` stays a voxel wherever there are two.
+        let last = size[a].saturating_sub(2) as f64;
+        for lane in 0..LANES {
+            let v = at[a][lane].max(0.0);
+            let whole = (v - 0.5 + WHOLE - WHOLE).min(last);
+            cell[a][lane] = whole;
+            part[a][lane] = (v - whole).min(1.0);
+        }
+    }
+    let corners = offsets(&cell, size);
+    let mut ends = [[0.0_f64; LANES]; 8];
+    for lane in 0..LANES {
+        for (edge, offset) in [0, row, plane, plane + row].into_iter().enumerate() {
+            ends[2 * edge][lane] = f64::from(source[corners[lane] + offset]);
+            ends[2 * edge + 1][lane] = f64::from(source[corners[lane] + offset + next]);
+        }
+    }
+    let mut out = [0.0; LANES];
+    for lane in 0..LANES {
+        let edge = |e: usize| between(ends[2 * e][lane], ends[2 * e + 1][lane], part[0][lane]);
+        let (front, back) = (between(edge(0), edge(1), part[1][lane]), between(edge(2), edge(3), part[1][lane]));
+        out[lane] = between(front, back, part[2][lane]) as f32;
+    }
+    out
+}
+
+#[inline]
+fn between(low: f64, high: f64, part: f64) -> f64 {
+    low + part * (high - low)
 }
 
 /// Labels `[k][j][i]` on grid `from` carried to grid `to`: each voxel takes the label of the voxel its centre
@@ -166,16 +226,15 @@ pub fn resample_labels(labels: &Array3<u8>, from: &Grid, to: &Grid) -> Result<Ar
     let layout = labels.as_standard_layout();
     let source = layout.as_slice().unwrap_or_default();
     let [ni, nj, nk] = to.size;
-    let [si, sj, _] = from.size;
+    let last = from.size.map(|n| n.saturating_sub(1) as f64);
     let mut out = Array3::zeros((nk, nj, ni));
     // Only the box that holds labels is looked at: all else is 0 already.
     let Some(part) = bounding_box(labels) else { return Ok(out) };
     let reach = [part.each_ref().map(|r| r.start as f64 - 0.5), part.map(|r| r.end as f64 - 0.5)];
     if let Some(values) = out.as_slice_mut().filter(|v| !v.is_empty()) {
         mapping.walk(values, to.size, reach, |at| {
-            let voxel: [usize; 3] =
-                std::array::from_fn(|a| ((at[a] + 0.5).max(0.0) as u32 as usize).min(from.size[a] - 1));
-            source[voxel[0] + si * (voxel[1] + sj * voxel[2])]
+            let voxel = std::array::from_fn(|a| round(at[a]).map(|v| v.clamp(0.0, last[a])));
+            offsets(&voxel, from.size).map(|offset| source[offset])
         });
     }
     Ok(out)

@@ -15,7 +15,7 @@ const STILL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(workers: Workers) {
-    while workers.wait().await {
+    while workers.wait(workers.bell.notified()).await {
         let senders = senders(&workers);
         if senders.is_empty() {
             continue;

@@ -19,18 +19,19 @@ type Busy = Arc<Mutex<HashMap<String, usize>>>;
 pub(super) async fn run(workers: Workers) {
     let busy: Busy = Arc::default();
     loop {
+        let rung = workers.bell.notified();
         let full = full_destinations(&workers, &busy);
         let (ledger, name, lease) = (workers.ledger.clone(), workers.name.clone(), workers.lease());
         match blocking(move || ledger.claim(JobKind::Deliver, &name, lease, 1, &full)).await {
             Ok(claims) if claims.is_empty() => {
-                if !workers.wait().await {
+                if !workers.wait(rung).await {
                     return;
                 }
             }
             Ok(claims) => claims.into_iter().for_each(|claim| spawn(&workers, &busy, claim)),
             Err(error) => {
                 tracing::error!("cannot claim a deliver job: {error}");
-                if !workers.wait().await {
+                if !workers.wait(rung).await {
                     return;
                 }
             }

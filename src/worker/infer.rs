@@ -12,6 +12,7 @@ const LONGEST_RETRY: Duration = Duration::from_mins(10);
 
 pub(super) async fn run(workers: Workers) {
     loop {
+        let rung = workers.bell.notified();
         let (ledger, name, lease) = (workers.ledger.clone(), workers.name.clone(), workers.lease());
         let claims = blocking(move || ledger.claim(JobKind::Infer, &name, lease, 1, &[])).await;
         match claims.map(|c| c.into_iter().next()) {
@@ -22,7 +23,7 @@ pub(super) async fn run(workers: Workers) {
         if workers.stop.is_cancelled() {
             return;
         }
-        if !more_waits(&workers).await && !workers.wait().await {
+        if !more_waits(&workers).await && !workers.wait(rung).await {
             return;
         }
     }

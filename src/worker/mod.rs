@@ -13,6 +13,7 @@ mod report;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -69,11 +70,12 @@ impl Workers {
         self.config.load().node.lease
     }
 
-    /// Waits for the bell, the next look or the end; `false` at the end.
-    async fn wait(&self) -> bool {
+    /// Waits for the bell, the next look or the end; `false` at the end. `rung` was made before the ledger was asked, so
+    /// that a bell rung meanwhile is not missed.
+    async fn wait(&self, rung: Notified<'_>) -> bool {
         tokio::select! {
             () = self.stop.cancelled() => false,
-            () = self.bell.notified() => true,
+            () = rung => true,
             () = tokio::time::sleep(LOOK) => true,
         }
     }

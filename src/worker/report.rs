@@ -21,13 +21,14 @@ type Busy = Arc<Mutex<HashSet<String>>>;
 pub(super) async fn run(workers: Workers) {
     let busy: Busy = Arc::default();
     while !workers.stop.is_cancelled() {
+        let rung = workers.bell.notified();
         let called: Vec<String> = busy.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
         let (ledger, places) = (workers.ledger.clone(), PLACES.saturating_sub(called.len()));
         match blocking(move || ledger.commitments_due(&called, places)).await {
             Ok(due) => due.into_iter().for_each(|report| spawn(&workers, &busy, report)),
             Err(error) => tracing::error!("cannot look for due reports: {error}"),
         }
-        if !workers.wait().await {
+        if !workers.wait(rung).await {
             return;
         }
     }
