@@ -25,6 +25,8 @@ pub struct AeProfile {
     pub networks: Vec<IpNet>,
     /// With both lists empty, take associations from every calling AE title and address.
     pub allow_any: bool,
+    /// Calling AE titles that may verify and store nothing (0124), beside those of `allow`.
+    pub verify_only: Vec<AeTitle>,
     /// Storage SOP classes of the standard that are taken; `None`: all of the table.
     pub classes: Option<BTreeSet<Uid>>,
     /// SOP classes outside the standard that are taken as storage.
@@ -45,6 +47,7 @@ impl Default for AeProfile {
             allow: Vec::new(),
             networks: Vec::new(),
             allow_any: false,
+            verify_only: Vec::new(),
             classes: None,
             private_classes: BTreeSet::new(),
             prefer: Vec::new(),
@@ -63,9 +66,16 @@ impl AeProfile {
         if !self.is_limited() {
             return self.allow_any || peer.is_loopback();
         }
-        let titled = self.allow.is_empty() || self.allow.iter().any(|title| title.as_str() == calling);
+        let listed = self.allow.iter().chain(&self.verify_only).any(|title| title.as_str() == calling);
+        let titled = self.allow.is_empty() || listed;
         let near = self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&peer));
         titled && near
+    }
+
+    /// May `calling`, which was admitted, store?
+    #[must_use]
+    pub fn may_store(&self, calling: &str) -> bool {
+        self.verify_only.iter().all(|title| title.as_str() != calling)
     }
 
     /// Is `class` a SOP class that is stored here?
@@ -91,6 +101,10 @@ impl AeProfile {
         read_list(&mut self.allow, listed.0.as_ref(), "every AE title once", ae_title);
         read_list(&mut self.networks, listed.1.as_ref(), "every network once", network);
         self.allow_any = any.as_ref().and_then(Entry::boolean).unwrap_or(self.allow_any);
+        if let Some(entry) = section.get("verify_only") {
+            self.verify_only = Vec::new();
+            read_list(&mut self.verify_only, Some(&entry), "every AE title once", ae_title);
+        }
         if let Some(entry) = section.get("classes") {
             self.classes = classes(&entry);
         }

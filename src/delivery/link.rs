@@ -14,6 +14,9 @@ use tokio_rustls::client::TlsStream;
 use super::scu::Peer;
 use crate::tls::TlsError;
 
+const RELEASE_REQUEST: &[u8] = &[0x05, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+const RELEASE_ANSWER: &[u8] = &[0x06, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+
 /// Why there is no association.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
@@ -82,10 +85,17 @@ impl Link {
         }
     }
 
-    pub(super) async fn release(self) -> Result<(), UlError> {
-        match self {
-            Link::Plain(association) => association.release().await,
-            Link::Secured(association) => association.release().await,
+    /// Asks for release and waits for the answer.
+    pub(super) async fn release(mut self) -> Result<(), LinkError> {
+        self.write(RELEASE_REQUEST).await?;
+        loop {
+            match self.receive().await.map_err(|error| LinkError::Association(Box::new(error)))? {
+                Pdu::ReleaseRP => return Ok(()),
+                // Both sides asked at once (PS3.8 section 7.2.2.5): the requestor of the association answers first.
+                Pdu::ReleaseRQ => self.write(RELEASE_ANSWER).await?,
+                Pdu::PData { .. } => {}
+                other => return Err(io::Error::other(format!("{} instead", other.short_description())).into()),
+            }
         }
     }
 }

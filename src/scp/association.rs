@@ -11,6 +11,7 @@ use dicom_ul::pdu::{AbortRQServiceProviderReason, AssociationRQ, PDataValue, PDa
 use tokio_util::sync::CancellationToken;
 
 use super::commitment::{self, Reports};
+use super::doorstep::Guest;
 use super::negotiation::{self, Accepted, Context};
 use super::store::Sender;
 use super::stream::Stream;
@@ -45,23 +46,26 @@ enum AssociationError {
     Stopping,
 }
 
-/// Serves one connection until it is closed.
+/// Serves one connection until it is closed; `guest` is its stay while it has not asked for an association.
 pub(super) async fn run<H: StoreHandler>(
     stream: Stream,
     peer: IpAddr,
     node: &Arc<Node<H>>,
     shutdown: &CancellationToken,
+    guest: Guest,
 ) {
     let mut wire = Wire::new(stream, node.options.max_pdu);
     let artim = node.options.artim_timeout;
     let request = tokio::select! {
         biased;
         () = shutdown.cancelled() => return,
+        () = guest.sent_away.cancelled() => return tracing::debug!(%peer, "too many connections without a request"),
         request = association_request(&mut wire, artim) => request,
     };
+    drop(guest);
     let request = match request {
         Ok(request) => request,
-        Err(error) => return fail(wire, &error, peer, artim, shutdown).await,
+        Err(error) => return see_off(node, fail(wire, &error, peer, artim, shutdown)).await,
     };
     let place = node.places.take(peer);
     let answer = match &place {
@@ -73,22 +77,34 @@ pub(super) async fn run<H: StoreHandler>(
         Err(rejection) => {
             let (calling, called) = (request.calling_ae_title.trim(), request.called_ae_title.trim());
             tracing::warn!(%peer, calling, called, "association rejected: {}", rejection.why);
-            return wire.finish(&Pdu::AssociationRJ(rejection.answer), artim, shutdown).await;
+            let answer = Pdu::AssociationRJ(rejection.answer);
+            return see_off(node, wire.finish(&answer, artim, shutdown)).await;
         }
     };
     let id = node.number();
     tracing::info!(association = id, %peer, calling = accepted.calling, "association accepted");
-    let sender = Sender { calling: accepted.calling.clone(), called: accepted.called.clone(), peer, association: id };
+    let (calling, called) = (accepted.calling.clone(), accepted.called.clone());
+    let sender = Sender { calling, called, may_store: accepted.may_store, peer, association: id };
     let reports = Reports::new(accepted.peer_max_pdu);
     let ended = talk(&mut wire, accepted, reports, &sender, node, shutdown).await;
     // Before the release is answered: a peer that has its answer finds the association over here, too.
     node.handler.released(id).await;
     drop(place);
     match ended {
-        Ok(()) => wire.finish(&Pdu::ReleaseRP, artim, shutdown).await,
-        Err(error) => fail(wire, &error, peer, artim, shutdown).await,
+        Ok(()) => see_off(node, wire.finish(&Pdu::ReleaseRP, artim, shutdown)).await,
+        Err(error) => see_off(node, fail(wire, &error, peer, artim, shutdown)).await,
     }
     tracing::info!(association = id, "association over");
+}
+
+/// The last PDU and the wait for the peer to close, as long as there is room for the connection.
+async fn see_off<H>(node: &Node<H>, farewell: impl Future<Output = ()>) {
+    let guest = node.leaving.enter();
+    tokio::select! {
+        biased;
+        () = farewell => {}
+        () = guest.sent_away.cancelled() => {}
+    }
 }
 
 async fn association_request(wire: &mut Wire, artim: Duration) -> Result<AssociationRQ, AssociationError> {

@@ -245,7 +245,7 @@ fn check(sender: &Sender, context: &Context, action: &Normalized, body: Body) ->
         return Err(Refusal::new(NO_SUCH_ACTION, format!("action type {} is unknown", action.kind)));
     }
     let request = decoded(body, |bytes| Request::decode(bytes, &context.transfer_syntax))?;
-    let Sender { calling, called, peer, association } = sender.clone();
+    let Sender { calling, called, peer, association, .. } = sender.clone();
     Ok(CommitmentRequest { calling, called, peer, association, request })
 }
 

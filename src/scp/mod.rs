@@ -7,6 +7,7 @@
 
 mod association;
 mod commitment;
+mod doorstep;
 mod echo;
 mod negotiation;
 mod places;
@@ -22,7 +23,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,13 +30,15 @@ use tokio_util::task::TaskTracker;
 pub use crate::config::Reception as ScpOptions;
 use crate::dicom::{StoreStatus, Uid};
 use crate::tls::ServerTls;
+use doorstep::Doorstep;
 use places::Places;
 use stream::Stream;
 
 pub use commitment::{CommitmentReport, CommitmentRequest, KeptCommitment, Refusal};
 
-/// Connections beyond the associations allowed: they are told "local limit exceeded" rather than left waiting.
-const SPARE_CONNECTIONS: usize = 16;
+/// Connections at a time that have no association yet, and as many that have none any more: enough to give each in
+/// a crowd its answer.
+const DOORSTEP: usize = 128;
 
 /// One object as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +131,8 @@ pub trait StoreHandler: Send + Sync + 'static {
 struct Node<H> {
     options: ScpOptions,
     handler: Arc<H>,
-    connections: Arc<Semaphore>,
+    arriving: Arc<Doorstep>,
+    leaving: Arc<Doorstep>,
     places: Arc<Places>,
     numbers: AtomicU64,
 }
@@ -166,9 +169,9 @@ pub async fn serve_all<H: StoreHandler>(
     handler: Arc<H>,
     shutdown: CancellationToken,
 ) {
-    let connections = Arc::new(Semaphore::new(options.max_associations + SPARE_CONNECTIONS));
+    let [arriving, leaving] = [DOORSTEP; 2].map(|room| Arc::new(Doorstep::new(room)));
     let places = Arc::new(Places::new(options.max_associations, options.max_associations_per_peer));
-    let node = Arc::new(Node { options, handler, connections, places, numbers: AtomicU64::new(1) });
+    let node = Arc::new(Node { options, handler, arriving, leaving, places, numbers: AtomicU64::new(1) });
     let tasks = TaskTracker::new();
     for door in doors {
         tasks.spawn(keep_door(door, Arc::clone(&node), shutdown.clone(), tasks.clone()));
@@ -179,22 +182,23 @@ pub async fn serve_all<H: StoreHandler>(
 
 async fn keep_door<H: StoreHandler>(door: Door, node: Arc<Node<H>>, shutdown: CancellationToken, tasks: TaskTracker) {
     loop {
-        let (stream, peer, permit) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
-            accepted = accept(&door.listener, &node.connections) => accepted,
+            accepted = accept(&door.listener) => accepted,
         };
         let (node, shutdown, tls) = (Arc::clone(&node), shutdown.clone(), door.tls.clone());
+        let guest = node.arriving.enter();
         tasks.spawn(async move {
             let entered = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => None,
+                () = guest.sent_away.cancelled() => None,
                 entered = enter(stream, peer.ip(), tls, node.options.artim_timeout) => entered,
             };
             if let Some(stream) = entered {
-                association::run(stream, peer.ip(), &node, &shutdown).await;
+                association::run(stream, peer.ip(), &node, &shutdown, guest).await;
             }
-            drop(permit);
         });
     }
 }
@@ -217,17 +221,12 @@ async fn enter(stream: TcpStream, peer: IpAddr, tls: Option<Arc<ServerTls>>, pat
     }
 }
 
-/// The next connection, with its place among the connections. Accepting fails when the process is out of
-/// descriptors: waiting lets some associations end.
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    let permit = Arc::clone(connections).acquire_owned().await.ok();
+/// The next connection. Accepting fails when the process is out of descriptors: waiting lets some associations end.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let mut pause = Duration::from_millis(10);
     loop {
         match listener.accept().await.and_then(|(stream, peer)| nodelay(stream).map(|stream| (stream, peer))) {
-            Ok((stream, peer)) => return (stream, peer, permit),
+            Ok(accepted) => return accepted,
             Err(error) => tracing::warn!(%error, "cannot accept a connection; trying again"),
         }
         tokio::time::sleep(pause).await;

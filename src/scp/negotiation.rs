@@ -42,6 +42,7 @@ pub struct Accepted {
     pub contexts: BTreeMap<u8, Context>,
     pub calling: String,
     pub called: String,
+    pub may_store: bool,
     /// Largest PDU that the peer takes, bytes; 0: any.
     pub peer_max_pdu: u32,
 }
@@ -83,8 +84,9 @@ pub fn answer(request: &AssociationRQ, peer: IpAddr, options: &ScpOptions) -> Re
         UserVariableItem::MaxLength(length) => Some(*length),
         _ => None,
     });
+    let may_store = profile.may_store(calling);
     let (calling, called) = (calling.to_owned(), called.to_owned());
-    Ok(Accepted { answer, contexts, calling, called, peer_max_pdu: peer_max_pdu.unwrap_or(0) })
+    Ok(Accepted { answer, contexts, calling, called, may_store, peer_max_pdu: peer_max_pdu.unwrap_or(0) })
 }
 
 /// Our side of the user information; what is not in here (extended negotiation) is not supported, which its

@@ -27,6 +27,8 @@ const DATA_SET_TYPE: Tag = Tag(0x0000, 0x0800);
 pub struct Sender {
     pub calling: String,
     pub called: String,
+    /// `false` for one that may only verify.
+    pub may_store: bool,
     pub peer: IpAddr,
     pub association: u64,
 }
@@ -87,6 +89,10 @@ impl From<StoreAnswer> for Refusal {
 }
 
 fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> Result<StoreRequest, Refusal> {
+    if !sender.may_store {
+        let comment = "this AE title may verify and store nothing";
+        return Err(StoreAnswer::failure(StoreStatus::NotAuthorized, comment).into());
+    }
     if !context.is_storage {
         let answer = StoreAnswer::failure(StoreStatus::SopClassNotSupported, "the context is not for storage");
         return Err(answer.offending(AFFECTED_SOP_CLASS).into());
@@ -109,7 +115,7 @@ fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> R
             return Err(StoreAnswer::failure(StoreStatus::OutOfResources, comment).into());
         }
     };
-    let Sender { calling, called, peer, association } = sender.clone();
+    let Sender { calling, called, peer, association, .. } = sender.clone();
     let sop_instance = match Uid::parse(&request.sop_instance) {
         Ok(uid) => uid,
         Err(error) => {
@@ -135,6 +141,7 @@ mod tests {
         let sender = Sender {
             calling: "MODALITY".into(),
             called: "SAGITTAL".into(),
+            may_store: true,
             peer: "127.0.0.1".parse().unwrap(),
             association: 1,
         };

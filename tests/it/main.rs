@@ -6,6 +6,7 @@ mod commitment;
 mod confirmation;
 mod conformance;
 mod deliver;
+mod fault;
 mod fetch;
 mod fuzz;
 mod infer;

@@ -3,9 +3,10 @@
 //! PDUs are built here byte by byte (PS3.8 section 9.3), independently of the code under test.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use sagittal::dicom::command::{Command, StoreRq};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 pub const REJECT: u8 = 0x03;
@@ -43,18 +44,37 @@ impl Parrot {
         parrot
     }
 
+    /// Says nothing more, and still listens.
+    pub async fn end(&mut self) {
+        self.0.shutdown().await.unwrap();
+    }
+
+    /// Says `bytes` one at a time until the other side says something.
+    pub async fn drip(&mut self, bytes: &[u8]) -> Option<Received> {
+        let (mut from, mut to) = self.0.split();
+        let dripping = async {
+            let mut pace = tokio::time::interval(Duration::from_millis(5));
+            for byte in bytes {
+                pace.tick().await;
+                if to.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            heard = hear(&mut from) => heard,
+            () = dripping => None,
+        }
+    }
+
     pub async fn say(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.unwrap();
     }
 
     /// The next PDU, `None` when the other side closed.
     pub async fn hear(&mut self) -> Option<Received> {
-        let mut header = [0; 6];
-        super::soon(self.0.read_exact(&mut header)).await.ok()?;
-        let length = u32::from_be_bytes([header[2], header[3], header[4], header[5]]);
-        let mut body = vec![0; length as usize];
-        super::soon(self.0.read_exact(&mut body)).await.unwrap();
-        Some((header[0], body))
+        hear(&mut self.0).await
     }
 
     pub async fn ask(&mut self, bytes: &[u8]) -> Option<Received> {
@@ -80,6 +100,15 @@ impl Parrot {
             other => panic!("{other:?} instead of a C-STORE-RSP"),
         }
     }
+}
+
+async fn hear(from: &mut (impl AsyncRead + Unpin)) -> Option<Received> {
+    let mut header = [0; 6];
+    super::soon(from.read_exact(&mut header)).await.ok()?;
+    let length = u32::from_be_bytes([header[2], header[3], header[4], header[5]]);
+    let mut body = vec![0; length as usize];
+    super::soon(from.read_exact(&mut body)).await.unwrap();
+    Some((header[0], body))
 }
 
 pub fn store_request(message_id: u16, sop_class: &str, sop_instance: &str) -> StoreRq {
