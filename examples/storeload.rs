@@ -24,6 +24,11 @@ const OUR_PDU: u32 = 128 * 1024;
 const DIGITS: usize = 10;
 
 fn main() {
+    // The others would wait for a thread that is gone.
+    std::panic::set_hook(Box::new(|fault| {
+        eprintln!("{fault}");
+        std::process::exit(1);
+    }));
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| arguments[at].parse::<usize>().expect("a number");
     let (associations, objects, rows) = (number(2), number(3), number(4));
@@ -199,7 +204,7 @@ fn slice(prefix: &str, instance: &str, rows: usize) -> Vec<u8> {
     put(8, 0x16, "UI", &padded(CT, 0));
     put(8, 0x18, "UI", &padded(instance, 0));
     put(8, 0x60, "CS", b"CT");
-    put(0x10, 0x10, "PN", b"Load^Made");
+    put(0x10, 0x10, "PN", b"Load^Made ");
     put(0x10, 0x20, "LO", b"LOAD");
     put(0x20, 0x0d, "UI", &padded(&format!("{prefix}.0"), 0));
     put(0x20, 0x0e, "UI", &padded(&format!("{prefix}.1"), 0));

@@ -6,10 +6,10 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, IntakeError};
+use super::{Arrival, IntakeError, duplicate};
 use crate::dicom::{self, Dataset, SeriesKey, Uid, UidError, part10};
 use crate::ledger::ArrivedInstance;
-use crate::spool::{Location, Record, checksum};
+use crate::spool::{Record, Spool, SpoolError, Stored, checksum};
 
 /// What must be known of an instance before it is kept.
 #[derive(Debug, Clone)]
@@ -52,21 +52,17 @@ pub(super) fn check(head: &[u8], arrival: &Arrival<'_>) -> Result<Header, Intake
 pub(super) struct Note {
     class: String,
     syntax: String,
-    digest: String,
-    length: u64,
     calling: String,
     called: String,
     sender: String,
 }
 
 impl Note {
-    pub fn of(arrival: &Arrival<'_>, head: &[u8]) -> Note {
-        let Arrival { sop_class, transfer_syntax, dataset, calling, called, sender, .. } = arrival;
+    pub fn of(arrival: &Arrival<'_>) -> Note {
+        let Arrival { sop_class, transfer_syntax, calling, called, sender, .. } = arrival;
         Note {
             class: sop_class.to_string(),
             syntax: transfer_syntax.to_string(),
-            digest: format!("crc32:{:08x}:{}", checksum(dataset), dataset.len()),
-            length: (head.len() + dataset.len()) as u64,
             calling: (*calling).to_owned(),
             called: (*called).to_owned(),
             sender: (*sender).to_owned(),
@@ -77,16 +73,16 @@ impl Note {
         serde_json::to_string(self).map_err(|error| IntakeError::Unreadable(error.to_string()))
     }
 
-    /// The ledger row of a parked instance.
-    pub fn row(self, series: SeriesKey, instance: Uid, location: Location) -> Result<ArrivedInstance, UidError> {
+    /// The ledger row of a kept instance.
+    pub fn row(self, series: SeriesKey, instance: Uid, stored: &Stored) -> Result<ArrivedInstance, UidError> {
         Ok(ArrivedInstance {
             series,
             sop_class: Uid::parse(&self.class)?,
             sop_instance: instance,
             transfer_syntax: Uid::parse(&self.syntax)?,
-            location: location.0,
-            length: self.length,
-            digest: self.digest,
+            location: stored.location.0.clone(),
+            length: stored.length,
+            digest: format!("crc32:{:08x}:{}", stored.body_checksum, stored.body_length),
             calling_ae: self.calling,
             called_ae: self.called,
             sender: self.sender,
@@ -95,7 +91,15 @@ impl Note {
 }
 
 /// The row of a record that an earlier arrival left; `None` when the record is no received instance.
-pub(super) fn row_of(record: &Record) -> Option<ArrivedInstance> {
-    let note: Note = serde_json::from_str(&record.note).ok()?;
-    note.row(record.series.clone(), record.instance.clone(), record.location.clone()).ok()
+pub(super) fn row_of(spool: &Spool, record: &Record) -> Result<Option<ArrivedInstance>, SpoolError> {
+    let Ok(note) = serde_json::from_str::<Note>(&record.note) else { return Ok(None) };
+    let file = spool.read(&record.location)?;
+    let Some(dataset) = duplicate::data_set(&file) else { return Ok(None) };
+    let stored = Stored {
+        location: record.location.clone(),
+        length: file.len() as u64,
+        body_length: dataset.len() as u64,
+        body_checksum: checksum(dataset),
+    };
+    Ok(note.row(record.series.clone(), record.instance.clone(), &stored).ok())
 }

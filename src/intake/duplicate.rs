@@ -5,17 +5,44 @@
 
 use super::IntakeError;
 use crate::dicom::Meta;
-use crate::ledger::{ArrivedInstance, Ledger};
-use crate::spool::{Location, Spool, SpoolError};
+use crate::ledger::{ArrivedInstance, Ledger, Recorded};
+use crate::spool::{Location, Spool, SpoolError, sha256};
 
-/// Whether the copy held of the instance of `row` has exactly these bytes as its data set. A held copy that is
-/// gone or damaged does not count: the new one takes its place.
-pub(super) fn is_held(
+/// Finishes what the ledger said to a copy. One that it took for identical is looked at closer: it is recorded after
+/// all when other bytes are held. The bytes of a copy that gets no row are removed.
+pub(super) fn settle(
     spool: &Spool,
     ledger: &Ledger,
     row: &ArrivedInstance,
-    dataset: &[u8],
-) -> Result<bool, IntakeError> {
+    recorded: Recorded,
+) -> Result<Recorded, IntakeError> {
+    let location = Location(row.location.clone());
+    let settled = match recorded {
+        Recorded::Identical => really(spool, ledger, row, &location)?,
+        other => other,
+    };
+    if matches!(settled, Recorded::Identical | Recorded::Differs)
+        && let Err(fault) = spool.remove(&location)
+    {
+        tracing::warn!("bytes that no row names stay until the next start: {fault}");
+    }
+    Ok(settled)
+}
+
+/// What a copy is that has the digest of the one held.
+fn really(spool: &Spool, ledger: &Ledger, row: &ArrivedInstance, location: &Location) -> Result<Recorded, IntakeError> {
+    let file = spool.read(location)?;
+    let dataset = data_set(&file).unwrap_or(&file);
+    if is_held(spool, ledger, row, dataset)? {
+        return Ok(Recorded::Identical);
+    }
+    let other = ArrivedInstance { digest: sha256(dataset), ..row.clone() };
+    Ok(ledger.record_instances(&[other])?.pop().unwrap_or(Recorded::Identical))
+}
+
+/// Whether the copy held of the instance of `row` has exactly these bytes as its data set. A held copy that is
+/// gone or damaged does not count: the new one takes its place.
+fn is_held(spool: &Spool, ledger: &Ledger, row: &ArrivedInstance, dataset: &[u8]) -> Result<bool, IntakeError> {
     let Some(location) = ledger.instance_location(&row.series, &row.sop_instance)? else { return Ok(false) };
     match spool.read(&Location(location)) {
         Ok(held) => Ok(data_set(&held) == Some(dataset)),

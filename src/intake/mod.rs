@@ -1,8 +1,8 @@
 //! Intake: an arrived instance becomes durable bytes and a ledger row, and a quiet series becomes a closed
 //! revision with its jobs.
 //!
-//! The durability point is here: [`Intake::store`] answers 0000 only after the spool has synced the bytes
-//! and the ledger has committed the row. Never runs a model and never sends anything.
+//! The durability point is here: [`Intake::store`] answers 0000 only after the spool has synced the bytes; what
+//! it kept beside them makes the ledger's row, now or at the next start. Never runs a model and never sends anything.
 
 mod arrive;
 mod close;
@@ -19,6 +19,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::clock::{Clock, Millis};
 use crate::config::{Config, Duplicates};
@@ -28,7 +29,7 @@ use crate::scp::{
     CommitmentReport, CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest,
     UnnamedObject,
 };
-use crate::spool::{Spool, SpoolError, sha256};
+use crate::spool::{Location, Spool, SpoolError};
 
 pub use arrive::Header;
 use arrive::Note;
@@ -57,6 +58,8 @@ pub enum IntakeError {
     Ledger(#[from] LedgerError),
     #[error("{free} bytes are free on the disk, {keep_free} are to stay free (`keep_free` in node.toml)")]
     NoRoom { free: u64, keep_free: u64 },
+    #[error("the ledger cannot be written, see the node's log; nothing more is taken until it can")]
+    Behind,
     #[error("the note beside {0} in the quarantine is gone or cannot be read; send the object again from its source")]
     NoCustody(String),
     #[error(
@@ -77,9 +80,10 @@ impl IntakeError {
             IntakeError::Unreadable(_) | IntakeError::BadUid { .. } => StoreStatus::CannotUnderstand,
             IntakeError::Mismatch { .. } => StoreStatus::DataSetDoesNotMatchSopClass,
             IntakeError::Duplicate => StoreStatus::DuplicateSopInstance,
-            IntakeError::Spool(_) | IntakeError::NoRoom { .. } | IntakeError::OverQuota { .. } => {
-                StoreStatus::OutOfResources
-            }
+            IntakeError::Spool(_)
+            | IntakeError::NoRoom { .. }
+            | IntakeError::OverQuota { .. }
+            | IntakeError::Behind => StoreStatus::OutOfResources,
             IntakeError::Ledger(_)
             | IntakeError::Stopping
             | IntakeError::NoCustody(_)
@@ -117,7 +121,7 @@ pub struct Intake {
 impl Intake {
     #[must_use]
     pub fn new(spool: Arc<Spool>, ledger: Ledger, clock: Arc<dyn Clock>, config: Arc<ArcSwap<Config>>) -> Intake {
-        let committer = Committer::start(ledger.clone());
+        let committer = Committer::start(spool.clone(), ledger.clone());
         let commitments = Commitments::new(ledger.clone());
         let node = &config.load().node;
         let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
@@ -130,49 +134,66 @@ impl Intake {
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
     pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
         let taken = self.admit(arrival);
-        let Err(error) = taken else { return taken };
-        let is_duplicate = matches!(error, IntakeError::Duplicate);
-        if is_duplicate && self.config.load().node.duplicates == Duplicates::KeepFirst {
-            self.quarantine(arrival, &error, StoreStatus::Success);
+        if matches!(taken, Err(IntakeError::Duplicate)) && self.config.load().node.duplicates == Duplicates::KeepFirst {
+            self.quarantine(arrival, &IntakeError::Duplicate, StoreStatus::Success);
             return Ok(Recorded::Differs);
         }
-        if error.blames_instance() {
-            self.quarantine(arrival, &error, error.status());
+        self.or_quarantine(arrival, taken)
+    }
+
+    /// As [`Intake::take`], but returns as soon as the instance is durable; its row follows, unless the answer
+    /// depends on what the ledger holds.
+    fn take_ahead(&self, arrival: &Arrival<'_>) -> Result<(), IntakeError> {
+        if self.config.load().node.duplicates != Duplicates::Replace {
+            return self.take(arrival).map(drop);
         }
-        Err(error)
+        self.committer.follow(self.or_quarantine(arrival, self.make_durable(arrival))?)
+    }
+
+    fn or_quarantine<T>(&self, arrival: &Arrival<'_>, taken: Result<T, IntakeError>) -> Result<T, IntakeError> {
+        if let Err(error) = &taken
+            && error.blames_instance()
+        {
+            self.quarantine(arrival, error, error.status());
+        }
+        taken
     }
 
     /// As [`Intake::take`], but what is refused is kept nowhere.
     fn admit(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
-        self.room.check(self.clock.now())?;
-        let head = arrive::part10_head(arrival)?;
-        let header = arrive::check(&head, arrival)?;
-        let length = (head.len() + arrival.dataset.len()) as u64;
-        self.quota.make_room(length, self.clock.now(), &self.ledger, &self.spool)?;
-        let (instance, note) = (arrival.sop_instance, Note::of(arrival, &head));
-        let location = self.spool.append_with(&header.series, instance, &note.text()?, &[&head, arrival.dataset])?;
-        let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
-        let row = note.row(header.series.clone(), instance.clone(), location.clone()).map_err(bad_uid)?;
-        let mut recorded = self.committer.record(row.clone());
-        if matches!(recorded, Ok(Recorded::Identical))
-            && !duplicate::is_held(&self.spool, &self.ledger, &row, arrival.dataset)?
-        {
-            recorded = self.committer.record(ArrivedInstance { digest: sha256(arrival.dataset), ..row });
-        }
-        if !matches!(recorded, Ok(Recorded::New { .. } | Recorded::Replaced { .. }))
+        let row = self.make_durable(arrival)?;
+        let location = Location(row.location.clone());
+        let recorded = self.committer.record(row);
+        if recorded.is_err()
             && let Err(fault) = self.spool.remove(&location)
         {
             tracing::warn!("bytes that no row names stay until the next start: {fault}");
         }
-        self.remember(arrival.association, header.series);
         if matches!(recorded, Ok(Recorded::Differs)) { Err(IntakeError::Duplicate) } else { recorded }
     }
 
     /// Whether an instance could be taken now: there is room, and the ledger answers. Blocking.
     pub fn ready(&self) -> Result<(), IntakeError> {
         self.room.check(self.clock.now())?;
+        self.committer.ready()?;
         self.ledger.counts()?;
         Ok(())
+    }
+
+    /// Checks an instance and puts it into the spool; the row that the ledger is still to be given.
+    fn make_durable(&self, arrival: &Arrival<'_>) -> Result<ArrivedInstance, IntakeError> {
+        self.room.check(self.clock.now())?;
+        self.committer.ready()?;
+        let head = arrive::part10_head(arrival)?;
+        let header = arrive::check(&head, arrival)?;
+        let length = (head.len() + arrival.dataset.len()) as u64;
+        self.quota.make_room(length, self.clock.now(), &self.ledger, &self.spool)?;
+        let (instance, note) = (arrival.sop_instance, Note::of(arrival));
+        let stored = self.spool.append_with(&header.series, instance, &note.text()?, &head, arrival.dataset)?;
+        let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
+        let row = note.row(header.series.clone(), instance.clone(), &stored).map_err(bad_uid)?;
+        self.remember(arrival.association, header.series);
+        Ok(row)
     }
 
     fn remember(&self, association: Option<u64>, series: SeriesKey) {
@@ -184,6 +205,7 @@ impl Intake {
     /// The association is over: its series may close after the short quiet time. Blocking.
     pub fn association_over(&self, association: u64) -> Result<(), IntakeError> {
         self.commitments.association_over(association)?;
+        self.committer.flush()?;
         let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner).remove(&association);
         let series: Vec<SeriesKey> = fed.into_iter().flatten().collect();
         if series.is_empty() {
@@ -211,6 +233,7 @@ impl Intake {
 
     /// Closes a series now, whatever its timers say. Blocking.
     pub fn close_now(&self, key: &SeriesKey) -> Result<Option<Closed>, IntakeError> {
+        self.committer.flush()?;
         let open = self.ledger.series_revision(key)?.ok_or_else(|| IntakeError::NothingOpen(key.series.clone()))?;
         close::close(&self.ledger, &self.spool, &self.config.load(), &open, ClosedBy::Operator)
     }
@@ -234,9 +257,9 @@ pub struct Arrival<'a> {
 impl StoreHandler for Intake {
     async fn store(&self, request: StoreRequest) -> StoreAnswer {
         let intake = self.clone();
-        let outcome = tokio::task::spawn_blocking(move || {
+        let outcome = blocking(move || {
             let sender = sender_name(request.peer);
-            intake.take(&Arrival {
+            intake.take_ahead(&Arrival {
                 calling: &request.calling,
                 called: &request.called,
                 sender: &sender,
@@ -248,13 +271,8 @@ impl StoreHandler for Intake {
             })
         });
         match outcome.await {
-            Ok(Ok(_)) => StoreAnswer { status: StoreStatus::Success, comment: None, offending: None },
-            Ok(Err(error)) => refusal(&error),
-            Err(_) => StoreAnswer {
-                status: StoreStatus::ProcessingFailure,
-                comment: Some("internal fault, see the node's log".into()),
-                offending: None,
-            },
+            Ok(()) => StoreAnswer::SUCCESS,
+            Err(error) => refusal(&error),
         }
     }
 
@@ -276,9 +294,14 @@ impl StoreHandler for Intake {
     }
 
     async fn commit(&self, request: CommitmentRequest) -> Result<KeptCommitment, Refusal> {
-        let commitments = self.commitments.clone();
-        match tokio::task::spawn_blocking(move || commitments.keep(request)).await {
-            Ok(kept) => kept.map_err(|error| Refusal::failure(error.to_string())),
+        let intake = self.clone();
+        let keep = move || {
+            // what the peer has sent so far is to be found
+            intake.committer.flush().map_err(|error| error.to_string())?;
+            intake.commitments.keep(request).map_err(|error| error.to_string())
+        };
+        match tokio::task::spawn_blocking(keep).await {
+            Ok(kept) => kept.map_err(Refusal::failure),
             Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
         }
     }
@@ -300,6 +323,17 @@ impl StoreHandler for Intake {
             tracing::error!("cannot note that a report was taken; it will be sent again: {error}");
         }
     }
+}
+
+/// Runs `work`, which waits for the disk, where it keeps no association waiting: on this very thread where the
+/// runtime can do without it, so that no instance pays for two changes of thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, IntakeError> + Send + 'static,
+) -> Result<T, IntakeError> {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        return tokio::task::block_in_place(work);
+    }
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(IntakeError::Stopping))
 }
 
 fn sender_name(peer: IpAddr) -> String {
@@ -327,6 +361,7 @@ mod tests {
         check(IntakeError::Mismatch { attribute: "SOPInstanceUID" }, 0xa900);
         check(IntakeError::Spool(SpoolError::Missing("x".into())), 0xa700);
         check(IntakeError::NoRoom { free: 1, keep_free: 2 }, 0xa700);
+        check(IntakeError::Behind, 0xa700);
         check(IntakeError::OverQuota { held: 1, limit: 1 }, 0xa700);
         check(IntakeError::Duplicate, 0x0111);
         check(IntakeError::Stopping, 0x0110);

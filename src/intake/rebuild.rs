@@ -5,7 +5,7 @@
 
 use super::{IntakeError, arrive, duplicate};
 use crate::ledger::{ArrivedInstance, Ledger, Recorded};
-use crate::spool::{Location, Spool, sha256};
+use crate::spool::{Spool, SpoolError};
 
 /// Most rows in one transaction.
 const GROUP: usize = 256;
@@ -32,11 +32,14 @@ pub fn rebuild(spool: &Spool, ledger: &Ledger) -> Result<Rebuilt, IntakeError> {
         if named.contains(&record.location.0) {
             continue;
         }
-        if let Some(row) = arrive::row_of(&record) {
-            rows.push((record.sequence, row));
-        } else {
-            spool.remove(&record.location)?;
-            rebuilt.swept += 1;
+        match arrive::row_of(spool, &record) {
+            Ok(Some(row)) => rows.push((record.sequence, row)),
+            Ok(None) => {
+                spool.remove(&record.location)?;
+                rebuilt.swept += 1;
+            }
+            Err(error @ SpoolError::Damaged(_)) => tracing::error!("an instance is left out: {error}"),
+            Err(error) => return Err(error.into()),
         }
     }
     if !gone.is_empty() {
@@ -47,32 +50,13 @@ pub fn rebuild(spool: &Spool, ledger: &Ledger) -> Result<Rebuilt, IntakeError> {
     let rows: Vec<ArrivedInstance> = rows.into_iter().map(|(_, row)| row).collect();
     for group in rows.chunks(GROUP) {
         for (row, recorded) in group.iter().zip(ledger.record_instances(group)?) {
-            let kept = match recorded {
-                Recorded::Identical => keep_other(spool, ledger, row)?,
-                Recorded::Differs => spool.remove(&Location(row.location.clone())).map(|()| false)?,
-                Recorded::New { .. } | Recorded::Replaced { .. } => true,
-            };
+            let settled = duplicate::settle(spool, ledger, row, recorded)?;
+            let kept = matches!(settled, Recorded::New { .. } | Recorded::Replaced { .. });
             rebuilt.recorded += u64::from(kept);
             rebuilt.swept += u64::from(!kept);
         }
     }
     Ok(rebuilt)
-}
-
-/// Records a copy that only seems to be held; removes it when it is. Whether it is kept.
-fn keep_other(spool: &Spool, ledger: &Ledger, row: &ArrivedInstance) -> Result<bool, IntakeError> {
-    let location = Location(row.location.clone());
-    let file = spool.read(&location)?;
-    let dataset = duplicate::data_set(&file).unwrap_or(&file);
-    if !duplicate::is_held(spool, ledger, row, dataset)? {
-        let other = ArrivedInstance { digest: sha256(dataset), ..row.clone() };
-        let recorded = ledger.record_instances(&[other])?;
-        if matches!(recorded[..], [Recorded::New { .. } | Recorded::Replaced { .. }]) {
-            return Ok(true);
-        }
-    }
-    spool.remove(&location)?;
-    Ok(false)
 }
 
 #[cfg(test)]
@@ -85,6 +69,7 @@ mod tests {
     use crate::dicom::{SeriesKey, Uid, part10_head};
     use crate::intake::{Arrival, arrive::Note};
     use crate::ledger::LedgerOptions;
+    use crate::spool::Location;
 
     fn uid(text: &str) -> Uid {
         Uid::parse(text).unwrap()
@@ -121,10 +106,10 @@ mod tests {
                 dataset,
             };
             let head = part10_head(&class, &instance, &syntax, None).unwrap();
-            let (series, note) = (SeriesKey { study: uid("1.2"), series: uid("1.3") }, Note::of(&arrival, &head));
+            let (series, note) = (SeriesKey { study: uid("1.2"), series: uid("1.3") }, Note::of(&arrival));
             let text = note.text().unwrap();
-            let location = self.spool.append_with(&series, &instance, &text, &[&head, dataset]).unwrap();
-            note.row(series, instance, location).unwrap()
+            let stored = self.spool.append_with(&series, &instance, &text, &head, dataset).unwrap();
+            note.row(series, instance, &stored).unwrap()
         }
     }
 
@@ -195,7 +180,8 @@ mod tests {
         let ledger = stand.ledger("ledger");
         let second = ArrivedInstance { digest: first.digest.clone(), ..stand.arrive("1.4", b"two") };
         ledger.record_instances(&[first]).unwrap();
-        assert!(keep_other(&stand.spool, &ledger, &second).unwrap());
+        let settled = duplicate::settle(&stand.spool, &ledger, &second, Recorded::Identical).unwrap();
+        assert!(matches!(settled, Recorded::Replaced { .. }));
         let newest = ledger.instance_location(&second.series, &second.sop_instance).unwrap();
         assert_eq!(newest, Some(second.location));
     }

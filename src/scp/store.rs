@@ -3,8 +3,12 @@
 //! Every readable request gets an answer that says what is wrong with it; only what passes goes to the
 //! handler. Never parses the data set.
 
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use dicom_core::Tag;
 
@@ -38,7 +42,7 @@ pub async fn answer<H: StoreHandler>(
     body: Body,
 ) -> Command {
     let answer = match check(sender, context, &request, body) {
-        Ok(object) => keep(Arc::clone(handler), object).await,
+        Ok(object) => keep(handler.as_ref(), object).await,
         Err(Refusal::Plain(answer)) => answer,
         Err(Refusal::Unnamed(object, answer)) => {
             handler.unnamed(*object, &answer).await;
@@ -60,10 +64,15 @@ pub async fn answer<H: StoreHandler>(
     })
 }
 
-/// In a task of its own, so that a panic becomes an answer.
-async fn keep<H: StoreHandler>(handler: Arc<H>, object: StoreRequest) -> StoreAnswer {
-    let kept = tokio::spawn(async move { handler.store(object).await }).await;
-    kept.unwrap_or_else(|_| StoreAnswer::failure(StoreStatus::ProcessingFailure, "the node failed to keep the object"))
+/// Has the object kept here, without another task's wake-ups; a panic becomes an answer all the same.
+async fn keep<H: StoreHandler>(handler: &H, object: StoreRequest) -> StoreAnswer {
+    let mut storing = pin!(handler.store(object));
+    let panicked = || StoreAnswer::failure(StoreStatus::ProcessingFailure, "the node failed to keep the object");
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| storing.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(panicked()))
+    })
+    .await
 }
 
 /// A request that the handler does not get to store.

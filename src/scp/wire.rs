@@ -21,7 +21,7 @@ const MAX_CONTROL_PDU: u32 = 1 << 20;
 /// How long a peer may hold up the node's shutdown after the last PDU to it.
 const LAST_GRACE: Duration = Duration::from_millis(500);
 /// Room of the read buffer, and the room below which it is made again.
-const READ_AHEAD: usize = 512 * 1024;
+const READ_AHEAD: usize = 256 * 1024;
 const READ_AT_LEAST: usize = 64 * 1024;
 
 /// One received PDU.

@@ -38,7 +38,10 @@ pub(super) fn make_folders(root: &Path, folder: &Path) -> Result<(), SpoolError>
 
 /// Brings the entries of a folder to stable storage.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), SpoolError> {
-    File::open(folder).and_then(|opened| opened.sync_all()).map_err(SpoolError::io("sync the folder", folder))
+    File::open(folder).and_then(|opened| opened.sync_all()).map_err(SpoolError::io("sync the folder", folder))?;
+    #[cfg(test)]
+    super::fault::named(folder);
+    Ok(())
 }
 
 /// The paths in a folder, sorted.

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::medium::Medium;
 use super::segment::{FIRST, Found, Segment};
 use super::{Durability, Place, SpoolError, SpoolOptions, durable, record};
 
@@ -146,7 +147,9 @@ impl Log {
             self.current = None;
             return Err(SpoolError::io("find", &segment.path)(io::ErrorKind::NotFound.into()));
         }
-        let header = record::encode(segment.generation, sequence, length, checksum, label);
+        let mut header = record::encode(segment.generation, sequence, length, checksum, label);
+        let body = offset + header.len() as u64;
+        header.resize(header.len().next_multiple_of(record::PAGE as usize), 0);
         segment.write(&header, offset).map_err(SpoolError::io("write", &segment.path))?;
         // only now: a place without a header would end the chain for all that follow
         self.next_sequence += 1;
@@ -155,7 +158,7 @@ impl Log {
         }
         self.held.entry(segment.number).or_default().pending += 1;
         let place = Place { segment: segment.number, offset, length, sequence };
-        Ok(Taken { place, body: offset + header.len() as u64, segment })
+        Ok(Taken { segment, place, body })
     }
 
     /// The segment and the offset where `room` bytes can be written.
@@ -193,11 +196,15 @@ impl Log {
     fn make(&mut self, length: u64, generation: u64) -> Result<Arc<Segment>, SpoolError> {
         let number = self.number();
         let path = path_of(&self.folder, number);
-        let made = fs::File::create_new(&path).and_then(|file| file.set_len(length));
-        made.map_err(SpoolError::io("make", &path))?;
+        Medium::make(&path, length).map_err(SpoolError::io("make", &path))?;
         let segment = self.reuse(number, generation)?;
         durable::sync_folder(&self.folder)?;
         Ok(segment)
+    }
+
+    /// Grows while objects are appended.
+    pub fn progress(&self) -> u64 {
+        self.next_sequence
     }
 
     pub fn number(&mut self) -> u64 {

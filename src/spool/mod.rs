@@ -9,7 +9,12 @@
 //! for less.
 
 mod durable;
+#[cfg(test)]
+mod fault;
+#[cfg(test)]
+mod fault_tests;
 mod log;
+mod medium;
 mod quarantine;
 mod record;
 mod reserve;
@@ -54,7 +59,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// CRC-32 of an object's bytes: says quickly that two copies differ, never for sure that they are equal.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u32 {
-    record::checksum(&[bytes])
+    record::checksum(bytes)
 }
 
 /// What an acknowledged object survives.
@@ -101,6 +106,17 @@ struct Writer {
     bell: Option<SyncSender<()>>,
     stopping: Arc<AtomicBool>,
     reserve: Option<JoinHandle<()>>,
+}
+
+/// What [`Spool::append_with`] put where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub location: Location,
+    /// Bytes of head and body.
+    pub length: u64,
+    pub body_length: u64,
+    /// CRC-32 of the body, as [`checksum`] gives it.
+    pub body_checksum: u32,
 }
 
 /// A record of the log, as [`Spool::records`] finds it.
@@ -216,51 +232,49 @@ impl Spool {
     /// `parts` are written one after the other. Two appends of the same SOP Instance UID give two locations;
     /// neither overwrites the other.
     pub fn append(&self, series: &SeriesKey, instance: &Uid, parts: &[&[u8]]) -> Result<Location, SpoolError> {
-        self.put(series, instance, "", parts, Durability::PowerLoss)
+        let checksums = parts.iter().map(|part| record::checksum(part)).collect::<Vec<_>>();
+        let place = self.put(&record::label(series, instance, ""), parts, &checksums, Durability::PowerLoss)?;
+        Ok(place.location())
     }
 
-    /// Appends one object that survives what [`SpoolOptions`] promise, with a note that [`Spool::records`]
-    /// gives back: what the ledger is to say of the object, should the ledger forget it. At most 8 KiB.
+    /// Appends one object, `head` and then `body`, that survives what [`SpoolOptions`] promise, with a note that
+    /// [`Spool::records`] gives back: what the ledger is to say of the object, should it forget it. At most 8 KiB.
     pub fn append_with(
         &self,
         series: &SeriesKey,
         instance: &Uid,
         note: &str,
-        parts: &[&[u8]],
-    ) -> Result<Location, SpoolError> {
-        self.put(series, instance, note, parts, self.durability)
+        head: &[u8],
+        body: &[u8],
+    ) -> Result<Stored, SpoolError> {
+        let checksums = [record::checksum(head), record::checksum(body)];
+        let place = self.put(&record::label(series, instance, note), &[head, body], &checksums, self.durability)?;
+        let (location, length, body_length) = (place.location(), place.length, body.len() as u64);
+        Ok(Stored { location, length, body_length, body_checksum: checksums[1] })
     }
 
-    fn put(
-        &self,
-        series: &SeriesKey,
-        instance: &Uid,
-        note: &str,
-        parts: &[&[u8]],
-        durability: Durability,
-    ) -> Result<Location, SpoolError> {
+    fn put(&self, label: &[u8], parts: &[&[u8]], checksums: &[u32], promise: Durability) -> Result<Place, SpoolError> {
         let writer = self.writer()?;
-        let label = record::label(series, instance, note);
         if label.len() > record::LONGEST_LABEL {
-            return Err(SpoolError::LongNote(note.len()));
+            return Err(SpoolError::LongNote(label.len()));
         }
         let length = parts.iter().map(|part| part.len() as u64).sum();
-        let checksum = record::checksum(parts);
-        let taken = writer.lock().take(&label, length, checksum)?;
+        let checksum = record::joined(parts.iter().zip(checksums).map(|(part, sum)| (*sum, part.len() as u64)));
+        let taken = writer.lock().take(label, length, checksum)?;
         if let Some(bell) = writer.bell.as_ref().filter(|_| taken.place.offset == segment::FIRST) {
             // a full bell has been rung already
             let _ = bell.try_send(());
         }
-        let written = fill(&taken, parts, durability);
+        let written = fill(&taken, parts, promise);
         writer.lock().settle(&taken, written.is_ok());
-        written.map(|()| taken.place.location())
+        written.map(|()| taken.place)
     }
 
     /// The bytes of an object, compared with the checksum they were stored with.
     pub fn read(&self, location: &Location) -> Result<Vec<u8>, SpoolError> {
         let (segment, found) = self.find(location)?;
         let bytes = read_bytes(&segment, &found, found.header.length)?;
-        if record::checksum(&[&bytes]) == found.header.checksum {
+        if record::checksum(&bytes) == found.header.checksum {
             Ok(bytes)
         } else {
             Err(SpoolError::Damaged(location.0.clone()))
@@ -280,14 +294,21 @@ impl Spool {
         Ok(Box::new(io::BufReader::with_capacity(64 * 1024, reader)))
     }
 
-    /// Removes an object; removing what is gone already is no error.
+    /// Removes an object so that no power cut brings it back, unless [`Durability`] asks for less; removing what is
+    /// gone already is no error.
     pub fn remove(&self, location: &Location) -> Result<(), SpoolError> {
         let writer = self.writer()?;
         let mut log = writer.lock();
-        match self.find_with(location, true) {
-            Ok((segment, found)) => log.free(&segment, found.offset),
-            Err(SpoolError::Missing(_)) => Ok(()),
-            Err(error) => Err(error),
+        let segment = match self.find_with(location, true) {
+            Ok((segment, found)) => log.free(&segment, found.offset).map(|()| segment)?,
+            Err(SpoolError::Missing(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        drop(log);
+        match self.durability {
+            Durability::ProcessCrash => Ok(()),
+            Durability::PowerLoss if segment.is_deleted() => durable::sync_folder(&self.root.join(SEGMENTS)),
+            Durability::PowerLoss => segment.sync().map_err(SpoolError::io("sync", &segment.path)),
         }
     }
 
@@ -400,6 +421,11 @@ fn fill(taken: &Taken, parts: &[&[u8]], durability: Durability) -> Result<(), Sp
         taken.segment.write(part, at).map_err(SpoolError::io("write", &taken.segment.path))?;
         at += part.len() as u64;
     }
+    let rest = (at.next_multiple_of(record::PAGE) - at) as usize;
+    taken
+        .segment
+        .write(&[0; record::PAGE as usize][..rest], at)
+        .map_err(SpoolError::io("write", &taken.segment.path))?;
     match durability {
         Durability::PowerLoss => taken.segment.commit(),
         Durability::ProcessCrash => Ok(()),

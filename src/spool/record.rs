@@ -1,4 +1,6 @@
-//! The form of a record: 64 bytes of header, a label, the object's bytes, padding to 64 bytes.
+//! The form of a record: 64 bytes of header, a label, the object's bytes, padding to whole pages.
+//!
+//! Whole pages, so that writing one never has to read what the disk held there, and no two writers share one.
 //!
 //! The header carries what a scan needs after a crash: lengths, checksums of label and bytes (CRC-32 of
 //! ISO 3309), the life of the segment it belongs to, a sequence number that no other record ever has.
@@ -9,6 +11,8 @@ use crc32fast::Hasher;
 use crate::dicom::{SeriesKey, Uid};
 
 pub(super) const HEADER: usize = 64;
+/// A record begins and ends on such a boundary.
+pub(super) const PAGE: u64 = 4096;
 /// Longest label; more in a header is damage.
 pub(super) const LONGEST_LABEL: usize = 16 * 1024;
 /// Where a header says whether its record still counts; not under its checksum, so that one write frees it.
@@ -33,7 +37,7 @@ pub(super) struct Header {
 
 /// Bytes that a record of these lengths takes in its segment.
 pub(super) fn room(label: usize, length: u64) -> u64 {
-    (HEADER as u64 + label as u64).saturating_add(length).next_multiple_of(HEADER as u64)
+    (HEADER as u64 + label as u64).saturating_add(length).next_multiple_of(PAGE)
 }
 
 /// Header and label, ready to be written.
@@ -93,13 +97,17 @@ fn header_sum(header: &[u8], label: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The checksum of the object that `parts` make.
-pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
-    let mut hasher = Hasher::new();
-    for part in parts {
-        hasher.update(part);
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
+/// The checksum of parts put together, each given as its checksum and its length.
+pub(super) fn joined(parts: impl Iterator<Item = (u32, u64)>) -> u32 {
+    let mut whole = Hasher::new();
+    for (sum, length) in parts {
+        whole.combine(&Hasher::new_with_initial_len(sum, length));
     }
-    hasher.finalize()
+    whole.finalize()
 }
 
 /// Series, instance and the caller's note; no UID has a line feed.
@@ -122,6 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn checksums_of_parts_make_that_of_the_whole() {
+        let parts: [&[u8]; 4] = [b"a head", b"", b"the body", b"."];
+        let sums = parts.iter().map(|part| (checksum(part), part.len() as u64));
+        assert_eq!(joined(sums), checksum(&parts.concat()));
+    }
+
+    #[test]
     fn what_was_encoded_is_decoded_and_every_altered_byte_is_seen() {
         let uid = |text| Uid::parse(text).unwrap();
         let series = SeriesKey { study: uid("1.2"), series: uid("1.3") };
@@ -130,7 +145,7 @@ mod tests {
         let header = Header::decode(&bytes).unwrap();
         assert_eq!((header.generation, header.sequence, header.length, header.checksum), (7, 9, 11, 13));
         assert!(header.owns(&bytes, &bytes[HEADER..]) && !header.freed);
-        assert_eq!(header.room() % HEADER as u64, 0);
+        assert_eq!(header.room() % PAGE, 0);
         assert_eq!(read_label(&label).unwrap(), (series, uid("1.4"), "a note\nof two lines".to_owned()));
         for at in (0..STATE as usize).chain(HEADER..bytes.len()) {
             let mut altered = bytes.clone();

@@ -1,20 +1,27 @@
 //! Segments zero-filled ahead of use by a thread of their own: a flush into blocks that the file system has
 //! assigned already costs half of one that must assign them.
 //!
-//! Never in the way of a receipt: when the reserve is used up, records go to files that are not filled.
+//! Never in the way of a receipt: it is filled while nothing is received, past the page cache, and when it is used up
+//! records go to files that are not filled.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::log::{self, Log};
 use super::segment::Segment;
 use super::{SpoolError, durable};
 
 const PIECE: usize = 1 << 20;
+/// What direct writes must be aligned to, everywhere we know of.
+const PAGE: usize = 4096;
+/// Nothing was received for so long: now the disk is free.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What the thread works on.
 #[derive(Debug, Clone)]
@@ -28,7 +35,7 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// Fills the reserve at every call of the bell, until the other end is dropped.
+    /// Works after every call of the bell, until the other end is dropped.
     pub fn run(&self, bell: &Receiver<()>) {
         loop {
             if let Err(error) = self.seal() {
@@ -37,8 +44,20 @@ impl Reserve {
             if let Err(error) = self.fill() {
                 tracing::warn!("no segments written ahead, receiving is slower: {error}");
             }
-            if bell.recv().is_err() {
+            if bell.recv().is_err() || !self.is_quiet(bell) {
                 return;
+            }
+        }
+    }
+
+    /// Waits until nothing has been received for a while; `false`: the spool is closed.
+    fn is_quiet(&self, bell: &Receiver<()>) -> bool {
+        loop {
+            let before = self.lock().progress();
+            match bell.recv_timeout(QUIET) {
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) if self.lock().progress() == before => return true,
+                _ => {}
             }
         }
     }
@@ -54,45 +73,57 @@ impl Reserve {
             let path = log::path_of(&self.folder, number);
             fs::rename(&aside, &path).map_err(SpoolError::io("name", &path))?;
             durable::sync_folder(&self.folder)?;
-            self.log.lock().unwrap_or_else(PoisonError::into_inner).spares.push_back(number);
+            self.lock().spares.push_back(number);
         }
         Ok(())
     }
 
     /// Flushes and seals the segments that were left without a flush.
     fn seal(&self) -> Result<(), SpoolError> {
-        let unsealed = std::mem::take(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner).unsealed);
+        let unsealed = std::mem::take(&mut self.lock().unsealed);
         for left in unsealed {
             let synced = Segment::open(&left.path, left.number, true).and_then(|segment| {
                 segment.sync()?;
                 Ok(segment)
             });
             let segment = synced.map_err(SpoolError::io("sync", &left.path))?;
-            self.log.lock().unwrap_or_else(PoisonError::into_inner).seal(&left, &segment)?;
+            self.lock().seal(&left, &segment)?;
         }
         Ok(())
     }
 
     fn lacking(&self) -> Option<u64> {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.lock();
         (log.spares.len() < self.wanted).then(|| log.number())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it was finished before the spool was closed.
     fn write_zeros(&self, path: &Path) -> Result<bool, SpoolError> {
         let fault = |action| SpoolError::io(action, path);
-        let mut file = File::create(path).map_err(fault("make"))?;
-        let zeros = vec![0; PIECE];
-        let mut left = self.segment_bytes;
+        let zeros = vec![0; PIECE + PAGE];
+        let aligned = &zeros[zeros.as_ptr().align_offset(PAGE)..][..PIECE];
+        let mut file = past_the_cache(path).map_err(fault("make"))?;
+        let mut left = self.segment_bytes as usize;
         while left > 0 {
             if self.stopping.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            let piece = left.min(PIECE as u64);
-            file.write_all(&zeros[..piece as usize]).map_err(fault("write"))?;
+            let piece = left.min(PIECE);
+            file.write_all(&aligned[..piece]).map_err(fault("write"))?;
             left -= piece;
         }
         file.sync_all().map_err(fault("sync"))?;
         Ok(true)
     }
+}
+
+/// A new file whose writes leave the page cache alone, where the file system can do that.
+fn past_the_cache(path: &Path) -> io::Result<File> {
+    let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).custom_flags(direct).open(path);
+    opened.or_else(|_| File::create(path))
 }

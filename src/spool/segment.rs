@@ -3,13 +3,12 @@
 //! [`Segment::commit`] is the group commit: one flush covers all records that were written before it began
 //! (leader and followers). Knows nothing of other segments.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::SpoolError;
+use super::medium::Medium;
 use super::record::{self, HEADER, Header};
 
 /// Where the first record begins.
@@ -29,7 +28,7 @@ pub(super) struct Segment {
     /// Length of the file.
     pub capacity: u64,
     pub path: PathBuf,
-    file: File,
+    file: Medium,
     flush: Mutex<Flush>,
     flushed: Condvar,
 }
@@ -61,8 +60,8 @@ pub(super) struct Found {
 
 impl Segment {
     pub fn open(path: &Path, number: u64, writable: bool) -> io::Result<Segment> {
-        let file = OpenOptions::new().read(true).write(writable).open(path)?;
-        let capacity = file.metadata()?.len();
+        let file = Medium::open(path, writable)?;
+        let capacity = file.length()?;
         let mut segment = Segment {
             number,
             generation: 0,
@@ -84,13 +83,13 @@ impl Segment {
         let sum = crc32fast::hash(&head[8..16]);
         head[4..8].copy_from_slice(&sum.to_le_bytes());
         self.generation = generation;
-        self.file.write_all_at(&head, 0)
+        self.file.write(&head, 0)
     }
 
     /// `None` for a segment that was never used.
     pub fn head(&self) -> io::Result<Option<Head>> {
         let mut head = [0; SEALED_AT as usize + 4];
-        let read = read_up_to(&self.file, &mut head, 0)?;
+        let read = self.file.read_up_to(&mut head, 0)?;
         let sum = crc32fast::hash(&head[8..16]).to_le_bytes();
         let sound = read == head.len() && head[..4] == MAGIC && head[4..8] == sum;
         let generation = u64::from_le_bytes(std::array::from_fn(|n| head[8 + n]));
@@ -99,24 +98,24 @@ impl Segment {
 
     /// Says that every record is whole or freed. Not flushed: without it a start looks at the bytes again.
     pub fn seal(&self) -> io::Result<()> {
-        self.file.write_all_at(&SEALED, SEALED_AT)
+        self.file.write(&SEALED, SEALED_AT)
     }
 
     /// Whether someone deleted the file: what is written to it now is lost.
     pub fn is_deleted(&self) -> bool {
-        self.file.metadata().map_or(true, |metadata| metadata.nlink() == 0)
+        self.file.is_deleted()
     }
 
     pub fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+        self.file.write(bytes, offset)
     }
 
     pub fn free(&self, offset: u64) -> io::Result<()> {
-        self.file.write_all_at(&record::FREED, offset + record::STATE)
+        self.file.write(&record::FREED, offset + record::STATE)
     }
 
     pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync()
     }
 
     /// The record at `offset`, whatever its life; `None` where there is no whole header.
@@ -125,14 +124,14 @@ impl Segment {
             return Ok(None);
         }
         let mut bytes = vec![0; FIRST_READ];
-        let read = read_up_to(&self.file, &mut bytes, offset)?;
+        let read = self.file.read_up_to(&mut bytes, offset)?;
         bytes.truncate(read);
         let Some(header) = Header::decode(&bytes) else { return Ok(None) };
         let end = HEADER + header.label as usize;
         if end > bytes.len() {
             let have = bytes.len();
             bytes.resize(end, 0);
-            let more = read_up_to(&self.file, &mut bytes[have..], offset + have as u64)?;
+            let more = self.file.read_up_to(&mut bytes[have..], offset + have as u64)?;
             bytes.truncate(have + more);
         }
         let Some(label) = bytes.get(HEADER..end) else { return Ok(None) };
@@ -148,7 +147,7 @@ impl Segment {
 
     /// Reads `buffer.len()` bytes of an object.
     pub fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+        self.file.read_exact(buffer, offset)
     }
 
     /// Whether the bytes of a record are those that its header speaks of.
@@ -158,7 +157,7 @@ impl Segment {
         let (mut at, mut left) = (found.offset + found.header.body(), found.header.length);
         while left > 0 {
             let piece = &mut buffer[..left.min(256 * 1024) as usize];
-            self.file.read_exact_at(piece, at)?;
+            self.file.read_exact(piece, at)?;
             hasher.update(piece);
             at += piece.len() as u64;
             left -= piece.len() as u64;
@@ -185,7 +184,7 @@ impl Segment {
             flush.leading = true;
             let covered = flush.written;
             drop(flush);
-            let outcome = self.file.sync_data();
+            let outcome = self.file.sync();
             flush = self.flush.lock().unwrap_or_else(PoisonError::into_inner);
             flush.leading = false;
             match outcome {
@@ -195,18 +194,4 @@ impl Segment {
             self.flushed.notify_all();
         }
     }
-}
-
-/// Reads until `buffer` is full or the file ends.
-fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut read = 0;
-    while read < buffer.len() {
-        match file.read_at(&mut buffer[read..], offset + read as u64) {
-            Ok(0) => break,
-            Ok(count) => read += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(read)
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-const SMALL: SpoolOptions = SpoolOptions { durability: Durability::PowerLoss, segment_bytes: 16 * 1024, reserve: 0 };
+const SMALL: SpoolOptions = SpoolOptions { durability: Durability::PowerLoss, segment_bytes: 32 * 1024, reserve: 0 };
 
 fn uid(text: &str) -> Uid {
     Uid::parse(text).unwrap()
@@ -47,7 +47,9 @@ fn segments(spool: &Spool) -> Vec<PathBuf> {
 #[test]
 fn what_was_appended_is_read_back_after_a_restart() {
     let (folder, spool) = spool();
-    let location = spool.append_with(&series(), &uid("1.4"), "from\nCT1", &[b"head", b"", b"body"]).unwrap();
+    let stored = spool.append_with(&series(), &uid("1.4"), "from\nCT1", b"head", b"body").unwrap();
+    assert_eq!((stored.length, stored.body_length, stored.body_checksum), (8, 4, checksum(b"body")));
+    let location = stored.location;
     drop(spool);
     for spool in [reopened(&folder), Spool::attach(&folder.path().join("spool"))] {
         assert_eq!(spool.read(&location).unwrap(), b"headbody");
@@ -214,12 +216,12 @@ fn half_written_files_of_a_crash_are_removed_at_open() {
         fs::write(path, b"half").unwrap();
     }
     // made, and the process was killed before it was used
-    fs::write(spool.root.join(SEGMENTS).join("00000007.seg"), vec![0; 16 * 1024]).unwrap();
+    fs::write(spool.root.join(SEGMENTS).join("00000007.seg"), vec![0; 32 * 1024]).unwrap();
     drop(spool);
     let spool = reopened(&folder);
     assert!(leftovers.iter().all(|path| !path.exists()));
     assert_eq!(all(&spool), names(&[&kept]));
-    let next = spool.append(&series(), &uid("1.5"), &[&[7; 12_100]]).unwrap();
+    let next = spool.append(&series(), &uid("1.5"), &[&vec![7; 25_000]]).unwrap();
     assert_eq!(Place::of(&next).unwrap().segment, 7, "the unused file is used");
 }
 
@@ -302,7 +304,7 @@ fn the_reserve_is_filled_and_used() {
     reserve.fill().unwrap();
     let made = segments(&spool);
     assert_eq!(made.len(), 2);
-    assert!(made.iter().all(|path| fs::read(path).unwrap() == vec![0; 16 * 1024]));
+    assert!(made.iter().all(|path| fs::read(path).unwrap() == vec![0; 32 * 1024]));
     let kept: Vec<Location> = (0..4).map(|_| put(&spool, "1.4", &[1; 5000])).collect();
     assert_eq!(segments(&spool), made);
     assert_eq!(all(&spool), names(&kept.iter().collect::<Vec<_>>()));
