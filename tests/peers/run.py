@@ -14,7 +14,8 @@ import traceback
 from support import BIN, Skipped
 
 MODULES = [
-    "bad_input", "commitment", "duplicates", "e2e_orthanc", "fetch", "interop", "kill", "quarantine", "quota", "stow",
+    "bad_input", "commitment", "duplicates", "e2e_orthanc", "fetch", "interop", "kill", "negotiation", "quarantine",
+    "quota", "stow", "tls",
 ]
 
 
