@@ -1,9 +1,10 @@
 # The first two are all a reader needs: `make demo` shows the node at work, `make test` proves it.
-.PHONY: help demo test bench bench-receive bench-e2e lint runtime models peers
+.PHONY: help demo test soak bench bench-receive bench-e2e lint runtime models peers
 
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
 	@echo "make test     all that CI runs: unit, integration, documentation, Orthanc, DCMTK, validators"
+	@echo "make soak     the long runs: the node killed 1,000 times under load, mutated streams for minutes"
 	@echo "make bench    Sagittal beside its peers: tables, and JSON in target/bench/"
 	@echo "make lint     rustfmt, clippy, the table of allowed imports"
 	@echo "make runtime | models | peers   the pieces that the above install by themselves"
@@ -13,6 +14,9 @@ demo:
 
 test:
 	@scripts/test.sh
+
+soak:
+	@SAGITTAL_KILLS=1000 scripts/cargo.sh test --release --test it -- --nocapture soak::
 
 bench: bench-receive bench-e2e
 

@@ -16,5 +16,6 @@ mod receive;
 mod restart;
 mod results;
 mod series;
+mod soak;
 mod support;
 mod tls;
