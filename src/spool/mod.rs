@@ -414,18 +414,30 @@ fn refuse_earlier_form(root: &Path) -> Result<(), SpoolError> {
     Ok(())
 }
 
-/// Writes the bytes of a record and waits for them to be as durable as asked for.
+/// Objects up to this size are put together in memory and written at once.
+const GATHERED: u64 = 16 * 1024;
+
+/// Writes the bytes of a record and waits for them to be as durable as asked for. The last page is written whole: of a page
+/// written in part, the system would first have to read the rest from the disk.
 fn fill(taken: &Taken, parts: &[&[u8]], durability: Durability) -> Result<(), SpoolError> {
+    let write = |bytes: &[u8], at| {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        taken.segment.write(bytes, at).map_err(SpoolError::io("write", &taken.segment.path))
+    };
+    let end = taken.body + taken.place.length;
+    let gathered = if taken.place.length <= GATHERED { taken.body } else { end / record::PAGE * record::PAGE };
+    let mut tail = Vec::with_capacity((end.next_multiple_of(record::PAGE) - gathered) as usize);
     let mut at = taken.body;
     for part in parts {
-        taken.segment.write(part, at).map_err(SpoolError::io("write", &taken.segment.path))?;
+        let (ahead, behind) = part.split_at((gathered.saturating_sub(at) as usize).min(part.len()));
+        write(ahead, at)?;
+        tail.extend(behind);
         at += part.len() as u64;
     }
-    let rest = (at.next_multiple_of(record::PAGE) - at) as usize;
-    taken
-        .segment
-        .write(&[0; record::PAGE as usize][..rest], at)
-        .map_err(SpoolError::io("write", &taken.segment.path))?;
+    tail.resize((end.next_multiple_of(record::PAGE) - gathered) as usize, 0);
+    write(&tail, gathered)?;
     match durability {
         Durability::PowerLoss => taken.segment.commit(),
         Durability::ProcessCrash => Ok(()),
