@@ -122,15 +122,22 @@ def test_roles_are_answered_and_extended_negotiation_passed_over():
 def test_user_identities_are_verified_and_answered():
     users = '[receive.users]\namy = { password_file = "passcode" }\nbob = {}\n'
     with Site("negotiation-users", users, {"passcode": "open sesame\n"}) as site:
+        def decided(items):
+            # On a busy machine pynetdicom's reactor thread now and then takes the answer for itself: it is asked again.
+            for _ in range(5):
+                association = site.associate([build_context(VERIFICATION)], items)
+                if association.is_established or association.is_rejected:
+                    return association
+            raise AssertionError("neither accepted nor rejected, five times")
+
         def associated(kind, name, passcode=None, response=True):
             identity = UserIdentityNegotiation()
             identity.user_identity_type, identity.positive_response_requested = kind, response
             identity.primary_field = name.encode()
             if passcode is not None:
                 identity.secondary_field = passcode.encode()
-            association = site.associate([build_context(VERIFICATION)], [identity])
+            association = decided([identity])
             if not association.is_established:
-                assert association.is_rejected, "neither accepted nor rejected"
                 return False
             assert (association.acceptor.user_identity is not None) == response
             released(association)
@@ -140,7 +147,7 @@ def test_user_identities_are_verified_and_answered():
         assert associated(1, "bob")
         assert not associated(2, "amy", "open") and not associated(1, "amy") and not associated(1, "eve")
         assert not associated(5, "token")
-        assert site.associate([build_context(VERIFICATION)]).is_rejected, "nobody said who they are"
+        assert decided([]).is_rejected, "nobody said who they are"
 
 
 def test_preference_profiles_and_private_classes_hold():
