@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod node;
 pub mod observe;
 pub mod pipeline;
+pub mod reload;
 pub mod results;
 pub mod rules;
 pub mod scp;

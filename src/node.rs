@@ -22,8 +22,9 @@ use crate::delivery::{Delivery, DeliveryError};
 use crate::http;
 use crate::inference::{Engine, EngineOptions};
 use crate::intake::{self, Closed, Intake, IntakeError, Rebuilt};
-use crate::ledger::{Ledger, LedgerError, LedgerOptions};
+use crate::ledger::{Ledger, LedgerError, LedgerOptions, RulesSource};
 use crate::pipeline::{Analyst, JobRunner};
+use crate::reload::Reloader;
 use crate::scp::{self, Door};
 use crate::spool::{Durability, Spool, SpoolError, SpoolOptions};
 use crate::tls::{ServerTls, TlsError};
@@ -59,6 +60,7 @@ pub struct Running {
     ledger: Ledger,
     intake: Intake,
     progress: watch::Receiver<worker::Running>,
+    reloader: Reloader,
     stop: CancellationToken,
     tasks: TaskTracker,
     _lock: File,
@@ -131,6 +133,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         None => None,
     };
     let intake = Intake::new(spool.clone(), ledger.clone(), clock.clone(), config.clone());
+    let reloader = Reloader::start(config.clone(), ledger.clone())?;
     let served = config.clone();
     let (stop, tasks, bell) = (CancellationToken::new(), TaskTracker::new(), Arc::new(Notify::new()));
     let (progress, seen) = watch::channel(worker::Running::default());
@@ -159,12 +162,14 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     let web = http.as_ref().map(|(_, address)| *address);
     if let Some((listener, address)) = http {
         tracing::info!(%address, "listening for DICOMweb");
-        tasks.spawn(serve_http(listener, intake.clone(), served, stop.clone()));
+        let server = http::serve(listener, intake.clone(), served, reloader.clone(), stop.clone());
+        tasks.spawn(serve_http(server));
     }
+    tasks.spawn(reloader.clone().run(stop.clone()));
     tasks.spawn(wish_loop(intake.clone(), stop.clone()));
     tasks.spawn(scp::serve_all(doors, node.reception.clone(), Arc::new(intake.clone()), stop.clone()));
     tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
-    Ok(Running { address, tls, http: web, ledger, intake, progress: seen, stop, tasks, _lock: lock })
+    Ok(Running { address, tls, http: web, ledger, intake, progress: seen, reloader, stop, tasks, _lock: lock })
 }
 
 async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
@@ -223,8 +228,8 @@ async fn close_loop(intake: Intake, clock: Arc<dyn Clock>, bell: Arc<Notify>, st
     }
 }
 
-async fn serve_http(listener: TcpListener, intake: Intake, config: Arc<ArcSwap<Config>>, stop: CancellationToken) {
-    if let Err(error) = http::serve(listener, intake, config, stop).await {
+async fn serve_http(server: impl Future<Output = std::io::Result<()>>) {
+    if let Err(error) = server.await {
         tracing::error!("DICOMweb is no longer served: {error}");
     }
 }
@@ -276,10 +281,16 @@ impl Running {
         self.http
     }
 
+    /// Reads the configuration files again, as SIGHUP asks for; faulty ones change nothing. Blocking.
+    pub fn reload(&self) {
+        // the outcome is logged, and kept for those who ask
+        let _ = self.reloader.reload(RulesSource::Signal, None, "SIGHUP");
+    }
+
     /// Reads the certificates of the TLS port again; those that cannot be used leave the old ones in force. Blocking.
     pub fn reload_certificates(&self) {
         match self.tls.as_ref().map(|(_, tls)| tls.reload()) {
-            None => tracing::info!("there is no TLS port, and nothing else to read again"),
+            None => tracing::info!("there is no TLS port, and no certificate to read again"),
             Some(Ok(())) => tracing::info!("the certificates of the TLS port were read again"),
             Some(Err(error)) => tracing::error!("the TLS port keeps its old certificates: {error}"),
         }

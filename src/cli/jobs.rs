@@ -245,7 +245,7 @@ fn first_line(error: &str) -> String {
     if line.chars().count() <= WIDTH { line.to_owned() } else { line.chars().take(WIDTH - 1).chain(['…']).collect() }
 }
 
-fn time(at: Millis) -> String {
+pub(super) fn time(at: Millis) -> String {
     at.utc().map_or_else(|| at.0.to_string(), |utc| utc.format("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod echo;
 mod fetch;
+mod history;
 mod jobs;
 pub mod models;
 mod quarantine;
@@ -19,14 +20,14 @@ mod series;
 mod serve;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, ConfigFaults};
+use crate::config::{Config, ConfigFaults, ConfigFiles, NodeConfig};
 use crate::delivery::DeliveryError;
 use crate::ledger::{Ledger, LedgerError};
 use crate::observe::{LogFormat, start_logs};
@@ -51,9 +52,9 @@ enum Command {
     Serve(serve::Args),
     /// Check the configuration folder; every fault is reported
     Check(check::CheckArgs),
-    /// Explain rules
+    /// Explain rules, see those that were in force, and go back to them
     #[command(subcommand)]
-    Rules(rules::RulesCommand),
+    Rules(RulesCommand),
     /// See and operate jobs
     Jobs {
         #[command(flatten)]
@@ -81,6 +82,18 @@ enum Command {
     Demo(demo::Args),
 }
 
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// List the rules that were in force: since when, by whom, why
+    History(history::HistoryArgs),
+    /// Print rules that were in force
+    Show(history::ShowArgs),
+    /// Make rules that were in force the rules again
+    Rollback(history::RollbackArgs),
+    #[command(flatten)]
+    Tool(rules::RulesCommand),
+}
+
 /// Where the configuration folder is.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigFolder {
@@ -94,16 +107,41 @@ impl ConfigFolder {
         Ok(Config::load(&self.config_folder)?)
     }
 
+    fn folder(&self) -> &Path {
+        &self.config_folder
+    }
+
     /// The configuration and the ledger it points to.
     fn ledger(&self) -> Result<(Config, Ledger), Failure> {
         let config = self.load()?;
-        let path = crate::node::ledger_path(&config.node);
-        if !path.exists() {
-            return Err(Failure::Failed(format!("{} does not exist: this node has never run", path.display())));
-        }
+        must_have_run(&config.node)?;
         let ledger = crate::node::open_ledger(&config, Arc::new(SystemClock))?;
         Ok((config, ledger))
     }
+
+    /// The ledger alone, also when the other files of the folder are faulty: a running node goes on without them, and
+    /// what it does must be seen.
+    fn ledger_alone(&self) -> Result<Ledger, Failure> {
+        let files = ConfigFiles::read(&self.config_folder);
+        let config = match files.check() {
+            Ok((config, _)) => config,
+            Err(faults) => {
+                let node = files.check_node()?;
+                eprintln!("sagittal: the configuration files are not in force: {faults}");
+                Config::without_work(node, files)
+            }
+        };
+        must_have_run(&config.node)?;
+        Ok(crate::node::open_ledger(&config, Arc::new(SystemClock))?)
+    }
+}
+
+fn must_have_run(node: &NodeConfig) -> Result<(), Failure> {
+    let path = crate::node::ledger_path(node);
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!("{} does not exist: this node has never run", path.display())))
 }
 
 /// How a command ends when it does not end well.
@@ -201,9 +239,12 @@ fn run_command(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => block_on(serve::run(args)),
         Command::Check(args) => Ok(check::run(&args, &mut io::stdout().lock())?),
-        Command::Rules(command) => Ok(rules::run(&command, &mut io::stdout().lock())?),
+        Command::Rules(RulesCommand::History(args)) => history::list(&args, &mut io::stdout().lock()),
+        Command::Rules(RulesCommand::Show(args)) => history::show(&args, &mut io::stdout().lock()),
+        Command::Rules(RulesCommand::Rollback(args)) => history::rollback(&args, &mut io::stdout().lock()),
+        Command::Rules(RulesCommand::Tool(command)) => Ok(rules::run(&command, &mut io::stdout().lock())?),
         Command::Jobs { config, args } => {
-            let (_, ledger) = config.ledger()?;
+            let ledger = config.ledger_alone()?;
             jobs::run(&args, &ledger).map_err(|error| Failure::Failed(error.to_string()))
         }
         Command::Series(command) => series::run(&command),

@@ -47,8 +47,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn list(config: &ConfigFolder, json: bool) -> Result<(), Failure> {
-    let (_, ledger) = config.ledger()?;
-    let open = ledger.open_revisions()?;
+    let open = config.ledger_alone()?.open_revisions()?;
     if json {
         let rows: Vec<_> = open
             .iter()

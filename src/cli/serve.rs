@@ -14,7 +14,7 @@ pub struct Args {
 }
 
 /// Prints `ready dicom=ADDRESS` on standard output once it listens; ends on SIGINT or SIGTERM,
-/// reads the certificates of the TLS port again on SIGHUP.
+/// reads the configuration and the certificates of the TLS port again on SIGHUP.
 pub async fn run(args: Args) -> Result<(), Failure> {
     let config = args.config.load()?;
     // From here on SIGHUP no longer ends the process.
@@ -30,7 +30,10 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     loop {
         tokio::select! {
             outcome = &mut stopping => break outcome?,
-            _ = hangup.recv() => running.reload_certificates(),
+            _ = hangup.recv() => {
+                running.reload();
+                running.reload_certificates();
+            }
         }
     }
     tracing::info!("stopping");

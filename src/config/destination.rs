@@ -123,7 +123,7 @@ fn dicom(section: &Section<'_>, node: Option<&NodeConfig>, around: &Surroundings
         None => node.map(|node| node.reception.ae_title.clone()),
     };
     let confirm = confirm(section);
-    let tls = tls::of_destination(section, host.as_deref(), around.folder);
+    let tls = tls::of_destination(section, host.as_deref(), around.folder());
     let (host, port, called) = (host?, port? as u16, called?);
     if let (Some(node), Some(entry)) = (node, host_entry)
         && is_self(node, &host, port)
@@ -192,6 +192,6 @@ fn url(entry: &Entry<'_>) -> Option<String> {
 }
 
 fn folder(section: &Section<'_>, around: &Surroundings<'_>) -> Option<DestinationKind> {
-    let path = section.required("path", "a folder").and_then(|e| path(&e, around.folder))?;
+    let path = section.required("path", "a folder").and_then(|e| path(&e, around.folder()))?;
     Some(DestinationKind::Folder { path })
 }

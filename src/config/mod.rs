@@ -7,6 +7,7 @@
 
 mod access;
 mod destination;
+mod files;
 mod http;
 mod node;
 mod peer;
@@ -22,9 +23,11 @@ mod users;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind};
+pub use files::{ConfigFiles, replace_rules, rules_owner};
 pub use http::HttpListener;
 pub use node::{Duplicates, Durability, LatePolicy, NodeConfig};
 pub use peer::{Expected, KnownPeer, Retrieve};
@@ -46,6 +49,8 @@ pub struct Config {
     pub destinations: BTreeMap<String, Destination>,
     pub pipelines: BTreeMap<String, Pipeline>,
     pub rules: RuleSet,
+    /// What all this was read from.
+    pub files: Arc<ConfigFiles>,
 }
 
 /// Everything that is wrong with a configuration folder, warnings included, file by file.
@@ -70,9 +75,7 @@ impl Config {
     /// All faults of all files.
     pub fn load(folder: &Path) -> Result<Config, ConfigFaults> {
         let (config, warnings) = Config::check(folder)?;
-        for warning in warnings {
-            tracing::warn!(file = warning.file, line = warning.line, key = warning.key, "{}", warning.found);
-        }
+        log_warnings(&warnings);
         Ok(config)
     }
 
@@ -81,12 +84,18 @@ impl Config {
     /// # Errors
     /// All faults of all files, and the warnings.
     pub fn check(folder: &Path) -> Result<(Config, Vec<Fault>), ConfigFaults> {
-        let environment = |name: &str| std::env::var(name).ok();
-        read(&Surroundings { folder, environment: &environment })
+        ConfigFiles::read(folder).check()
     }
 }
 
 impl Config {
+    /// A node without destinations, pipelines and rules.
+    #[must_use]
+    pub fn without_work(node: NodeConfig, files: ConfigFiles) -> Config {
+        let (destinations, pipelines, rules) = (BTreeMap::new(), BTreeMap::new(), RuleSet::default());
+        Config { node, destinations, pipelines, rules, files: Arc::new(files) }
+    }
+
     /// Where the peer with this AE title listens: a `[peer.<AE title>]`, or else a DICOM destination of that title.
     #[must_use]
     pub fn peer(&self, title: &str) -> Option<KnownPeer> {
@@ -104,6 +113,13 @@ impl Config {
     }
 }
 
+/// Says in the log what `sagittal check` prints.
+pub fn log_warnings(warnings: &[Fault]) {
+    for warning in warnings {
+        tracing::warn!(file = warning.file, line = warning.line, key = warning.key, "{}", warning.found);
+    }
+}
+
 fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults> {
     let mut faults = Vec::new();
     let node = read_file(around, "node.toml", &mut faults, |root| NodeConfig::read(root, around)).flatten();
@@ -118,14 +134,15 @@ fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults>
     let (destination_names, pipeline_names) = (set(destination_names), set(pipeline_names));
     let names = Names { pipelines: pipeline_names.as_ref(), destinations: destination_names.as_ref() };
     let rules = text_of(around, "rules.toml", &mut faults).map(|(file, text)| {
-        let (rules, found) = RuleSet::parse_with(&file, &text, &names);
+        let (rules, found) = RuleSet::parse_with(&file, text, &names);
         faults.extend(found);
         rules
     });
 
     match (node, destinations, pipelines, rules) {
         (Some(node), Some(destinations), Some(pipelines), Some(rules)) if faults.iter().all(Fault::is_warning) => {
-            Ok((Config { node, destinations, pipelines, rules }, faults))
+            let files = Arc::new(around.files.clone());
+            Ok((Config { node, destinations, pipelines, rules, files }, faults))
         }
         _ => Err(ConfigFaults(faults)),
     }
@@ -139,21 +156,20 @@ fn read_file<R>(
     walk: impl FnOnce(&Section<'_>) -> R,
 ) -> Option<R> {
     let (file, text) = text_of(around, name, faults)?;
-    let (result, found) = section::read(&file, &text, walk);
+    let (result, found) = section::read(&file, text, walk);
     faults.extend(found);
     Some(result)
 }
 
 /// The path as reported and the text of a file of the folder.
-fn text_of(around: &Surroundings<'_>, name: &str, faults: &mut Vec<Fault>) -> Option<(String, String)> {
-    let path = around.folder.join(name);
-    let file = path.display().to_string();
-    match std::fs::read_to_string(&path) {
+fn text_of<'s>(around: &Surroundings<'s>, name: &str, faults: &mut Vec<Fault>) -> Option<(String, &'s str)> {
+    let (file, text) = around.files.text(name);
+    match text {
         Ok(text) => Some((file, text)),
         Err(error) => {
             let hint = "the configuration folder holds node.toml, destinations.toml, pipelines.toml and rules.toml; \
                         --config names another folder";
-            let fault = Fault::of_file(&file, error.kind().to_string(), "a readable text file");
+            let fault = Fault::of_file(&file, error, "a readable text file");
             faults.push(Fault { hint: Some(hint.to_owned()), ..fault });
             None
         }

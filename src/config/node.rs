@@ -128,7 +128,7 @@ impl NodeConfig {
     /// Reads `node.toml`; a key with a fault keeps its default, so that the rest is checked too.
     pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
-        let mut config = NodeConfig::new(stand_in, around.folder);
+        let mut config = NodeConfig::new(stand_in, around.folder());
         let tables: [(&'static str, ReadTable); 11] = [
             ("node", read_node),
             ("tls", tls::read),
@@ -162,8 +162,8 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
 
 fn read_node(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
     set(&mut config.reception.ae_title, section.get("ae_title").and_then(|e| ae_title(&e)));
-    set(&mut config.data, section.get("data").and_then(|e| path(&e, around.folder)));
-    set(&mut config.models, section.get("models").and_then(|e| path(&e, around.folder)));
+    set(&mut config.data, section.get("data").and_then(|e| path(&e, around.folder())));
+    set(&mut config.models, section.get("models").and_then(|e| path(&e, around.folder())));
 }
 
 fn read_receive(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
@@ -215,7 +215,7 @@ fn read_jobs(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_
 fn read_inference(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
     set(&mut config.threads, section.get("threads").and_then(|e| Some(e.whole(1, 1024)? as usize)));
     set(&mut config.session_ttl, section.get("session_ttl").and_then(|e| duration(&e, 0.0, 86400.0)));
-    config.onnxruntime = section.get("onnxruntime").and_then(|e| path(&e, around.folder));
+    config.onnxruntime = section.get("onnxruntime").and_then(|e| path(&e, around.folder()));
 }
 
 fn read_results(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {

@@ -43,7 +43,7 @@ pub enum Retrieve {
 pub(super) fn read(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
     let peers = section.entries();
     config.peers =
-        peers.iter().filter_map(|(title, entry)| read_one(title, entry, around.folder)).collect::<BTreeMap<_, _>>();
+        peers.iter().filter_map(|(title, entry)| read_one(title, entry, around.folder())).collect::<BTreeMap<_, _>>();
 }
 
 fn read_one(title: &str, entry: &Entry<'_>, folder: &Path) -> Option<(AeTitle, KnownPeer)> {

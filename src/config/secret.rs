@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::files::ConfigFiles;
 use crate::rules::Severity;
 use crate::rules::section::Section;
 
@@ -30,16 +31,19 @@ impl std::fmt::Debug for Secret {
 
 /// Where secrets and relative paths are looked up.
 pub struct Surroundings<'s> {
-    /// The configuration folder.
-    pub folder: &'s Path,
+    pub files: &'s ConfigFiles,
     pub environment: &'s dyn Fn(&str) -> Option<String>,
 }
 
 impl Surroundings<'_> {
+    /// The configuration folder.
+    pub fn folder(&self) -> &Path {
+        self.files.folder()
+    }
+
     /// The names in `rules.toml`, `None` when it cannot be read: that is said where the file is checked.
     pub fn rule_names(&self) -> Option<BTreeSet<String>> {
-        let text = std::fs::read_to_string(self.folder.join("rules.toml")).ok()?;
-        Some(crate::rules::names_in(&text))
+        self.files.text("rules.toml").1.ok().map(crate::rules::names_in)
     }
 }
 
@@ -85,7 +89,7 @@ fn secret(section: &Section<'_>, around: &Surroundings<'_>, place: &Place) -> Op
         });
     }
     let Some(entry) = file else { return Some(None) };
-    let path = around.folder.join(entry.text()?);
+    let path = around.folder().join(entry.text()?);
     let read = std::fs::read_to_string(&path).map_err(|error| error.kind().to_string());
     match read.as_ref().map(|text| text.trim_end_matches(['\r', '\n'])) {
         Ok(text) if !text.is_empty() => Some(Some(Secret(text.to_owned()))),

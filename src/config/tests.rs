@@ -27,7 +27,7 @@ fn folder_with(replaced: &[(&str, &str)]) -> tempfile::TempDir {
 
 fn check(folder: &tempfile::TempDir) -> Result<(Config, Vec<Fault>), ConfigFaults> {
     let environment = |name: &str| (name == "SET").then(|| "s3cret".to_owned());
-    read(&Surroundings { folder: &folder.path().join("config"), environment: &environment })
+    read(&Surroundings { files: &ConfigFiles::read(&folder.path().join("config")), environment: &environment })
 }
 
 #[test]

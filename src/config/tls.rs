@@ -21,7 +21,7 @@ pub struct TlsListener {
 
 /// Reads `[tls]` into `config.tls`.
 pub(super) fn read(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
-    let folder = around.folder;
+    let folder = around.folder();
     let listen = section.required("listen", "an IP address and a port, such as \"0.0.0.0:2762\"");
     let listen = listen.and_then(|entry| address(&entry, "0.0.0.0:2762"));
     let certificate = section.required("certificate", "the file of the node's certificate, PEM");

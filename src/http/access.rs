@@ -22,6 +22,16 @@ pub(super) enum Caller {
     KeyHolder,
 }
 
+impl Caller {
+    /// As the history and the log name them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Caller::Local => "somebody on this machine",
+            Caller::KeyHolder => "the holder of the API key",
+        }
+    }
+}
+
 /// Lets a request of a known caller through.
 pub(super) async fn check(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
     let config = server.config.load();

@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod multipart;
+mod rules;
 mod stow;
 
 use std::io;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::intake::Intake;
+use crate::reload::{Reloader, Standing};
 
 /// Uploads at a time; one more is told to come back (503).
 const UPLOADS: usize = 32;
@@ -38,6 +40,7 @@ const FIRST_UPLOAD: u64 = 1 << 63;
 struct Server {
     intake: Intake,
     config: Arc<ArcSwap<Config>>,
+    reloader: Reloader,
     uploads: Semaphore,
     numbers: AtomicU64,
     stop: CancellationToken,
@@ -58,10 +61,11 @@ pub async fn serve(
     listener: TcpListener,
     intake: Intake,
     config: Arc<ArcSwap<Config>>,
+    reloader: Reloader,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let (uploads, numbers) = (Semaphore::new(UPLOADS), AtomicU64::new(0));
-    let server = Arc::new(Server { intake, config, uploads, numbers, stop: stop.clone() });
+    let server = Arc::new(Server { intake, config, reloader, uploads, numbers, stop: stop.clone() });
     let service = router(server).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
@@ -70,17 +74,25 @@ fn router(server: Arc<Server>) -> Router {
     let dicomweb = Router::new()
         .route("/dicom-web/studies", post(stow::store))
         .route("/dicom-web/studies/{study}", post(stow::store_in_study))
+        .route("/api/v1/rules/reload", post(rules::reload))
         .layer(from_fn_with_state(Arc::clone(&server), access::check));
     let health = Router::new().route("/healthz", get(|| async { "alive\n" })).route("/readyz", get(ready));
     dicomweb.merge(health).with_state(server)
 }
 
-/// Could an instance be taken now?
+/// Could an instance be taken now? Beside the answer: which rules are in force, and which files are not.
 async fn ready(State(server): State<Arc<Server>>) -> Response {
-    let intake = server.intake.clone();
-    match tokio::task::spawn_blocking(move || intake.ready()).await {
-        Ok(Ok(())) => "ready\n".into_response(),
+    let (intake, reloader) = (server.intake.clone(), server.reloader.clone());
+    match tokio::task::spawn_blocking(move || intake.ready().map(|()| reloader.standing())).await {
+        Ok(Ok(standing)) => said(&standing).into_response(),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
         Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
     }
+}
+
+fn said(standing: &Standing) -> String {
+    let refused = standing.refused.as_ref().map(|why| format!("the configuration files are not in force: {why}\n"));
+    let restart = standing.restart_needed.then_some("node.toml changed; it comes into force with the next start\n");
+    let (refused, restart) = (refused.unwrap_or_default(), restart.unwrap_or_default());
+    format!("ready\nrules in force: {}\n{refused}{restart}", standing.rules_revision)
 }

@@ -22,6 +22,7 @@ mod rescue;
 mod retention;
 mod revisions;
 mod rows;
+mod rules;
 mod schema;
 pub mod state;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
 pub use retention::Droppable;
 pub use rows::*;
+pub use rules::{NewRules, RulesRow, RulesSource};
 pub use words::UnknownWord;
 
 use crate::clock::{Clock, Millis};

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("commitments", include_str!("migrations/0002_commitments.sql")),
     ("confirmations", include_str!("migrations/0003_confirmations.sql")),
     ("expected_counts", include_str!("migrations/0004_expected_counts.sql")),
+    ("rules_history", include_str!("migrations/0005_rules_history.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

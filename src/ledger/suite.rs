@@ -14,6 +14,7 @@ mod operator;
 mod outcomes;
 mod restart;
 mod revisions;
+mod rules;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -243,6 +244,8 @@ exercises! {
         a_report_may_come_before_the_delivery_waits
         what_a_report_does_not_name_is_not_committed_to
         a_report_that_never_comes_is_waited_for_no_longer_than_said;
+    rules: a_text_in_force_is_recorded_once_and_again_when_it_comes_back
+        rules_are_found_by_number_and_by_the_beginning_of_their_revision;
     counts: a_count_is_good_until_the_next_arrival;
     commitments: a_report_says_what_is_held_and_why_the_rest_is_not
         a_report_is_due_until_it_is_taken_whatever_happens

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
-use super::{ClosedBy, Delivered, JobKind, JobState, Priority};
+use super::{ClosedBy, Delivered, JobKind, JobState, Priority, RulesSource};
 use crate::clock::Millis;
 use crate::dicom::Uid;
 
@@ -77,6 +77,7 @@ words!(ClosedBy {
     Operator = "operator",
     ExpectedCount = "expected-count"
 });
+words!(RulesSource { Start = "start", File = "file", Signal = "signal", Rollback = "rollback", Api = "api" });
 words!(Delivered { Confirmed = "confirmed", SentUnconfirmed = "sent-unconfirmed" });
 
 impl Priority {
@@ -148,6 +149,9 @@ mod tests {
         }
         for by in ClosedBy::ALL {
             assert_eq!(serde_json::to_value(by).unwrap(), by.word());
+        }
+        for source in RulesSource::ALL {
+            assert_eq!(serde_json::to_value(source).unwrap(), source.word());
         }
         for delivered in Delivered::ALL {
             assert_eq!(serde_json::to_value(delivered).unwrap(), delivered.word());

@@ -22,14 +22,15 @@ const ALLOWED: &[(&str, &str)] = &[
     ("intake", "dicom clock config rules spool ledger scp"),
     ("pipeline", "dicom volume config inference results spool ledger clock"),
     ("worker", "clock config ledger pipeline delivery spool"),
-    ("http", "dicom clock config ledger intake observe"),
+    ("reload", "config ledger"),
+    ("http", "dicom clock config ledger intake observe reload"),
     (
         "node",
-        "http dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker observe tls",
+        "http dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker reload observe tls",
     ),
     (
         "cli",
-        "http dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker observe node tls",
+        "http dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker reload observe node tls",
     ),
     ("main", "cli"),
     ("lib", ""),

@@ -13,6 +13,7 @@ mod infer;
 mod layers;
 mod real;
 mod receive;
+mod reload;
 mod restart;
 mod results;
 mod series;

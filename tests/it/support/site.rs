@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sagittal::clock::SystemClock;
 use sagittal::config::Config;
@@ -115,6 +116,15 @@ send_to = ["pacs", "folder"]
 
     pub fn log_text(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("node.log")).unwrap_or_default()
+    }
+}
+
+/// Waits until `what` is so, as long as any working machine needs.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(2);
+    while !so() {
+        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::yield_now();
     }
 }
 
