@@ -143,9 +143,9 @@ async fn a_report_on_a_new_association_confirms_even_after_a_kill() {
     let peer = Peer::named(&known(node.address.port()), "SAGITTAL", "PACS").unwrap();
     let report = Report { transaction: asked.transaction, held: asked.references, failed: Vec::new() };
     let stranger = Report { transaction: Uid::parse("2.25.99").unwrap(), ..report.clone() };
-    let error = delivery::report(&peer, Duration::from_secs(20), &stranger).await.unwrap_err();
+    let error = delivery::report(&peer, Duration::from_mins(2), &stranger).await.unwrap_err();
     assert!(error.to_string().contains("0115"), "{error}");
-    delivery::report(&peer, Duration::from_secs(20), &report).await.unwrap();
+    delivery::report(&peer, Duration::from_mins(2), &report).await.unwrap();
     let done = delivery_that(&site, |job| job.state == JobState::Completed).await;
     assert_eq!((done.delivered, done.attempt), (Some(Delivered::Confirmed), 1));
     assert!(node.stop().success());

@@ -29,7 +29,7 @@ fn destination(port: u16, called: &str, confirm: Confirm) -> Destination {
         name: "pacs".into(),
         kind,
         max_attempts: None,
-        timeout: Duration::from_secs(20),
+        timeout: Duration::from_mins(2),
         backoff_cap: Duration::from_mins(1),
         concurrency: 1,
     }

@@ -12,7 +12,7 @@ use crate::support::inbox::{Receiver, options};
 use crate::support::instance::{EXPLICIT, mr};
 use crate::support::{dcmtk, soon};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 struct Archive {
     peer: Peer,

@@ -126,7 +126,7 @@ fn the_targets_survive_mutations_in_little_memory() {
     write_corpus();
     let program = std::env::current_exe().unwrap();
     let script =
-        format!("ulimit -v {ROOM}; exec timeout 300 \"$0\" --exact fuzz::mutations --ignored --test-threads=1");
+        format!("ulimit -v {ROOM}; exec timeout 1200 \"$0\" --exact fuzz::mutations --ignored --test-threads=1");
     let done = Process::new("sh").args(["-c", &script]).arg(program).output().unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
     let errors = String::from_utf8_lossy(&done.stderr);

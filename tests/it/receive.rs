@@ -13,7 +13,7 @@ use sagittal::delivery::Object;
 use sagittal::delivery::scu::{self, Peer, Scu};
 use sagittal::dicom::{AeTitle, Meta};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn peer(receiver: &Receiver) -> Peer {
     let title = |text| AeTitle::parse(text).unwrap();

@@ -76,7 +76,7 @@ fn instance(sender: usize, number: usize) -> Outgoing {
 fn receiving_site() -> Site {
     let site = Site::new(SocketAddr::from(([127, 0, 0, 1], 1)));
     let node = std::fs::read_to_string(site.config().join("node.toml")).unwrap();
-    let node = node.replace("quiet = \"4 s\"", "quiet = \"1 h\"");
+    let node = node.replace("quiet = \"10 s\"", "quiet = \"1 h\"");
     site.write("node.toml", &node.replace("quiet_after_release = \"200 ms\"", "quiet_after_release = \"1 h\""));
     site
 }

@@ -20,7 +20,7 @@ use crate::support::inbox::{Inbox, options};
 use crate::support::instance::{EXPLICIT, mr};
 use crate::support::{dcmtk, soon};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A hospital's certificate authority, with its files in a folder.
 struct Authority {

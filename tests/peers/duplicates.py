@@ -13,9 +13,9 @@ from support import Node, asset, storescu, wait, workspace
 PRIVATE = "1.3.46.670589.5.0.1.1"
 
 
-def site(name, receive="", rules=(("phantoms", {"SeriesDescription": phantom.DESCRIPTION}, "ball"),), quiet="1 s"):
+def site(name, receive="", rules=(("phantoms", {"SeriesDescription": phantom.DESCRIPTION}, "ball"),), **options):
     folder = workspace(name)
-    texts = settings.files({"ball": "threshold"}, rules, {"folder": {"kind": "folder", "path": str(folder / "out")}}, quiet)
+    texts = settings.files({"ball": "threshold"}, rules, {"folder": {"kind": "folder", "path": str(folder / "out")}}, **options)
     texts["node.toml"] = texts["node.toml"].replace("[completion]", f"{receive}\n[completion]")
     return folder, Node(folder / "node", texts)
 
@@ -29,7 +29,7 @@ def changed(file):
     """The data set of the file with another series description, under the same UIDs."""
     _, _, _, data = wire.read_raw(file)
     other = data.replace(b"T1 phantom", b"T2 phantom")
-    assert other != data
+    assert other != data, f"{file} has another description"
     return other
 
 
@@ -49,7 +49,7 @@ def test_the_same_bytes_again_change_nothing():
         wait("the SEG", lambda: results(folder))
         assert [send(node, file) for file in files] == [0] * len(files)
         assert json.loads(node.command("series", "list", "--json").stdout) == [], "an open revision for nothing new"
-        assert len(infer_jobs(node)) == 1
+        assert len(infer_jobs(node)) == 1, infer_jobs(node)
     finally:
         node.stop()
 
@@ -83,7 +83,7 @@ def test_other_bytes_follow_the_policy():
 
 
 def test_two_senders_and_several_associations_make_one_series():
-    folder, node = site("duplicates-two-senders", quiet="3 s")
+    folder, node = site("duplicates-two-senders", quiet="1 h", silence="1 h")
     try:
         files = phantom.write(folder / "series", "two-senders", slices=12)
         outcomes = {}
@@ -95,11 +95,13 @@ def test_two_senders_and_several_associations_make_one_series():
         [sender.start() for sender in senders]
         [sender.join() for sender in senders]
         assert sorted(outcomes) == ["SENDER0", "SENDER1"] and not any(sum(outcomes.values(), [])), outcomes
+        node.command("series", "close", str(pydicom.dcmread(files[0]).SeriesInstanceUID))
         wait("the SEG", lambda: results(folder))
         [seg] = [pydicom.dcmread(file) for file in results(folder)]
         [job] = infer_jobs(node)
         referenced = {str(i.ReferencedSOPInstanceUID) for i in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
-        assert job["state"] == "completed" and referenced <= {str(pydicom.dcmread(f).SOPInstanceUID) for f in files}
+        assert job["state"] == "completed", job
+        assert referenced <= {str(pydicom.dcmread(f).SOPInstanceUID) for f in files}, referenced
     finally:
         node.stop()
 

@@ -10,7 +10,7 @@ import numpy as np
 import phantom
 import seg
 import settings
-from support import BIN, ROOT, Node, Orthanc, asset, run, storescu, wait, workspace
+from support import BIN, ROOT, Node, Orthanc, Site, asset, receive, run, wait, workspace
 
 # assets/README.md, mL; the names of model18cls.labels.json
 VOLUMES = {
@@ -19,35 +19,22 @@ VOLUMES = {
 }
 
 
-class Site:
+class Between(Site):
     """A node between two Orthancs: `pacs` gets results by C-STORE, `archive` by REST."""
 
-    def __init__(self, name, pipelines, rules, up=True, quiet="1 s"):
-        self.folder = workspace(name)
-        self.pacs = Orthanc(self.folder / "pacs", "PACS", start=up)
-        self.archive = Orthanc(self.folder / "archive", "ARCHIVE", start=up)
+    def build(self, pipelines, rules, up=True):
+        self.pacs = self.keep(Orthanc(self.folder / "pacs", "PACS", start=up))
+        self.archive = self.keep(Orthanc(self.folder / "archive", "ARCHIVE", start=up))
         destinations = {"pacs": settings.dicom(self.pacs), "archive": settings.rest(self.archive)}
-        self.node = None
-        try:
-            self.node = Node(self.folder / "node", settings.files(pipelines, rules, destinations, quiet))
-        except BaseException:
-            self.close()
-            raise
+        self.node = self.keep(Node(self.folder / "node", settings.files(pipelines, rules, destinations)))
 
-    def __enter__(self):
-        return self
+    def counts(self):
+        """Results that each Orthanc holds."""
+        return len(self.pacs.results()), len(self.archive.results())
 
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        for thing in (self.node, self.pacs, self.archive):
-            if thing:
-                thing.stop()
-
-    def results(self, count, limit):
+    def results(self, count, limit=300):
         """`count` SEG files from each Orthanc, in the order of their SeriesDescription."""
-        arrived = lambda: min(len(o.results()) for o in (self.pacs, self.archive)) >= count
+        arrived = lambda: min(self.counts()) >= count
         wait(f"{count} SEG in both Orthancs", arrived, limit)
         done = lambda: all(j["state"] in ("completed", "discarded", "cancelled") for j in self.node.jobs())
         wait("every job is done", done, limit)
@@ -59,12 +46,11 @@ class Site:
 
 
 def test_phantom_gives_one_seg_each_way():
-    with Site("phantom", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")]) as site:
+    with Between("phantom", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")]) as site:
         files = phantom.write(site.folder / "series", "e2e")
-        status, acked, output = storescu(site.node, files)
-        assert status == 0 and len(acked) == len(files), output
-        by_store, by_rest = site.results(1, 60)
-        assert len(site.pacs.results()) == len(site.archive.results()) == 1
+        receive(site.node, files)
+        by_store, by_rest = site.results(1)
+        assert site.counts() == (1, 1), site.counts()
         check_same(by_store["ball"], by_rest["ball"])
         ball = np.array([seg.pydicom.dcmread(f).pixel_array > 500 for f in files])
         check_seg(files, by_store["ball"], ball.astype(np.uint8))
@@ -75,17 +61,16 @@ def test_real_t1_gives_one_seg_each_way():
     expected = asset("data/mr_t1_dicom/expected")
     names = json.loads(asset("models/meshnet/model18cls.labels.json").read_text())["labels"]
     rules = [(p, {"Modality": "MR", "SeriesDescription": {"glob": "*T1*"}}, p) for p in ("tissue", "regions")]
-    with Site("t1", {"tissue": "meshnet-gwm", "regions": "meshnet-18"}, rules) as site:
+    with Between("t1", {"tissue": "meshnet-gwm", "regions": "meshnet-18"}, rules) as site:
         run("tar", "--zstd", "-xf", archive, "-C", site.folder)
         files = sorted((site.folder / "dicoms").rglob("*.dcm"))
-        assert len(files) == 384
-        status, acked, output = storescu(site.node, files)
+        assert len(files) == 384, f"{len(files)} files"
+        receive(site.node, files)
         sent = time.monotonic()
-        assert status == 0 and len(acked) == 384, output[-2000:]
-        by_store, by_rest = site.results(2, 900)
+        by_store, by_rest = site.results(2, 1800)
         seconds = time.monotonic() - sent
         peak = site.node.peak_memory()
-        assert len(site.pacs.results()) == len(site.archive.results()) == 2
+        assert site.counts() == (2, 2), site.counts()
         source = seg.Source(files)
         for name in ("tissue", "regions"):
             check_same(by_store[name], by_rest[name])
@@ -108,17 +93,16 @@ def test_rules_explain_says_everything_about_the_real_t1():
 
 
 def test_orthanc_down_gets_its_seg_when_it_is_back():
-    with Site("down", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], up=False) as site:
+    with Between("down", {"ball": "threshold"}, [("phantoms", {"Modality": "MR"}, "ball")], up=False) as site:
         files = phantom.write(site.folder / "series", "down")
-        status, acked, output = storescu(site.node, files)
-        assert status == 0 and len(acked) == len(files), output
+        receive(site.node, files)
         tried = lambda: [j for j in site.node.jobs() if j["kind"] == "deliver" and j["state"] == "retryable"]
         wait("both deliveries wait for another try", lambda: len(tried()) == 2)
         site.pacs.start()
         site.archive.start()
-        by_store, by_rest = site.results(1, 60)
+        by_store, by_rest = site.results(1)
         check_same(by_store["ball"], by_rest["ball"])
-        assert len(site.pacs.results()) == len(site.archive.results()) == 1
+        assert site.counts() == (1, 1), site.counts()
         infer = [j for j in site.node.jobs() if j["kind"] == "infer"]
         assert [j["state"] for j in infer] == ["completed"], "an outage must not run a model again"
 

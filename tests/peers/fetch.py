@@ -1,47 +1,23 @@
 """Fetching from Orthanc by C-MOVE and C-GET, and its count of a series as the end of reception."""
 
 import json
-import urllib.request
 
 import phantom
 import pydicom
 import settings
-from commitment import put
-from support import Node, Orthanc, wait, workspace
+from support import Node, Orthanc, Site, wait
 
 
-class Site:
+class Archive(Site):
     """A node without work, and an Orthanc `PACS` that knows it."""
 
-    def __init__(self, name, **peer):
-        self.folder = workspace(name)
-        self.pacs, self.node = Orthanc(self.folder / "pacs", "PACS"), None
-        try:
-            # Nothing but a count ends a series within the test.
-            files = settings.files({}, [], {}, quiet="1 h")
-            files["node.toml"] += settings.table("peer.PACS", {"host": "127.0.0.1", "port": self.pacs.dicom, **peer})
-            self.node = Node(self.folder / "node", files)
-            put(self.pacs, "/modalities/sagittal", {"AET": "SAGITTAL", "Host": "127.0.0.1", "Port": self.node.port})
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        for thing in (self.node, self.pacs):
-            if thing:
-                thing.stop()
-
-    def add(self, path):
-        """Gives a file to Orthanc, which names it."""
-        request = urllib.request.Request(self.pacs.url + "/instances", data=path.read_bytes())
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
-            return json.load(answer)["ID"]
+    def build(self, **peer):
+        self.pacs = self.keep(Orthanc(self.folder / "pacs", "PACS"))
+        # Nothing but a count ends a series within the test.
+        files = settings.files({}, [], {}, quiet="1 h", silence="1 h")
+        files["node.toml"] += settings.table("peer.PACS", {"host": "127.0.0.1", "port": self.pacs.dicom, **peer})
+        self.node = self.keep(Node(self.folder / "node", files))
+        self.pacs.know("sagittal", "127.0.0.1", self.node.port)
 
     def fetch(self, study, *options, check=True):
         node = f"127.0.0.1:{self.node.port}"
@@ -57,11 +33,11 @@ def study_of(path):
 
 
 def fetched(name, via):
-    with Site(name, retrieve=via) as site:
+    with Archive(name, retrieve=via) as site:
         files = phantom.write(site.folder / "series", name, slices=6)
         other = phantom.write(site.folder / "other", f"{name}-other", slices=2)
         for path in files + other:
-            site.add(path)
+            site.pacs.add(path)
         study, series = study_of(files[0])
         said = json.loads(site.fetch(study).stdout)
         assert (said["via"], said["found"], said["completed"], said["failed"]) == (via, 6, 6, 0), said
@@ -84,26 +60,27 @@ def test_a_study_comes_by_c_get():
 
 
 def test_a_study_comes_into_a_folder():
-    with Site("fetch-folder", retrieve="get") as site:
+    with Archive("fetch-folder", retrieve="get") as site:
         files = phantom.write(site.folder / "series", "fetch-folder", slices=3)
         for path in files:
-            site.add(path)
+            site.pacs.add(path)
         study, _ = study_of(files[0])
         site.node.command("fetch", "--from", "PACS", "--study", study, "--to", site.folder / "got")
         got = sorted((site.folder / "got").glob("*.dcm"))
         assert len(got) == 3, got
-        assert {study_of(path) for path in got} == {study_of(files[0])}
+        kinds = {study_of(path) for path in got}
+        assert kinds == {study_of(files[0])}, kinds
 
 
 def test_a_series_is_finished_when_the_sender_says_so():
-    with Site("expected", expected="c-find") as site:
+    with Archive("expected", expected="c-find") as site:
         files = phantom.write(site.folder / "series", "expected", slices=6)
-        instances = [site.add(path) for path in files]
+        instances = [site.pacs.add(path) for path in files]
         send = lambda some: site.pacs.ask("/modalities/sagittal/store", {"Resources": some, "Synchronous": True})
         send(instances[:4])
-        wait("the sender is asked", lambda: "counted by the sender" in site.node.log(), 30)
+        wait("the sender is asked", lambda: "counted by the sender" in site.node.log())
         assert [s["instances"] for s in site.series()] == [4], site.series()
         send(instances[4:])
-        wait("the series is finished", lambda: site.series() == [], 30)
+        wait("the series is finished", lambda: site.series() == [])
         closed = next(line for line in site.node.log().splitlines() if "series finished" in line)
         assert "ExpectedCount" in closed, closed

@@ -7,15 +7,15 @@ chunked one and `wire`, are compared with the files themselves.
 
 import contextlib
 import fnmatch
-import json
 import pathlib
 import re
 import urllib.error
 import urllib.request
 
 import pydicom
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, _config, build_context, evt
 
+import requestor
 import settings
 import wire
 from support import Node, Orthanc, asset, run, scratch, workspace
@@ -146,13 +146,13 @@ def test_pynetdicom_sends_every_file():
 
 def pynetdicom_store(node, file, sop_class, syntax):
     """The status, `context refused`, or nothing where pynetdicom cannot read what it needs from the file."""
-    entity = AE("PYNETDICOM")
-    entity.add_requested_context(sop_class, syntax)
-    association = entity.associate(node.host, node.port, ae_title="SAGITTAL", max_pdu=0)
+    connect = lambda: requestor.associate(node.host, node.port, [build_context(sop_class, syntax)], max_pdu=0)
+    association = connect()
     if not association.is_established:
         return "context refused"
     try:
-        return f"{association.send_c_store(str(file)).Status:04X}"
+        association, answer = requestor.response(association, connect, lambda to: to.send_c_store(str(file)))
+        return f"{answer.Status:04X}"
     except (AttributeError, ValueError, KeyError, pydicom.errors.InvalidDicomError):
         return None
     finally:
@@ -215,31 +215,21 @@ def test_orthanc_sends_every_file():
         """Uploads, has Orthanc send, and deletes, so that the next file of the same UID is taken."""
         name = type(to).__name__.lower()
         if peers.get(name) != to.port:
-            put(orthanc, f"/modalities/{name}", {"AET": "SAGITTAL", "Host": to.host, "Port": to.port})
+            orthanc.know(name, to.host, to.port)
             peers[name] = to.port
         try:
-            instance = post(orthanc, "/instances", file.read_bytes())["ID"]
+            instance = orthanc.add(file)
         except urllib.error.HTTPError:
             return None
         try:
-            post(orthanc, f"/modalities/{name}/store", json.dumps({"Resources": [instance], "Synchronous": True}).encode())
+            orthanc.ask(f"/modalities/{name}/store", {"Resources": [instance], "Synchronous": True})
             return "0000"
         except urllib.error.HTTPError as refused:
             return f"HTTP {refused.code}"
         finally:
-            post(orthanc, f"/instances/{instance}", None, "DELETE")
+            orthanc.ask(f"/instances/{instance}", method="DELETE")
 
     try:
         return rewritten("interop-orthanc", send)
     finally:
         orthanc.stop()
-
-
-def post(orthanc, path, body, method="POST"):
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(orthanc.url + path, data=body, method=method), timeout=60) as answer:
-        return json.loads(answer.read() or b"null")
-
-
-def put(orthanc, path, value):
-    post(orthanc, path, json.dumps(value).encode(), "PUT")

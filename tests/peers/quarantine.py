@@ -38,7 +38,7 @@ def test_an_object_without_a_uid_is_taken_when_the_data_set_is_believed():
         assert held(node, series_of(file), instance) == (syntax, data)
         assert {entry["sop_instance"] for entry in listed(node)} == {"1.2.not-a-uid", "1.2.3"}
         node.command("quarantine", "drop", *(entry["name"] for entry in listed(node)))
-        assert listed(node) == []
+        assert listed(node) == [], listed(node)
         assert not list((node.folder / "data/spool/quarantine").glob("*.*")), "something was left behind"
         unknown = node.command("quarantine", "drop", "../../ledger.sqlite", check=False)
         assert unknown.returncode == 1 and "quarantine list" in unknown.stderr, unknown
@@ -58,7 +58,7 @@ def test_a_mended_object_is_taken_also_while_the_node_is_down():
         options = [word for key, uid in uids.items() for word in ("-i", f"{key}={uid}")]
         run("dcmodify", "-nb", *options, node.folder / "data/spool/quarantine" / entry["name"])
         node.command("quarantine", "retry", entry["name"])
-        assert listed(node) == []
+        assert listed(node) == [], listed(node)
         assert held(node, "1.2.3.1", "1.2.3.4")[0] == syntax
         node.start()
 
@@ -73,4 +73,5 @@ def test_notes_hold_no_patient_attribute():
         notes = [note.read_text() for note in (node.folder / "data/spool/quarantine").glob("*.json")]
         said = node.command("quarantine", "list").stdout + node.log() + "".join(notes)
         assert len(notes) == 2 and all(values), (notes, values)
-        assert not [value for value in values if value in said]
+        leaked = [n for n, value in enumerate(values) if value in said]
+        assert not leaked, f"values {leaked} of PatientName and PatientID"

@@ -15,11 +15,11 @@ listen = "127.0.0.1:0"
 reserve = "0 B"
 
 [completion]
-quiet = "{quiet}"
+quiet = "{silence}"
 quiet_after_release = "{quiet}"
 
 [jobs]
-lease = "5 s"
+lease = "60 s"
 max_attempts = 200
 
 [inference]
@@ -27,12 +27,13 @@ threads = 2
 """
 
 
-def files(pipelines, rules, destinations, quiet="1 s", model_folder=None):
+def files(pipelines, rules, destinations, quiet="1 s", silence="10 s", model_folder=None):
     """Texts of the four files. `pipelines`: name -> model id; `destinations`: name -> table;
-    `rules`: list of (name, conditions, pipeline), each sent to every destination. `model_folder`: instead of the suites'."""
+    `rules`: list of (name, conditions, pipeline), each sent to every destination. `quiet`: after a release; `silence`: without
+    one, long enough that a busy machine does not end a series in its middle. `model_folder`: instead of the suites'."""
     model_folder = json.dumps(str(model_folder or models.folder()))
     return {
-        "node.toml": NODE.format(models=model_folder, quiet=quiet),
+        "node.toml": NODE.format(models=model_folder, quiet=quiet, silence=silence),
         "destinations.toml": "\n".join(table(f"destination.{name}", values) for name, values in destinations.items()),
         "pipelines.toml": "\n".join(
             table(f"pipeline.{name}", {"models": [model], "description": name}) for name, model in pipelines.items()
@@ -61,9 +62,9 @@ def toml(value):
 def dicom(orthanc):
     """A destination by C-STORE, confirmed by a query."""
     return {"kind": "dicom", "host": "127.0.0.1", "port": orthanc.dicom, "ae_title": orthanc.aet, "confirm": "query",
-            "backoff_cap": "1 s", "timeout": "20 s"}
+            "backoff_cap": "1 s", "timeout": "120 s"}
 
 
 def rest(orthanc):
     """A destination by Orthanc's REST interface."""
-    return {"kind": "orthanc", "url": orthanc.url, "backoff_cap": "1 s", "timeout": "20 s"}
+    return {"kind": "orthanc", "url": orthanc.url, "backoff_cap": "1 s", "timeout": "120 s"}

@@ -36,7 +36,7 @@ def asset(path):
     return ASSETS / path
 
 
-def wait(what, condition, limit=60.0, pace=0.05):
+def wait(what, condition, limit=300.0, pace=0.05):
     """The first true value of `condition()`, looked at every `pace` seconds."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
@@ -58,7 +58,7 @@ def run(*command, check=True, limit=600):
 class Program:
     """A program that says `ready name=value ...` on its standard output when it can be used."""
 
-    def __init__(self, command, log, limit=90.0, environment=()):
+    def __init__(self, command, log, limit=300.0, environment=()):
         self.log = pathlib.Path(log)
         with self.log.open("ab") as errors:
             self.process = subprocess.Popen([str(c) for c in command], env={**ENVIRONMENT, **dict(environment)}, text=True,
@@ -81,7 +81,7 @@ class Program:
         """Sends a signal and gives the exit status."""
         if self.alive():
             self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(300)
 
     def kill(self):
         self.stop(signal.SIGKILL)
@@ -109,12 +109,21 @@ class Orthanc:
     def url(self):
         return f"http://127.0.0.1:{self.http}"
 
-    def ask(self, path, body=None):
-        """JSON, or the bytes of a file."""
-        request = urllib.request.Request(self.url + path, data=json.dumps(body).encode() if body is not None else None)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+    def ask(self, path, body=None, method=None):
+        """JSON, or the bytes of a file. `body`: bytes as they are, or a value to be sent as JSON."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=300) as answer:
             data = answer.read()
             return json.loads(data) if "json" in answer.headers.get("Content-Type", "") else data
+
+    def add(self, path):
+        """Gives a file to Orthanc, which names it."""
+        return self.ask("/instances", pathlib.Path(path).read_bytes())["ID"]
+
+    def know(self, name, host, port, aet="SAGITTAL"):
+        """Where the modality `name` listens."""
+        self.ask(f"/modalities/{name}", {"AET": aet, "Host": host, "Port": port}, "PUT")
 
     def results(self, series=""):
         """Orthanc's ids of the SEG instances, of one SeriesDescription where it is given."""
@@ -167,6 +176,35 @@ class Node:
         return run(BIN, *words, "--config", self.config, check=check)
 
 
+class Site:
+    """The programs of one test in a folder of its own, stopped together, also when not all of them came up.
+
+    A subclass starts them in `build`, each through `keep`."""
+
+    def __init__(self, name, *arguments, **options):
+        self.folder, self.programs = workspace(name), []
+        try:
+            self.build(*arguments, **options)
+        except BaseException:
+            self.close()
+            raise
+
+    def keep(self, program):
+        self.programs.append(program)
+        return program
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Stops the last one first."""
+        for program in reversed(self.programs):
+            program.stop()
+
+
 def free_port():
     import socket
 
@@ -183,6 +221,12 @@ def storescu(node, files, options=(), aet="SAGITTAL"):
     done = run(*command, check=False)
     output = done.stdout + done.stderr
     return done.returncode, acknowledged(output), output
+
+
+def receive(node, files):
+    """Sends `files` by storescu; each must be acknowledged."""
+    status, done, output = storescu(node, files)
+    assert status == 0 and len(done) == len(files), output[-2000:]
 
 
 def acknowledged(output):

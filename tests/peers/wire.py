@@ -56,13 +56,14 @@ def store(node, sop_class, syntax, instance, data):
 def store_half(node, sop_class, syntax, instance, data):
     """A C-STORE whose peer hangs up in the middle of the data set."""
     with contextlib.closing(connect(node)) as peer:
-        assert not associate(peer, sop_class, syntax)
+        refused = associate(peer, sop_class, syntax)
+        assert not refused, refused
         peer.sendall(p_data(COMMAND | LAST, store_request(sop_class, instance)))
         peer.sendall(p_data(0, data[: len(data) // 2]))
 
 
 def connect(node):
-    peer = socket.create_connection((node.host, node.port), timeout=30)
+    peer = socket.create_connection((node.host, node.port), timeout=300)
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return peer
 

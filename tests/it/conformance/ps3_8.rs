@@ -92,8 +92,10 @@ async fn what_comes_instead_of_a_request_is_aborted() {
 #[tokio::test]
 async fn a_silent_peer_is_not_waited_for() {
     let short = Duration::from_millis(30);
-    let receiver = Receiver::start(ScpOptions { artim_timeout: short, idle_timeout: short, ..options() }).await;
+    let receiver = Receiver::start(ScpOptions { artim_timeout: short, ..options() }).await;
     assert!(matches!(Parrot::connect(receiver.address).await.hear().await, Some((ABORT, _))));
+    receiver.stop().await;
+    let receiver = Receiver::start(ScpOptions { idle_timeout: short, ..options() }).await;
     let mut parrot = Parrot::associated(receiver.address, &[(1, MR)]).await;
     assert!(matches!(parrot.hear().await, Some((ABORT, _))));
     receiver.stop().await;

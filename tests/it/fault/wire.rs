@@ -30,7 +30,7 @@ async fn still_serves(receiver: &Receiver) {
 /// A byte now and then does not keep a PDU alive: the time is that of the whole PDU.
 #[tokio::test]
 async fn a_peer_that_drips_is_cut_off() {
-    let receiver = Receiver::start(ScpOptions { idle_timeout: Duration::from_millis(200), ..options() }).await;
+    let receiver = Receiver::start(ScpOptions { idle_timeout: Duration::from_secs(2), ..options() }).await;
     let mut parrot = Parrot::associated(receiver.address, &[(1, MR)]).await;
     let bytes = [store("1.2.3"), parrot::data(1, &[0; 10_000])].concat();
     assert!(matches!(parrot.drip(&bytes).await, Some((ABORT, _))));
@@ -82,7 +82,7 @@ async fn a_release_collision_ends_in_peace() {
     let title = |text| AeTitle::parse(text).unwrap();
     let port = listener.local_addr().unwrap().port();
     let peer = Peer { host: "127.0.0.1".into(), port, called: title("PARROT"), calling: title("SAGITTAL"), tls: None };
-    let echo = tokio::spawn(async move { scu::echo(&peer, Duration::from_secs(20)).await });
+    let echo = tokio::spawn(async move { scu::echo(&peer, Duration::from_mins(2)).await });
     let mut parrot = Parrot::accept(&listener).await;
     let (_, request) = parrot.hear().await.unwrap();
     let (kind, body) = parrot.ask(&parrot::accept(&request, 1, &[])).await.unwrap();

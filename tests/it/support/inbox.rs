@@ -53,14 +53,14 @@ pub struct Receiver {
     serving: JoinHandle<()>,
 }
 
-/// Options with short time limits, for AE title SAGITTAL.
+/// Options with time limits that no working machine needs, for AE title SAGITTAL.
 pub fn options() -> ScpOptions {
     ScpOptions {
         max_pdu: 65536,
         max_associations: 8,
         max_object: 64 << 20,
-        idle_timeout: Duration::from_secs(20),
-        artim_timeout: Duration::from_secs(20),
+        idle_timeout: Duration::from_mins(2),
+        artim_timeout: Duration::from_mins(2),
         ..ScpOptions::loopback(AeTitle::parse("SAGITTAL").unwrap())
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// `work`, or a failed test when it takes longer than any working machine needs.
 pub async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), work).await.expect("nothing happened for 30 s")
+    tokio::time::timeout(Duration::from_mins(3), work).await.expect("nothing happened for three minutes")
 }
 
 /// A folder of the shared assets, or `None`, said on standard error, where they are absent.

@@ -31,11 +31,11 @@ listen = "127.0.0.1:0"
 reserve = "0 B"
 
 [completion]
-quiet = "4 s"
+quiet = "10 s"
 quiet_after_release = "200 ms"
 
 [jobs]
-lease = "5 s"
+lease = "60 s"
 max_attempts = 1000
 "#;
         let destinations = format!(
