@@ -12,7 +12,6 @@ mod http;
 mod node;
 mod peer;
 mod pipeline;
-mod quantity;
 mod reception;
 mod secret;
 #[cfg(test)]
@@ -37,6 +36,7 @@ pub use secret::Secret;
 pub use tls::TlsListener;
 pub use users::Users;
 
+use crate::rules::quantity;
 use crate::rules::section::{self, Section};
 pub use crate::rules::{Fault, Severity};
 use crate::rules::{Names, RuleSet};
@@ -132,7 +132,11 @@ fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults>
     let (pipelines, pipeline_names) = pipelines.unzip();
     let set = |names: Option<Vec<String>>| names.map(|names| names.into_iter().collect::<BTreeSet<String>>());
     let (destination_names, pipeline_names) = (set(destination_names), set(pipeline_names));
-    let names = Names { pipelines: pipeline_names.as_ref(), destinations: destination_names.as_ref() };
+    let names = Names {
+        pipelines: pipeline_names.as_ref(),
+        destinations: destination_names.as_ref(),
+        notices: Some(&BTreeSet::new()),
+    };
     let rules = text_of(around, "rules.toml", &mut faults).map(|(file, text)| {
         let (rules, found) = RuleSet::parse_with(&file, text, &names);
         faults.extend(found);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::destination::check_name;
 use crate::rules::section::{Entry, Section};
-use crate::rules::{GEOMETRY_NAMES, Severity, did_you_mean};
+use crate::rules::{Severity, did_you_mean, geometry_names};
 
 /// One `[pipeline.<name>]`.
 #[derive(Debug, Clone)]
@@ -39,25 +39,15 @@ fn read_one(name: &str, index: u32, entry: &Entry<'_>, folder: Option<&Path>) ->
     let section = entry.section()?;
     let models = section.required("models", "a list of model ids").and_then(|e| read_models(&e, folder));
     let accept = match section.get("accept") {
-        Some(entry) => read_accept(&entry),
-        None => Some(vec!["regular"]),
+        Some(entry) => geometry_names(&entry),
+        None => Some(vec!["regular".to_owned()]),
     };
     let description = match section.get("description") {
         Some(entry) => entry.parsed(description),
         None => Some(name.to_owned()),
     };
     section.finish();
-    let accept = accept?.into_iter().map(str::to_owned).collect();
-    Some(Pipeline { name: named?, index, models: models?, accept, description: description? })
-}
-
-fn read_accept(entry: &Entry<'_>) -> Option<Vec<&'static str>> {
-    let words = GEOMETRY_NAMES.map(|name| (name, name));
-    let read: Vec<Option<&str>> = entry.items().iter().map(|item| item.choice(&words)).collect();
-    if read.is_empty() {
-        return entry.refuse("at least one verdict of the geometry check", None);
-    }
-    read.into_iter().collect()
+    Some(Pipeline { name: named?, index, models: models?, accept: accept?, description: description? })
 }
 
 /// SeriesDescription is an LO (PS3.5 section 6.2).

@@ -163,10 +163,11 @@ mod tests {
             destinations: destinations.iter().map(|d| (*d).to_owned()).collect(),
             priority: (!shadow).then_some(rules::Priority::Urgent),
             shadow,
+            ..rules::FiredRule::default()
         };
         let routing = Routing {
             fired: vec![fired("a", &["pacs"], false), fired("b", &[], true), fired("c", &["pacs", "orthanc"], false)],
-            held: None,
+            ..Routing::default()
         };
         let first = |usual| jobs_of(&routing, usual)[0].priority;
         assert_eq!(first(rules::Priority::Stat), ledger::Priority::Stat);

@@ -1,7 +1,7 @@
 //! One condition of a rule: which value it looks at, what it asks of it, and whether it holds.
 //!
 //! A condition on an attribute on which the instances differ holds when it holds for every one of the
-//! different values. Evaluation always gives the explanation; the verdict is a part of it.
+//! different values. There is one verdict, [`Clause::holds`]; an explanation shows it beside what was found.
 
 use std::fmt;
 
@@ -13,11 +13,32 @@ use regex::Regex;
 use super::explanation::{ConditionExplanation, Found};
 use super::summary::SeriesSummary;
 
-/// A condition, or alternatives of which one must hold as a whole.
+/// A condition, or groups of them.
 #[derive(Debug, Clone)]
 pub enum Clause {
     Condition(Condition),
-    Any(Vec<Vec<Clause>>),
+    Group(Word, Vec<Vec<Clause>>),
+}
+
+/// How many groups of conditions must hold as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    Any,
+    All,
+    /// None of them.
+    Not,
+}
+
+impl Word {
+    pub const NAMES: [(&'static str, Word); 3] = [("any", Word::Any), ("all", Word::All), ("not", Word::Not)];
+
+    fn key(self) -> &'static str {
+        Word::NAMES[self as usize].0
+    }
+
+    fn expected(self) -> &'static str {
+        ["one of the alternatives", "all of these", "none of these"][self as usize]
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -152,40 +173,69 @@ impl Expected {
     }
 }
 
+/// Whether all of `clauses` hold.
+pub fn all_hold(clauses: &[Clause], summary: &SeriesSummary) -> bool {
+    clauses.iter().all(|clause| clause.holds(summary))
+}
+
+/// Every one of `clauses` with what was found and the verdict of [`Clause::holds`].
+pub fn explain_all(clauses: &[Clause], summary: &SeriesSummary) -> Vec<ConditionExplanation> {
+    clauses.iter().map(|clause| clause.explain(summary)).collect()
+}
+
 impl Clause {
-    #[must_use]
-    pub fn evaluate(&self, summary: &SeriesSummary) -> ConditionExplanation {
+    /// The geometry is one of `names`.
+    pub fn accept(names: &[String]) -> Clause {
+        let test = Test::Equal(names.iter().cloned().map(Expected::Text).collect());
+        let subject = Subject::Computed(Computed::Geometry);
+        Clause::Condition(Condition { key: "accept".to_owned(), subject, test, missing: false })
+    }
+
+    /// The one verdict: routing asks for it alone, an explanation shows it.
+    pub fn holds(&self, summary: &SeriesSummary) -> bool {
         match self {
-            Clause::Condition(condition) => condition.evaluate(summary),
-            Clause::Any(alternatives) => {
-                let alternatives: Vec<Vec<ConditionExplanation>> = alternatives
-                    .iter()
-                    .map(|clauses| clauses.iter().map(|clause| clause.evaluate(summary)).collect())
-                    .collect();
-                ConditionExplanation {
-                    key: "any".to_owned(),
-                    found: None,
-                    expected: "one of the alternatives".to_owned(),
-                    holds: alternatives.iter().any(|all| all.iter().all(|c| c.holds)),
-                    alternatives,
+            Clause::Condition(condition) => condition.holds(&condition.subject.find(summary)),
+            Clause::Group(word, groups) => {
+                let mut verdicts = groups.iter().map(|clauses| all_hold(clauses, summary));
+                match word {
+                    Word::Any => verdicts.any(|holds| holds),
+                    Word::All => verdicts.all(|holds| holds),
+                    Word::Not => verdicts.all(|holds| !holds),
                 }
             }
+        }
+    }
+
+    fn explain(&self, summary: &SeriesSummary) -> ConditionExplanation {
+        let holds = self.holds(summary);
+        match self {
+            Clause::Condition(condition) => ConditionExplanation {
+                key: condition.key.clone(),
+                found: Some(condition.subject.find(summary)),
+                expected: format!("{}{}", condition.test, if condition.missing { ", or missing" } else { "" }),
+                holds,
+                alternatives: Vec::new(),
+            },
+            Clause::Group(word, groups) => ConditionExplanation {
+                key: word.key().to_owned(),
+                found: None,
+                expected: word.expected().to_owned(),
+                holds,
+                alternatives: groups.iter().map(|clauses| explain_all(clauses, summary)).collect(),
+            },
         }
     }
 }
 
 impl Condition {
-    fn evaluate(&self, summary: &SeriesSummary) -> ConditionExplanation {
-        let found = self.subject.find(summary);
+    fn holds(&self, found: &Found) -> bool {
         let holds_for = |values: &[String]| (values.is_empty() && self.missing) || self.test.holds(values);
-        let holds = match &found {
+        match found {
             Found::Missing => holds_for(&[]),
             Found::Value { values } => holds_for(values),
             Found::Differs { more: true, .. } if !self.test.asks_presence_only() => false,
             Found::Differs { distinct, .. } => distinct.iter().all(|values| holds_for(values)),
-        };
-        let expected = format!("{}{}", self.test, if self.missing { ", or missing" } else { "" });
-        ConditionExplanation { key: self.key.clone(), found: Some(found), expected, holds, alternatives: Vec::new() }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use super::ruleset::Mode;
@@ -41,6 +42,12 @@ pub enum Outcome {
     Held { reason: String },
     /// It matched and only ends the evaluation.
     Stopped,
+    /// It matched and is to be decided again, no later than `until` (milliseconds since 1970-01-01 UTC).
+    Waits { until: i64, lacking: String, stop: bool },
+    /// It matched and has waited in vain.
+    Skipped { lacking: String },
+    /// It concerns the whole study, see `RuleSet::decide_study`; this series may be one of these inputs.
+    Study { inputs: Vec<String> },
     /// A condition does not hold.
     NoMatch,
     /// An earlier rule said stop or hold.
@@ -56,9 +63,9 @@ impl Outcome {
     #[must_use]
     pub fn ends_evaluation(&self) -> bool {
         match self {
-            Outcome::Fired { stop, .. } => *stop,
+            Outcome::Fired { stop, .. } | Outcome::Waits { stop, .. } => *stop,
             Outcome::Held { .. } | Outcome::Stopped => true,
-            Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::NotSeen | Outcome::Off => false,
+            _ => false,
         }
     }
 }
@@ -66,9 +73,9 @@ impl Outcome {
 /// One condition applied to one series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConditionExplanation {
-    /// As written in the rule; `any` for alternatives.
+    /// As written in the rule; `any`, `all` or `not` for groups.
     pub key: String,
-    /// `None` for alternatives, which look at several values.
+    /// `None` for groups, which look at several values.
     pub found: Option<Found>,
     pub expected: String,
     pub holds: bool,
@@ -133,6 +140,16 @@ impl fmt::Display for Outcome {
             }
             Outcome::Held { reason } => write!(f, "holds the series: {reason}"),
             Outcome::Stopped => f.write_str("matches and stops, nothing is run"),
+            Outcome::Waits { until, lacking, .. } => {
+                let until = DateTime::from_timestamp_millis(*until).unwrap_or_default();
+                let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+                write!(f, "waits until {until} at the latest: {lacking}")
+            }
+            Outcome::Skipped { lacking } => write!(f, "matches, but has waited in vain: {lacking}"),
+            Outcome::Study { inputs } if inputs.is_empty() => {
+                f.write_str("is for studies; this series is none of its inputs")
+            }
+            Outcome::Study { inputs } => write!(f, "is for studies; this series can be its {}", inputs.join(", ")),
             Outcome::NoMatch => f.write_str("does not match"),
             Outcome::NotReached { after } => write!(f, "not reached, rule \"{after}\" ended the evaluation"),
             Outcome::NotSeen => f.write_str("not for series sent to this AE title"),
@@ -170,7 +187,8 @@ fn write_conditions(f: &mut fmt::Formatter<'_>, conditions: &[ConditionExplanati
         }
         let indent = format!("{indent}{trunk}");
         for (n, alternative) in condition.alternatives.iter().enumerate() {
-            writeln!(f, "{indent}alternative {}", n + 1)?;
+            let word = if condition.key == "any" { "alternative" } else { "group" };
+            writeln!(f, "{indent}{word} {}", n + 1)?;
             write_conditions(f, alternative, &format!("{indent}  "))?;
         }
     }

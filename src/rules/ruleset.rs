@@ -1,15 +1,18 @@
 //! Checked rules in order, and their one evaluation, from which routing and explanation both come.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::condition::Clause;
+use super::condition::{self, Clause};
 use super::explanation::{Explanation, Outcome, RuleExplanation};
 use super::fault::Fault;
 use super::parse::{self, Names};
+use super::study::StudyScope;
 use super::summary::SeriesSummary;
+use super::timing::{Patience, Situation, Then, WaitFor};
 
 /// Checked rules in order, and the digest of the text they came from.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +31,22 @@ pub struct Rule {
     pub action: Action,
     /// Ends the evaluation when the rule matches. Of a shadow rule it has no effect.
     pub stop: bool,
+    pub scope: Scope,
+    /// Not decided before this long after the last arrival; other rules do not wait.
+    pub quiet: Option<Duration>,
+    pub wait_for: Option<WaitFor>,
+    /// `GeometryVerdict::name`s that the rule takes, instead of the pipeline's.
+    pub accept: Option<Vec<String>>,
+    /// Names of those who are told.
+    pub notify: Vec<String>,
     pub(super) conditions: Vec<Clause>,
+}
+
+/// What a rule decides about.
+#[derive(Debug, Clone)]
+pub enum Scope {
+    Series,
+    Study(StudyScope),
 }
 
 /// What a matching rule does.
@@ -85,10 +103,21 @@ pub struct Routing {
     /// In the order of the rules.
     pub fired: Vec<FiredRule>,
     pub held: Option<Held>,
+    pub waiting: Vec<WaitingRule>,
+}
+
+/// A rule that matches and is to be decided again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingRule {
+    pub name: String,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub until: i64,
+    /// What has to come, without attribute values.
+    pub lacking: String,
 }
 
 /// A job to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FiredRule {
     pub name: String,
     pub pipeline: String,
@@ -98,6 +127,10 @@ pub struct FiredRule {
     pub priority: Option<Priority>,
     /// Results are kept and nothing is sent.
     pub shadow: bool,
+    /// Geometry verdicts that the rule takes, instead of the pipeline's.
+    pub accept: Option<Vec<String>>,
+    /// Names of those who are told.
+    pub notify: Vec<String>,
 }
 
 /// A series kept for an operator.
@@ -105,6 +138,8 @@ pub struct FiredRule {
 pub struct Held {
     pub rule: String,
     pub reason: String,
+    /// Names of those who are told.
+    pub notify: Vec<String>,
 }
 
 impl RuleSet {
@@ -140,7 +175,14 @@ impl RuleSet {
     /// What is to be done with a series.
     #[must_use]
     pub fn route(&self, summary: &SeriesSummary) -> Routing {
-        self.decide(summary).0
+        let (mut routing, situation) = (Routing::default(), Situation::default());
+        for (rule, outcome) in self.outcomes(summary, None, &situation) {
+            routing.add(rule, &outcome);
+            if outcome.ends_evaluation() {
+                break;
+            }
+        }
+        routing
     }
 
     /// Why that is to be done.
@@ -158,67 +200,127 @@ impl RuleSet {
     /// The same by those rules only that are named in `seen`; `None`: by all.
     #[must_use]
     pub fn decide_among(&self, summary: &SeriesSummary, seen: Option<&BTreeSet<String>>) -> (Routing, Explanation) {
+        self.decide_in(summary, seen, &Situation::default())
+    }
+
+    /// The same at a time and in a study. Rules that wait are in [`Routing::waiting`]; when they are decided again,
+    /// those that have fired fire again: a rule makes one job for a revision of a series, its later firing none.
+    #[must_use]
+    pub fn decide_in(
+        &self,
+        summary: &SeriesSummary,
+        seen: Option<&BTreeSet<String>>,
+        situation: &Situation<'_>,
+    ) -> (Routing, Explanation) {
+        let (mut routing, mut explained) = (Routing::default(), Vec::with_capacity(self.rules.len()));
+        for (rule, outcome) in self.outcomes(summary, seen, situation) {
+            routing.add(rule, &outcome);
+            explained.push(rule.explain(summary, outcome));
+        }
+        (routing, Explanation { rules_revision: self.revision.clone(), rules: explained })
+    }
+
+    /// The one evaluation: what becomes of each rule, in order.
+    fn outcomes<'e>(
+        &'e self,
+        summary: &'e SeriesSummary,
+        seen: Option<&'e BTreeSet<String>>,
+        situation: &'e Situation<'e>,
+    ) -> impl Iterator<Item = (&'e Rule, Outcome)> {
         let mut ended_by: Option<&Rule> = None;
-        let mut explained = Vec::with_capacity(self.rules.len());
-        for rule in &self.rules {
-            let is_seen = seen.is_none_or(|names| names.contains(&rule.name));
-            let explanation = rule.explain(summary, is_seen, ended_by);
-            if ended_by.is_none() && explanation.outcome.ends_evaluation() {
+        self.rules.iter().map(move |rule| {
+            let outcome = match ended_by {
+                _ if rule.mode == Mode::Off => Outcome::Off,
+                _ if seen.is_some_and(|names| !names.contains(&rule.name)) => Outcome::NotSeen,
+                Some(earlier) => Outcome::NotReached { after: earlier.name.clone() },
+                None => rule.outcome(summary, situation),
+            };
+            if ended_by.is_none() && outcome.ends_evaluation() {
                 ended_by = Some(rule);
             }
-            explained.push(explanation);
-        }
-        let routing = Routing::of(&explained);
-        (routing, Explanation { rules_revision: self.revision.clone(), rules: explained })
+            (rule, outcome)
+        })
+    }
+
+    /// Position of the last rule that gets to see a finished series.
+    pub(super) fn last_reached(&self, summary: &SeriesSummary, seen: Option<&BTreeSet<String>>) -> usize {
+        let situation = Situation::default();
+        let ends = |(_, outcome): (&Rule, Outcome)| outcome.ends_evaluation();
+        self.outcomes(summary, seen, &situation).position(ends).unwrap_or(usize::MAX)
     }
 }
 
 impl Rule {
-    fn explain(&self, summary: &SeriesSummary, is_seen: bool, ended_by: Option<&Rule>) -> RuleExplanation {
-        let conditions: Vec<_> = self.conditions.iter().map(|clause| clause.evaluate(summary)).collect();
-        let matches = conditions.iter().all(|condition| condition.holds);
-        let outcome = match ended_by {
-            _ if self.mode == Mode::Off => Outcome::Off,
-            _ if !is_seen => Outcome::NotSeen,
-            Some(earlier) => Outcome::NotReached { after: earlier.name.clone() },
-            None if !matches => Outcome::NoMatch,
-            None => self.outcome(),
-        };
-        RuleExplanation { name: self.name.clone(), line: self.line, mode: self.mode, matches, outcome, conditions }
-    }
-
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self, summary: &SeriesSummary, situation: &Situation<'_>) -> Outcome {
+        if let Scope::Study(scope) = &self.scope {
+            return scope.outcome(summary, &self.conditions);
+        }
+        if !condition::all_hold(&self.conditions, summary) {
+            return Outcome::NoMatch;
+        }
+        let stop = self.stop && self.mode == Mode::Live;
+        match self.patience(summary, situation) {
+            Patience::Waits { until, lacking } => return Outcome::Waits { until, lacking, stop },
+            Patience::Over { lacking, then: Then::Skip } => return Outcome::Skipped { lacking },
+            Patience::Over { lacking, then: Then::Hold } => {
+                return Outcome::Held { reason: format!("it lacks {lacking}") };
+            }
+            Patience::Over { then: Then::Run, .. } | Patience::Ready => {}
+        }
         match &self.action {
-            Action::Run { pipeline, send_to, priority } => Outcome::Fired {
+            Action::Run { pipeline, priority, .. } => Outcome::Fired {
                 pipeline: pipeline.clone(),
-                send_to: if self.mode == Mode::Shadow { Vec::new() } else { send_to.clone() },
+                send_to: self.destinations().to_vec(),
                 priority: *priority,
-                stop: self.stop && self.mode == Mode::Live,
+                stop,
             },
             Action::Hold { reason } => Outcome::Held { reason: reason.clone() },
             Action::Nothing => Outcome::Stopped,
         }
     }
+
+    fn explain(&self, summary: &SeriesSummary, outcome: Outcome) -> RuleExplanation {
+        let conditions = condition::explain_all(&self.conditions, summary);
+        let matches = conditions.iter().all(|condition| condition.holds);
+        RuleExplanation { name: self.name.clone(), line: self.line, mode: self.mode, matches, outcome, conditions }
+    }
+
+    /// Where results are sent: nowhere of a shadow rule.
+    fn destinations(&self) -> &[String] {
+        match &self.action {
+            Action::Run { send_to, .. } if self.mode == Mode::Live => send_to,
+            _ => &[],
+        }
+    }
+
+    /// The job that firing means, `None` for a rule that runs nothing.
+    pub(super) fn job(&self) -> Option<FiredRule> {
+        let Action::Run { pipeline, priority, .. } = &self.action else { return None };
+        Some(FiredRule {
+            name: self.name.clone(),
+            pipeline: pipeline.clone(),
+            destinations: self.destinations().to_vec(),
+            priority: *priority,
+            shadow: self.mode == Mode::Shadow,
+            accept: self.accept.clone(),
+            notify: self.notify.clone(),
+        })
+    }
 }
 
 impl Routing {
-    fn of(rules: &[RuleExplanation]) -> Routing {
-        let mut routing = Routing::default();
-        for rule in rules {
-            match &rule.outcome {
-                Outcome::Fired { pipeline, send_to, priority, .. } => routing.fired.push(FiredRule {
-                    name: rule.name.clone(),
-                    pipeline: pipeline.clone(),
-                    destinations: send_to.clone(),
-                    priority: *priority,
-                    shadow: rule.mode == Mode::Shadow,
-                }),
-                Outcome::Held { reason } => {
-                    routing.held = Some(Held { rule: rule.name.clone(), reason: reason.clone() });
-                }
-                Outcome::Stopped | Outcome::NoMatch | Outcome::NotReached { .. } | Outcome::NotSeen | Outcome::Off => {}
+    fn add(&mut self, rule: &Rule, outcome: &Outcome) {
+        match outcome {
+            Outcome::Fired { .. } => self.fired.extend(rule.job()),
+            Outcome::Held { reason } => {
+                let (name, notify) = (rule.name.clone(), rule.notify.clone());
+                self.held = Some(Held { rule: name, reason: reason.clone(), notify });
             }
+            Outcome::Waits { until, lacking, .. } => {
+                let (name, lacking) = (rule.name.clone(), lacking.clone());
+                self.waiting.push(WaitingRule { name, until: *until, lacking });
+            }
+            _ => {}
         }
-        routing
     }
 }

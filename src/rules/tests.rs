@@ -4,7 +4,7 @@
 use super::*;
 
 /// A T1 head in three instances that agree on all but the position, the kernel, and BodyPartExamined.
-fn head() -> SeriesSummary {
+pub(super) fn head() -> SeriesSummary {
     let agreed = |values: &[&str]| AttributeSummary {
         distinct: vec![values.iter().map(|v| (*v).to_owned()).collect()],
         more: false,
@@ -146,16 +146,16 @@ fn an_unknown_orientation_is_missing() {
 }
 
 /// Rules on the head: `(name, when, rest)`.
-fn ruleset(rules: &[(&str, &str, &str)]) -> RuleSet {
+pub(super) fn ruleset(rules: &[(&str, &str, &str)]) -> RuleSet {
     let texts: Vec<String> =
         rules.iter().map(|(name, when, rest)| format!("[[rule]]\nname = '{name}'\nwhen = {when}\n{rest}\n")).collect();
     let text = texts.concat();
     RuleSet::parse(&text).unwrap_or_else(|faults| panic!("{text}: {}", faults[0]))
 }
 
-const MR: &str = "{ Modality = 'MR' }";
+pub(super) const MR: &str = "{ Modality = 'MR' }";
 const CT: &str = "{ Modality = 'CT' }";
-const RUN: &str = "pipeline = 'p'\nsend_to = ['d', 'e', 'd']";
+pub(super) const RUN: &str = "pipeline = 'p'\nsend_to = ['d', 'e', 'd']";
 
 #[test]
 fn every_matching_rule_fires_until_one_stops_or_holds() {
@@ -189,6 +189,7 @@ fn a_fired_rule_says_what_is_to_be_done() {
         destinations: destinations.iter().map(|d| (*d).to_owned()).collect(),
         priority: Some(priority),
         shadow,
+        ..FiredRule::default()
     };
     assert_eq!(fired, [rule("a", &["d", "e"], Priority::Urgent, false), rule("b", &[], Priority::OffPeak, true)]);
     assert_eq!(ruleset(&[("a", MR, RUN)]).route(&head()).fired[0].priority, None);

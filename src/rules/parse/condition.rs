@@ -10,7 +10,7 @@ use regex::Regex;
 use toml::de::DeValue;
 
 use crate::dicom::tag_of;
-use crate::rules::condition::{Clause, Computed, Condition, Expected, Subject, Test};
+use crate::rules::condition::{Clause, Computed, Condition, Expected, Subject, Test, Word};
 use crate::rules::fault::did_you_mean;
 use crate::rules::section::{Entry, Section, number_of};
 use crate::rules::summary::{GEOMETRY_NAMES, Orientation, is_kept};
@@ -22,17 +22,22 @@ pub fn clauses(section: &Section<'_>) -> Option<Vec<Clause>> {
 }
 
 fn clause(key: &str, entry: &Entry<'_>) -> Option<Clause> {
-    if key == "any" {
-        let alternatives: Vec<Option<Vec<Clause>>> =
-            entry.items().iter().map(|item| clauses(&item.section()?)).collect();
-        if alternatives.is_empty() {
-            return entry.refuse("at least one table of conditions", None);
-        }
-        return Some(Clause::Any(alternatives.into_iter().collect::<Option<_>>()?));
+    if let Some((_, word)) = Word::NAMES.iter().find(|(name, _)| *name == key) {
+        return Some(Clause::Group(*word, groups(entry)?));
     }
     let subject = subject(key, entry)?;
     let (test, missing) = condition(subject, entry)?;
     Some(Clause::Condition(Condition { key: key.to_owned(), subject, test, missing }))
+}
+
+/// A table of conditions, or a list of such tables.
+pub fn groups(entry: &Entry<'_>) -> Option<Vec<Vec<Clause>>> {
+    let items = entry.items();
+    if items.is_empty() {
+        return entry.refuse("at least one table of conditions", None);
+    }
+    let read: Vec<Option<Vec<Clause>>> = items.iter().map(|item| clauses(&item.section()?)).collect();
+    read.into_iter().collect()
 }
 
 fn subject(key: &str, entry: &Entry<'_>) -> Option<Subject> {

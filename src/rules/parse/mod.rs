@@ -10,12 +10,18 @@
 //! ```
 
 mod condition;
+mod study;
+mod timing;
 
 use std::collections::BTreeSet;
 
+use super::condition::Clause;
 use super::fault::{Fault, did_you_mean};
-use super::ruleset::{Action, Mode, Priority, Rule};
+use super::quantity::duration;
+use super::ruleset::{Action, Mode, Priority, Rule, Scope};
 use super::section::{self, Entry, Section};
+use super::summary::GEOMETRY_NAMES;
+use super::timing::WaitFor;
 use condition::clauses;
 
 /// The names a rule may refer to; `None` where they are not known and are not compared.
@@ -23,6 +29,8 @@ use condition::clauses;
 pub struct Names<'n> {
     pub pipelines: Option<&'n BTreeSet<String>>,
     pub destinations: Option<&'n BTreeSet<String>>,
+    /// Those who can be told.
+    pub notices: Option<&'n BTreeSet<String>>,
 }
 
 /// The rules that read without a fault, and all faults.
@@ -65,7 +73,64 @@ fn rule(section: &Section<'_>, names: &Names<'_>, seen: &mut BTreeSet<String>) -
     };
     let stop = section.get("stop").map_or(Some(false), |entry| entry.boolean());
     let action = action(section, names, mode, stop);
-    Some(Rule { name: name?, line: section.line(), mode: mode?, action: action?, stop: stop?, conditions: conditions? })
+    let quiet = section.get("quiet").map_or(Some(None), |e| duration(&e, 0.1, 86_400.0).map(Some));
+    let scope = scope(section);
+    if let Some(Action::Hold { .. } | Action::Nothing) = &action {
+        refuse_without_pipeline(section);
+    }
+    let accept = section.get("accept").map_or(Some(None), |e| geometry_names(&e).map(Some));
+    let notify = section
+        .get("notify")
+        .map_or(Some(Vec::new()), |e| known_names(&e, names.notices, "a [notify.<name>] of node.toml"));
+    let (accept, mut conditions, (mut scope, wait_for)) = (accept?, conditions?, scope?);
+    let accepted = accept.as_ref().map(|names| Clause::accept(names));
+    match &mut scope {
+        Scope::Series => conditions.extend(accepted),
+        Scope::Study(study) => study.inputs.iter_mut().for_each(|input| input.conditions.extend(accepted.clone())),
+    }
+    Some(Rule {
+        name: name?,
+        line: section.line(),
+        mode: mode?,
+        action: action?,
+        stop: stop?,
+        scope,
+        quiet: quiet?,
+        wait_for,
+        accept,
+        notify: notify?,
+        conditions,
+    })
+}
+
+/// What the rule decides about; of a rule of one series also what it waits for.
+fn scope(section: &Section<'_>) -> Option<(Scope, Option<WaitFor>)> {
+    let of_study = section.get("scope").map_or(Some(false), |e| e.choice(&[("series", false), ("study", true)]));
+    if of_study == Some(true) {
+        return Some((Scope::Study(study::scope(section)?), None));
+    }
+    study::refuse_keys(section);
+    let wait_for = section.get("wait_for").map_or(Some(None), |e| timing::wait_for(&e).map(Some));
+    of_study.and(wait_for).map(|wait_for| (Scope::Series, wait_for))
+}
+
+/// A rule that holds or only stops is decided at once.
+fn refuse_without_pipeline(section: &Section<'_>) {
+    for entry in ["quiet", "wait_for"].into_iter().filter_map(|key| section.get(key)) {
+        let hint = "hold and stop take effect at once; `then = \"hold\"` in wait_for holds what stays incomplete";
+        entry.refuse_key::<()>("a rule that runs nothing", "beside pipeline", Some(hint.to_owned()));
+    }
+}
+
+/// One or several verdicts of the geometry check.
+#[must_use]
+pub fn geometry_names(entry: &Entry<'_>) -> Option<Vec<String>> {
+    let words = GEOMETRY_NAMES.map(|name| (name, name));
+    let read: Vec<Option<&str>> = entry.items().iter().map(|item| item.choice(&words)).collect();
+    if read.is_empty() {
+        return entry.refuse("at least one verdict of the geometry check", None);
+    }
+    read.into_iter().map(|name| name.map(str::to_owned)).collect()
 }
 
 fn rule_name(entry: &Entry<'_>, seen: &mut BTreeSet<String>) -> Option<String> {
@@ -87,7 +152,7 @@ fn action(section: &Section<'_>, names: &Names<'_>, mode: Option<Mode>, stop: Op
     let priority = section.get("priority").map_or(Some(None), |e| e.choice(&Priority::NAMES).map(Some));
 
     let pipeline_name = pipeline.as_ref().map(|entry| known_name(entry, names.pipelines, "a pipeline"));
-    let destinations = send_to.as_ref().map(|entry| send_to_names(entry, names));
+    let destinations = send_to.as_ref().map(|entry| known_names(entry, names.destinations, "a destination"));
     if let Some(hold) = hold {
         let reason = hold.text();
         for other in [&pipeline, &send_to].into_iter().flatten() {
@@ -120,13 +185,12 @@ fn action(section: &Section<'_>, names: &Names<'_>, mode: Option<Mode>, stop: Op
     }
 }
 
-fn send_to_names(entry: &Entry<'_>, names: &Names<'_>) -> Option<Vec<String>> {
+fn known_names(entry: &Entry<'_>, known: Option<&BTreeSet<String>>, what: &str) -> Option<Vec<String>> {
     let items = entry.items();
     if items.is_empty() {
-        return entry.refuse("at least one destination", None);
+        return entry.refuse(&format!("at least one: {what}"), None);
     }
-    let found: Vec<Option<String>> =
-        items.iter().map(|item| known_name(item, names.destinations, "a destination")).collect();
+    let found: Vec<Option<String>> = items.iter().map(|item| known_name(item, known, what)).collect();
     let mut found: Vec<String> = found.into_iter().collect::<Option<_>>()?;
     let mut seen = BTreeSet::new();
     found.retain(|name| seen.insert(name.clone()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rules::section::Entry;
+use super::section::{Entry, number_of};
 
 const DURATION_UNITS: [(&str, f64); 5] = [("ms", 0.001), ("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86400.0)];
 const SIZE_UNITS: [(&str, f64); 8] = [
@@ -43,7 +43,7 @@ fn quantity(
     allowed: &str,
 ) -> Option<f64> {
     let Some(text) = entry.value().as_str() else {
-        let hint = crate::rules::section::number_of(entry.value()).map(|_| "write the unit, between quotes".to_owned());
+        let hint = number_of(entry.value()).map(|_| "write the unit, between quotes".to_owned());
         return entry.refuse(allowed, hint);
     };
     parse(text, units).filter(|value| range.contains(value)).or_else(|| entry.refuse(allowed, None))
