@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::rules::findings;
 use crate::config::{Config, ConfigFaults, Fault, Pipeline};
 use crate::inference::{FileState, InferenceError, ModelStore};
 use crate::rules::Severity;
@@ -47,14 +48,22 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), CheckError> {
     match Config::check(&args.config) {
         Ok((config, mut warnings)) => {
             warnings.extend(missing_networks(&config));
-            Ok(print_sound(args, &config, &warnings, out)?)
+            warnings.extend(findings(&config));
+            let (_, failed) = config.check_cases();
+            if failed.is_empty() {
+                return Ok(print_sound(args, &config, &warnings, out)?);
+            }
+            warnings.extend(failed);
+            faulty(args, &ConfigFaults(warnings), out)
         }
-        Err(faults) => {
-            let count = faults.0.iter().filter(|fault| !fault.is_warning()).count();
-            print_faulty(args, &faults, out)?;
-            Err(CheckError::Faulty { folder: args.config.clone(), count })
-        }
+        Err(faults) => faulty(args, &faults, out),
     }
+}
+
+fn faulty(args: &CheckArgs, faults: &ConfigFaults, out: &mut dyn Write) -> Result<(), CheckError> {
+    let count = faults.0.iter().filter(|fault| !fault.is_warning()).count();
+    print_faulty(args, faults, out)?;
+    Err(CheckError::Faulty { folder: args.config.clone(), count })
 }
 
 /// A warning for each model of a pipeline whose package is there and could not run.

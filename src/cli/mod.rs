@@ -15,6 +15,7 @@ pub mod models;
 mod quarantine;
 mod rules;
 mod run;
+mod schema;
 mod send;
 mod series;
 mod serve;
@@ -52,9 +53,11 @@ enum Command {
     Serve(serve::Args),
     /// Check the configuration folder; every fault is reported
     Check(check::CheckArgs),
-    /// Explain rules, see those that were in force, and go back to them
+    /// What the rules do and did with a series, what others would do; those that were in force, and going back to them
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Print the JSON Schema of a configuration file
+    Schema(schema::SchemaArgs),
     /// See and operate jobs
     Jobs {
         #[command(flatten)]
@@ -114,8 +117,7 @@ impl ConfigFolder {
     /// The configuration and the ledger it points to.
     fn ledger(&self) -> Result<(Config, Ledger), Failure> {
         let config = self.load()?;
-        must_have_run(&config.node)?;
-        let ledger = crate::node::open_ledger(&config, Arc::new(SystemClock))?;
+        let ledger = existing_ledger(&config)?;
         Ok((config, ledger))
     }
 
@@ -131,8 +133,7 @@ impl ConfigFolder {
                 Config::without_work(node, files)
             }
         };
-        must_have_run(&config.node)?;
-        Ok(crate::node::open_ledger(&config, Arc::new(SystemClock))?)
+        existing_ledger(&config)
     }
 }
 
@@ -142,6 +143,12 @@ fn must_have_run(node: &NodeConfig) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Failed(format!("{} does not exist: this node has never run", path.display())))
+}
+
+/// The ledger that a configuration points to; a command never makes one.
+fn existing_ledger(config: &Config) -> Result<Ledger, Failure> {
+    must_have_run(&config.node)?;
+    Ok(crate::node::open_ledger(config, Arc::new(SystemClock))?)
 }
 
 /// How a command ends when it does not end well.
@@ -243,6 +250,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Rules(RulesCommand::Show(args)) => history::show(&args, &mut io::stdout().lock()),
         Command::Rules(RulesCommand::Rollback(args)) => history::rollback(&args, &mut io::stdout().lock()),
         Command::Rules(RulesCommand::Tool(command)) => Ok(rules::run(&command, &mut io::stdout().lock())?),
+        Command::Schema(args) => schema::run(&args, &mut io::stdout().lock()),
         Command::Jobs { config, args } => {
             let ledger = config.ledger_alone()?;
             jobs::run(&args, &ledger).map_err(|error| Failure::Failed(error.to_string()))

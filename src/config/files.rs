@@ -50,6 +50,14 @@ impl ConfigFiles {
         self.text(RULES).1.unwrap_or_default()
     }
 
+    /// The path of the cases beside the rules as reported, and what they say now, if there are any. The node does
+    /// without them.
+    pub(super) fn cases(&self) -> (String, Option<Result<String, String>>) {
+        let path = self.folder.join("rules.test.toml");
+        let read = path.exists().then(|| fs::read_to_string(&path).map_err(|error| error.kind().to_string()));
+        (path.display().to_string(), read)
+    }
+
     /// The path as reported, and the text or why it cannot be read.
     pub(super) fn text(&self, name: &str) -> (String, Result<&str, &str>) {
         let path = self.folder.join(name).display().to_string();

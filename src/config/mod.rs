@@ -8,11 +8,14 @@
 mod access;
 mod destination;
 mod files;
+#[cfg(test)]
+mod golden_tests;
 mod http;
 mod node;
 mod peer;
 mod pipeline;
 mod reception;
+pub mod schema;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -38,8 +41,8 @@ pub use users::Users;
 
 use crate::rules::quantity;
 use crate::rules::section::{self, Section};
+use crate::rules::{CaseResult, Names, RuleSet, SeriesFacts, check_cases};
 pub use crate::rules::{Fault, Severity};
-use crate::rules::{Names, RuleSet};
 use secret::Surroundings;
 
 /// A checked configuration.
@@ -94,6 +97,23 @@ impl Config {
     pub fn without_work(node: NodeConfig, files: ConfigFiles) -> Config {
         let (destinations, pipelines, rules) = (BTreeMap::new(), BTreeMap::new(), RuleSet::default());
         Config { node, destinations, pipelines, rules, files: Arc::new(files) }
+    }
+
+    /// `rules.toml` as faults name it.
+    #[must_use]
+    pub fn rules_file(&self) -> String {
+        self.files.text("rules.toml").0
+    }
+
+    /// Runs the cases of `rules.test.toml`, where there is one; a case that fails is a fault.
+    #[must_use]
+    pub fn check_cases(&self) -> (Vec<CaseResult>, Vec<Fault>) {
+        let seen = |facts: &SeriesFacts| self.node.profile_of(&facts.called_ae).rules.as_ref();
+        match self.files.cases() {
+            (_, None) => (Vec::new(), Vec::new()),
+            (file, Some(Err(error))) => (Vec::new(), vec![Fault::of_file(&file, error, "a readable text file")]),
+            (file, Some(Ok(text))) => check_cases(&file, &text, &self.rules, &seen),
+        }
     }
 
     /// Where the peer with this AE title listens: a `[peer.<AE title>]`, or else a DICOM destination of that title.

@@ -1,4 +1,4 @@
-//! Short questions: own results, bytes in use, history.
+//! Short questions: own results, bytes in use.
 //!
 //! The sweep of the spool and the guard against routing our own results (invariant 9) rest on these.
 
@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{HistoryRow, Ledger, LedgerError, ResultRow};
+use super::{Ledger, LedgerError, ResultRow};
 use crate::dicom::{SeriesKey, Uid};
 
 impl Ledger {
@@ -60,26 +60,6 @@ impl Ledger {
                  WHERE s.series = ?1 GROUP BY s.id, i.sop_instance ORDER BY i.sop_instance",
             )?;
             let rows = statement.query_map([series], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        })
-    }
-
-    /// The latest `limit` closed revisions with the summary that the rules saw, newest first.
-    pub fn series_history(&self, limit: u32) -> Result<Vec<HistoryRow>, LedgerError> {
-        self.read(|transaction| {
-            let mut statement = transaction.prepare_cached(
-                "SELECT s.study, s.series, r.number, r.closed_at, r.summary
-                 FROM revisions r JOIN series s ON s.id = r.series_id
-                 WHERE r.closed_at IS NOT NULL ORDER BY r.closed_at DESC, r.id DESC LIMIT ?1",
-            )?;
-            let rows = statement.query_map([limit], |row| {
-                Ok(HistoryRow {
-                    series: SeriesKey { study: row.get(0)?, series: row.get(1)? },
-                    number: row.get(2)?,
-                    closed_at: row.get(3)?,
-                    summary: row.get(4)?,
-                })
-            })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }

@@ -13,6 +13,7 @@ mod claims;
 mod commitments;
 mod confirmations;
 mod counts;
+mod decisions;
 mod error;
 mod listing;
 mod lookups;

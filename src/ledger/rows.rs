@@ -265,6 +265,23 @@ pub struct HistoryRow {
     pub summary: String,
 }
 
+/// What was decided about a revision when it closed.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub series: SeriesKey,
+    /// Number of the revision within its series, from 1.
+    pub number: i64,
+    pub instances: u64,
+    pub closed_at: Millis,
+    pub closed_by: ClosedBy,
+    /// `SeriesSummary` as JSON.
+    pub summary: String,
+    /// `Explanation` as JSON.
+    pub explanation: String,
+    /// Digest of the rules text that decided.
+    pub rules_revision: String,
+}
+
 /// One try of a job.
 #[derive(Debug, Clone, Serialize)]
 pub struct AttemptRow {

@@ -255,7 +255,8 @@ exercises! {
         a_job_is_shown_in_full
         counts_are_by_kind_and_state
         own_results_and_their_bytes_are_known
-        history_is_newest_first;
+        the_past_is_told_in_pages
+        a_decision_is_found_by_series_and_by_job;
     restart: a_crash_after_any_call_loses_and_repeats_nothing
         a_second_process_sees_what_was_committed;
 }

@@ -70,6 +70,17 @@ pub enum Computed {
     ReceivedAt,
 }
 
+/// Keys of conditions that are computed, not read.
+pub const COMPUTED_NAMES: [&str; Computed::NAMES.len()] = {
+    let mut names = [""; Computed::NAMES.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = Computed::NAMES[i].0;
+        i += 1;
+    }
+    names
+};
+
 impl Computed {
     pub const NAMES: [(&'static str, Computed); 8] = [
         ("orientation", Computed::Orientation),

@@ -12,11 +12,15 @@
 //! ones; it fires with the chosen inputs, waits until a time, or has given up. What is read from files or from the
 //! history is decided with no time at all, as if all waiting were over.
 
+mod cases;
 mod condition;
 mod explanation;
 mod fault;
+mod jobs;
+mod lint;
 mod parse;
 pub mod quantity;
+mod replay;
 mod ruleset;
 pub mod section;
 mod study;
@@ -29,9 +33,14 @@ mod timing;
 #[cfg(test)]
 mod timing_tests;
 
+pub use cases::{CaseResult, check_cases};
+pub use condition::COMPUTED_NAMES;
 pub use explanation::{ConditionExplanation, Explanation, Found, Outcome, RuleExplanation};
 pub use fault::{Fault, Severity, did_you_mean};
-pub use parse::{Names, geometry_names, names_in};
+pub use jobs::PlannedJob;
+pub use lint::{Matches, PipelineNeeds, lint, stale};
+pub use parse::{Names, geometry_names, keywords, names_in};
+pub use replay::{HoldChange, JobChange, Past, Place, Profile, Replay, Report, RuleCount};
 pub use ruleset::{Action, FiredRule, Held, Mode, Priority, Routing, Rule, RuleSet, Scope, WaitingRule};
 pub use study::{
     Choose, ChosenInput, Input, InputExplanation, MemberExplanation, Partial, StudyMember, StudyNow, StudyRouting,

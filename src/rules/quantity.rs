@@ -26,6 +26,16 @@ pub fn duration(entry: &Entry<'_>, least: f64, most: f64) -> Option<Duration> {
     quantity(entry, &DURATION_UNITS, least..=most, &allowed).map(Duration::from_secs_f64)
 }
 
+/// A duration as it stands on a command line.
+///
+/// # Errors
+/// What is allowed.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let seconds = parse(text, &DURATION_UNITS).filter(|seconds| *seconds <= 1e12);
+    let allowed = "a number with ms, s, min, h or d, such as 30d";
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| allowed.to_owned())
+}
+
 /// A size from `least` to `most` bytes.
 pub fn size(entry: &Entry<'_>, least: f64, most: f64) -> Option<u64> {
     let allowed = format!(

@@ -74,7 +74,7 @@ pub enum Mode {
 }
 
 /// The order in which jobs are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Priority {
     Stat,
@@ -134,7 +134,7 @@ pub struct FiredRule {
 }
 
 /// A series kept for an operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {
     pub rule: String,
     pub reason: String,
@@ -221,7 +221,7 @@ impl RuleSet {
     }
 
     /// The one evaluation: what becomes of each rule, in order.
-    fn outcomes<'e>(
+    pub(super) fn outcomes<'e>(
         &'e self,
         summary: &'e SeriesSummary,
         seen: Option<&'e BTreeSet<String>>,
@@ -309,7 +309,7 @@ impl Rule {
 }
 
 impl Routing {
-    fn add(&mut self, rule: &Rule, outcome: &Outcome) {
+    pub(super) fn add(&mut self, rule: &Rule, outcome: &Outcome) {
         match outcome {
             Outcome::Fired { .. } => self.fired.extend(rule.job()),
             Outcome::Held { reason } => {

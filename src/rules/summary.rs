@@ -100,6 +100,8 @@ pub enum Orientation {
 }
 
 impl Orientation {
+    pub const ALL: [Orientation; 4] =
+        [Orientation::Axial, Orientation::Sagittal, Orientation::Coronal, Orientation::Oblique];
     pub const NAMES: [&'static str; 4] = ["axial", "sagittal", "coronal", "oblique"];
 
     /// From ImageOrientationPatient (PS3.3 section C.7.6.2.1.1).

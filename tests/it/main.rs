@@ -16,6 +16,7 @@ mod receive;
 mod reload;
 mod restart;
 mod results;
+mod rules;
 mod series;
 mod soak;
 mod support;

@@ -81,12 +81,49 @@ pub(super) fn own_results_and_their_bytes_are_known(stand: Stand) {
     assert_eq!(stand.ledger.spool_locations().unwrap(), HashSet::from(expected));
 }
 
-pub(super) fn history_is_newest_first(stand: Stand) {
+pub(super) fn the_past_is_told_in_pages(stand: Stand) {
     busy(&stand);
     stand.ledger.record_instances(&[arrived(3, 1, "open")]).unwrap();
-    let history = stand.ledger.series_history(9).unwrap();
-    let found: Vec<_> = history.iter().map(|row| (row.series.clone(), row.number, row.closed_at)).collect();
-    assert_eq!(found, [(series(2), 1, START.plus(SECOND)), (series(1), 1, START)]);
-    assert_eq!(history[0].summary, r#"{"slices":2}"#);
-    assert_eq!(stand.ledger.series_history(1).unwrap().len(), 1);
+    let mut own = arrived(4, 1, "came back");
+    own.series.series = uid("2.25.99");
+    stand.ledger.record_instances(&[own.clone()]).unwrap();
+    let open = stand.ledger.series_revision(&own.series).unwrap().unwrap();
+    stand.ledger.close_revision(&closing(&open, Vec::new())).unwrap();
+
+    let mut other = arrived(5, 1, "of another study");
+    other.series.study = uid("1.2.4");
+    stand.clock.advance(SECOND);
+    stand.ledger.record_instances(&[other.clone()]).unwrap();
+    let open = stand.ledger.series_revision(&other.series).unwrap().unwrap();
+    stand.ledger.close_revision(&closing(&open, Vec::new())).unwrap();
+
+    let page = |since: Millis, behind: &str, studies| {
+        let rows = stand.ledger.history(since, behind, studies).unwrap();
+        rows.into_iter().map(|row| (row.series, row.number, row.closed_at)).collect::<Vec<_>>()
+    };
+    let (first, second, third) = (START, START.plus(SECOND), START.plus(SECOND * 2));
+    let of_first_study = [(series(1), 1, first), (series(2), 1, second)];
+    let of_other = (other.series.clone(), 1, third);
+    assert_eq!(page(Millis(0), "", 1), of_first_study, "neither open ones nor our own");
+    assert_eq!(page(Millis(0), "1.2.3", 1), [of_other.clone()]);
+    assert_eq!(page(Millis(0), "", 9), [&of_first_study[..], &[of_other.clone()]].concat());
+    assert_eq!(page(second, "", 1), of_first_study[1..]);
+    assert_eq!(page(third, "", 1), [of_other], "a page of old studies is passed over");
+    assert_eq!(page(third.plus(SECOND), "", 1), []);
+    assert_eq!(page(Millis(0), "1.2.4", 1), []);
+}
+
+pub(super) fn a_decision_is_found_by_series_and_by_job(stand: Stand) {
+    let jobs = busy(&stand);
+    stand.ledger.record_instances(&[arrived(1, 2, "late")]).unwrap();
+    let of_series = |n: u32| stand.ledger.decisions_of_series(series(n).series.as_str()).unwrap();
+    let [first] = of_series(1).try_into().unwrap();
+    assert_eq!((first.series, first.number, first.instances, first.closed_at), (series(1), 1, 1, START));
+    assert_eq!((first.closed_by, first.rules_revision.as_str()), (ClosedBy::Quiet, "r1"));
+    assert_eq!((first.summary.as_str(), first.explanation.as_str()), (r#"{"slices":2}"#, r#"{"rules":[]}"#));
+    assert!(of_series(3).is_empty());
+    let again = stand.close_with(1, vec![infer_job(&["a"])]);
+    assert_eq!(of_series(1).iter().map(|d| d.number).collect::<Vec<_>>(), [2], "the newest closed one");
+    let of_job = |id| stand.ledger.decision_of_job(id).unwrap().map(|d| (d.series, d.number));
+    assert_eq!((of_job(jobs[0]), of_job(again[0]), of_job(4711)), (Some((series(1), 1)), Some((series(1), 2)), None));
 }

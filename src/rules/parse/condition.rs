@@ -83,6 +83,22 @@ static KEYWORDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Every keyword that a condition can be written on, in the order of tags.
+pub fn keywords() -> impl Iterator<Item = &'static str> {
+    let groups = (0x0008..=0x0100).chain(0x3002..=0x3010).chain([0x4010, 0x5200]).filter(|group| group % 2 == 0);
+    let tags = groups.flat_map(|group| (1..=0xffff).map(move |element| Tag(group, element)));
+    let entries = tags.filter_map(|tag| StandardDataDictionary.by_tag(tag).filter(|entry| entry.tag() == tag));
+    entries.filter(|entry| is_kept(entry.tag(), vr_of(entry.tag()))).map(|entry| entry.alias)
+}
+
+/// The place in a summary that the attribute called `key` has.
+pub fn summary_key(key: &str, entry: &Entry<'_>) -> Option<String> {
+    match subject(key, entry)? {
+        Subject::Attribute(tag) => Some(format!("{:04x},{:04x}", tag.group(), tag.element())),
+        Subject::Computed(_) => entry.refuse_key("a computed value", "in the table computed", None),
+    }
+}
+
 fn keyword_hint(key: &str) -> Option<String> {
     did_you_mean(key, KEYWORDS.iter().copied())
 }

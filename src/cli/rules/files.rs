@@ -1,5 +1,4 @@
-//! `sagittal rules explain`: applies the rules to DICOM files as the node would to a received series, and
-//! prints every rule, every condition, the value found and the verdict.
+//! Series of DICOM files: which files are whose, and what the rules would do with them if they were received.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,80 +8,18 @@ use std::path::{Path, PathBuf};
 use dicom_dictionary_std::tags;
 use serde_json::json;
 
-use crate::config::{Config, ConfigFaults};
+use super::{ExplainArgs, RulesError};
+use crate::config::Config;
 use crate::dicom::part10::{self, Part10Error};
 use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, UidError, check_geometry, uid_of};
 use crate::rules::{Explanation, SeriesFacts, SeriesSummary, SummaryBuilder};
 
-#[derive(Debug, clap::Subcommand)]
-pub enum RulesCommand {
-    /// Say what the rules do with the series of a file or folder, and why.
-    Explain(ExplainArgs),
-}
-
-/// Exit code 2 when the configuration cannot be used, 3 when a file could not be read.
-#[derive(Debug, clap::Args)]
-pub struct ExplainArgs {
-    /// A DICOM file, or a folder of them with all its subfolders.
-    pub path: PathBuf,
-    /// The configuration folder.
-    #[arg(long, value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG")]
-    pub config: PathBuf,
-    /// Print one JSON object: series (each with summary and explanation), unreadable.
-    #[arg(long)]
-    pub json: bool,
-    /// As if this AE title had sent the series.
-    #[arg(long, value_name = "AE", default_value = "")]
-    pub calling_ae: String,
-    /// As if the series had been sent to this AE title of the node; without it the node's own
-    #[arg(long, value_name = "AE")]
-    pub called_ae: Option<String>,
-    /// As if this address had sent the series.
-    #[arg(long, value_name = "ADDRESS", default_value = "cli")]
-    pub sender: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum RulesError {
-    #[error("{0}")]
-    Config(#[from] ConfigFaults),
-    #[error("{path}: {source}", path = path.display())]
-    Folder { path: PathBuf, source: std::io::Error },
-    /// Which ones and why is on `out` already.
-    #[error("{count} of {total} files could not be read, see above")]
-    Unreadable { count: usize, total: usize },
-    #[error("{path}: the folder holds no file", path = .0.display())]
-    Empty(PathBuf),
-    #[error("the result could not be printed: {0}")]
-    Output(#[from] std::io::Error),
-}
-
-impl RulesError {
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            RulesError::Output(_) => 1,
-            RulesError::Config(_) => 2,
-            RulesError::Folder { .. } | RulesError::Unreadable { .. } | RulesError::Empty(_) => 3,
-        }
-    }
-}
-
-/// Runs a subcommand, printing to `out`.
-///
-/// # Errors
-/// [`RulesError::Unreadable`] also after all that could be read was explained.
-pub fn run(command: &RulesCommand, out: &mut dyn Write) -> Result<(), RulesError> {
-    match command {
-        RulesCommand::Explain(args) => explain(args, out),
-    }
-}
-
-fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), RulesError> {
+/// Applies the rules to the files at `path` as the node would to received series, and prints the explanations.
+pub(super) fn explain(args: &ExplainArgs, path: &Path, out: &mut dyn Write) -> Result<(), RulesError> {
     let config = Config::load(&args.config)?;
-    let files = files_under(&args.path)?;
+    let files = files_under(path)?;
     if files.is_empty() {
-        return Err(RulesError::Empty(args.path.clone()));
+        return Err(RulesError::Empty(path.to_owned()));
     }
     let mut gathered: BTreeMap<SeriesKey, Gathered> = BTreeMap::new();
     let mut unreadable: Vec<(PathBuf, Unusable)> = Vec::new();
@@ -160,10 +97,10 @@ fn read_head(file: &Path) -> Result<(SeriesKey, Dataset), Unusable> {
 }
 
 /// Files of each series below `path`.
-pub(super) type SeriesFiles = BTreeMap<SeriesKey, Vec<PathBuf>>;
+pub type SeriesFiles = BTreeMap<SeriesKey, Vec<PathBuf>>;
 
 /// The readable DICOM files below `path` by series, and a line for each of the others.
-pub(super) fn series_in(path: &Path) -> Result<(SeriesFiles, Vec<String>), RulesError> {
+pub fn series_in(path: &Path) -> Result<(SeriesFiles, Vec<String>), RulesError> {
     let (mut series, mut unreadable) = (SeriesFiles::new(), Vec::new());
     for file in files_under(path)? {
         match read_head(&file) {
@@ -273,15 +210,16 @@ mod tests {
 
     fn explain_folder(folder: &Path, json: bool) -> (Result<(), RulesError>, String) {
         let args = ExplainArgs {
-            path: folder.to_owned(),
+            target: folder.to_str().unwrap().to_owned(),
             config: Path::new(env!("CARGO_MANIFEST_DIR")).join("config"),
             json,
+            now: false,
             calling_ae: "MR1".into(),
             called_ae: None,
             sender: "cli".into(),
         };
         let mut out = Vec::new();
-        let result = run(&RulesCommand::Explain(args), &mut out);
+        let result = crate::cli::rules::run(&crate::cli::rules::RulesCommand::Explain(args), &mut out);
         (result, String::from_utf8(out).unwrap())
     }
 
@@ -331,6 +269,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(explain_folder(folder.path(), false).0, Err(RulesError::Empty(_))));
         let absent = folder.path().join("absent");
-        assert!(matches!(explain_folder(&absent, false).0, Err(RulesError::Folder { path, .. }) if path == absent));
+        assert!(matches!(explain_folder(&absent, false).0, Err(RulesError::NoSuchTarget(_))));
     }
 }
