@@ -7,7 +7,7 @@ use crate::clock::Millis;
 use crate::config::{Config, LatePolicy, NodeConfig};
 use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, check_geometry};
 use crate::ledger::{self, ClosedBy, Closing, InstanceRow, Ledger, LedgerError, NewInferJob, OpenRevision};
-use crate::rules::{self, Routing, SeriesFacts, SeriesSummary};
+use crate::rules::{self, PlannedJob, Routing, SeriesFacts, SeriesSummary};
 use crate::spool::{Location, Spool};
 
 /// What closing a revision brought.
@@ -109,29 +109,16 @@ fn wanted_jobs(
     Ok(jobs_of(routing, config.node.profile_of(&first.called_ae).priority))
 }
 
-/// One job a pipeline: rules that fire the same one share it, its results go to all their destinations.
 /// `usual`: the priority of rules that name none.
 fn jobs_of(routing: &Routing, usual: rules::Priority) -> Vec<NewInferJob> {
-    let mut jobs: Vec<NewInferJob> = Vec::new();
-    for fired in &routing.fired {
-        let Some(job) = jobs.iter_mut().find(|job| job.pipeline == fired.pipeline) else {
-            jobs.push(NewInferJob {
-                rule: fired.name.clone(),
-                pipeline: fired.pipeline.clone(),
-                destinations: fired.destinations.clone(),
-                priority: priority(fired.priority.unwrap_or(usual)),
-                shadow: fired.shadow,
-            });
-            continue;
-        };
-        job.rule = format!("{}, {}", job.rule, fired.name);
-        job.priority = job.priority.min(priority(fired.priority.unwrap_or(usual)));
-        job.shadow &= fired.shadow;
-        let missing: Vec<String> =
-            fired.destinations.iter().filter(|name| !job.destinations.contains(name)).cloned().collect();
-        job.destinations.extend(missing);
-    }
-    jobs
+    let job = |planned: PlannedJob| NewInferJob {
+        rule: planned.rules.join(", "),
+        pipeline: planned.pipeline,
+        destinations: planned.destinations,
+        priority: priority(planned.priority),
+        shadow: planned.shadow,
+    };
+    PlannedJob::merge(&routing.fired, usual).into_iter().map(job).collect()
 }
 
 /// The ledger keeps its own words, so that neither it nor the rules import the other.

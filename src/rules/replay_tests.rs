@@ -20,7 +20,9 @@ fn replay(before: &str, after: &str, studies: &[&[Past]]) -> Report {
         [before, after].map(|text| RuleSet::parse(text).unwrap_or_else(|f| panic!("{text}: {}", f[0])));
     let profile = |_: &SeriesFacts| Profile { seen: None, priority: Priority::Routine };
     let mut replay = Replay::new(&before, &after, &profile);
-    studies.iter().for_each(|study| replay.study(study));
+    for study in studies {
+        replay.study(study);
+    }
     replay.finish()
 }
 

@@ -106,7 +106,7 @@ fn a_draft_is_tried_on_the_past_before_it_is_in_force() {
     assert_eq!(answer["report"]["gained"][0]["after"]["destinations"], serde_json::json!(["pacs"]));
     assert_eq!(answer["report"]["series"], 2);
 
-    let faulty = replay(&other.replace("pacs", "pax"), &[]);
+    let faulty = replay(&other.replace("pacs", "pasc"), &[]);
     let said = String::from_utf8_lossy(&faulty.stderr).into_owned();
     assert!(
         faulty.status.code() == Some(2) && said.contains("draft.toml:5:") && said.contains("did you mean"),

@@ -82,7 +82,9 @@ fn modality(store: &ModelStore, pipeline: &Pipeline) -> Option<Vec<String>> {
 fn never_matched(ledger: &Ledger, since: Millis, config: &Config) -> Result<Vec<Fault>, LedgerError> {
     let mut matches = Matches::new(&config.rules);
     past::each_study(ledger, since, &mut |study| {
-        study.iter().for_each(|past| matches.add(&config.rules, &past.summary));
+        for past in study {
+            matches.add(&config.rules, &past.summary);
+        }
     })?;
     Ok(matches.never(&config.rules_file(), &config.rules))
 }

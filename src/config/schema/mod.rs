@@ -15,8 +15,11 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 
-/// The files that have a schema, and the text of each.
-const FILES: [(&str, fn() -> Value); 6] = [
+/// A file and its schema.
+type File = (&'static str, fn() -> Value);
+
+/// The files that have a schema.
+const FILES: [File; 6] = [
     ("node", node::schema),
     ("destinations", destinations::schema),
     ("pipelines", pipelines::schema),

@@ -105,8 +105,8 @@ pub(super) fn the_past_is_told_in_pages(stand: Stand) {
     let of_first_study = [(series(1), 1, first), (series(2), 1, second)];
     let of_other = (other.series.clone(), 1, third);
     assert_eq!(page(Millis(0), "", 1), of_first_study, "neither open ones nor our own");
-    assert_eq!(page(Millis(0), "1.2.3", 1), [of_other.clone()]);
-    assert_eq!(page(Millis(0), "", 9), [&of_first_study[..], &[of_other.clone()]].concat());
+    assert_eq!(page(Millis(0), "1.2.3", 1), std::slice::from_ref(&of_other));
+    assert_eq!(page(Millis(0), "", 9), [&of_first_study[..], std::slice::from_ref(&of_other)].concat());
     assert_eq!(page(second, "", 1), of_first_study[1..]);
     assert_eq!(page(third, "", 1), [of_other], "a page of old studies is passed over");
     assert_eq!(page(third.plus(SECOND), "", 1), []);

@@ -209,11 +209,11 @@ fn mixed(a: &Expected, b: &Expected) -> bool {
 }
 
 /// The texts of which one must be the value of `subject`; `None` when the conditions do not say.
-pub fn required_texts(clauses: &[Clause], subject: &Subject) -> Option<Vec<String>> {
+pub fn required_texts(clauses: &[Clause], subject: Subject) -> Option<Vec<String>> {
     let mut all: Vec<&Condition> = Vec::new();
     conditions(clauses, &mut all);
     let found = all.into_iter().find_map(|condition| match &condition.test {
-        Test::Equal(list) if condition.subject == *subject && !condition.missing => Some(list),
+        Test::Equal(list) if condition.subject == subject && !condition.missing => Some(list),
         _ => None,
     })?;
     let text = |value: &Expected| match value {

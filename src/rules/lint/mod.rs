@@ -184,7 +184,7 @@ fn wrong_modality(rule: &Rule, pipelines: &dyn Fn(&str) -> Option<PipelineNeeds>
         Scope::Series => vec![&rule.conditions],
         Scope::Study(study) => study.inputs.iter().map(|input| input.conditions.as_slice()).collect(),
     };
-    let asked: Vec<String> = sets.into_iter().filter_map(|set| required_texts(set, &modality)).flatten().collect();
+    let asked: Vec<String> = sets.into_iter().filter_map(|set| required_texts(set, modality)).flatten().collect();
     let wrong: Vec<&str> = asked
         .iter()
         .filter(|text| !made_for.iter().any(|known| known.eq_ignore_ascii_case(text.trim())))
@@ -204,7 +204,7 @@ fn wrong_modality(rule: &Rule, pipelines: &dyn Fn(&str) -> Option<PipelineNeeds>
 fn wrong_geometry(rule: &Rule, pipelines: &dyn Fn(&str) -> Option<PipelineNeeds>) -> Option<Finding> {
     let name = pipeline(rule).filter(|_| rule.accept.is_none() && matches!(rule.scope, Scope::Series))?;
     let accept = pipelines(name)?.accept;
-    let asked = required_texts(&rule.conditions, &Subject::Computed(Computed::Geometry))?;
+    let asked = required_texts(&rule.conditions, Subject::Computed(Computed::Geometry))?;
     let refused = !accept.is_empty() && asked.iter().all(|verdict| !accept.contains(verdict));
     refused.then(|| Finding {
         found: format!("geometry {}: pipeline {name} accepts {}", asked.join(", "), accept.join(", ")),
