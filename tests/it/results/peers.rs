@@ -17,9 +17,9 @@ use crate::support::phantom::Series;
 /// The interpreter of an environment with `tests/peers/requirements.txt`.
 fn python() -> Option<PathBuf> {
     let named = std::env::var_os("SAGITTAL_PEERS_PYTHON").map(PathBuf::from);
-    let found = named.or_else(|| Some(repository().join(".venv/bin/python"))).filter(|p| p.exists());
+    let found = named.or_else(|| Some(repository().join(".venv/peers/bin/python"))).filter(|p| p.exists());
     if found.is_none() {
-        eprintln!("SKIPPED: no Python with the peers; set SAGITTAL_PEERS_PYTHON or make ./.venv");
+        eprintln!("SKIPPED: no Python with the peers; run `make peers` or set SAGITTAL_PEERS_PYTHON");
     }
     found
 }
