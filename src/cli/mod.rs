@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its standard streams")]
 
 mod check;
+mod commitments;
 mod demo;
 mod echo;
 mod fetch;
@@ -71,6 +72,9 @@ enum Command {
     /// See what was refused and kept, take it after all, or drop it
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// See what peers asked us to commit to, and bring a report once more
+    #[command(subcommand)]
+    Commitments(commitments::Command),
     /// Run a pipeline on a folder of DICOM files, without a node
     Run(run::Args),
     /// Send DICOM files by C-STORE
@@ -257,6 +261,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         }
         Command::Series(command) => series::run(&command),
         Command::Quarantine(command) => quarantine::run(&command),
+        Command::Commitments(command) => commitments::run(&command),
         Command::Run(args) => run::run(&args),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
         Command::Fetch(args) => block_on(fetch::run(args)),

@@ -10,8 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
+use super::jobs::time;
 use super::{ConfigFolder, Failure};
-use crate::clock::{Millis, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::intake::{Custody, Intake, Retry};
 use crate::spool::{Quarantined, Spool, SpoolError};
@@ -175,8 +176,4 @@ fn each(names: &[String], work: impl Fn(&str) -> Result<&'static str, Failure>) 
         n if n == names.len() => Err(Failure::Failed(failures.join("\n"))),
         _ => Err(Failure::Partial(failures.join("\n"))),
     }
-}
-
-fn time(at: Millis) -> String {
-    at.utc().map_or_else(|| at.0.to_string(), |utc| utc.format("%Y-%m-%d %H:%M:%SZ").to_string())
 }

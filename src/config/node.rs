@@ -44,6 +44,8 @@ pub struct NodeConfig {
     pub keep_free: u64,
     /// Bytes of instances and results that are held at most; the oldest finished series make room.
     pub quota: Option<u64>,
+    /// How long what was committed to (storage commitment) is kept, even against the quota.
+    pub committed_for: Duration,
     pub models: PathBuf,
     /// `libonnxruntime.so*`, when it is not where it is looked for.
     pub onnxruntime: Option<PathBuf>,
@@ -108,6 +110,7 @@ impl NodeConfig {
             data: folder.join("../data"),
             keep_free: 1 << 30,
             quota: None,
+            committed_for: Duration::from_hours(7 * 24),
             models: folder.join("../models"),
             onnxruntime: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -192,6 +195,8 @@ fn read_ae(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings
 
 fn read_storage(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     set(&mut config.keep_free, section.get("keep_free").and_then(|e| size(&e, 0.0, 1_125_899_906_842_624.0)));
+    let longest = 10.0 * 366.0 * 86400.0;
+    set(&mut config.committed_for, section.get("committed_for").and_then(|e| duration(&e, 0.0, longest)));
     config.quota = section.get("quota").and_then(|e| size(&e, 1_048_576.0, 1_125_899_906_842_624.0));
 }
 

@@ -27,6 +27,7 @@ pub(super) fn read(config: &mut NodeConfig, section: &Section<'_>, around: &Surr
     let certificate = section.required("certificate", "the file of the node's certificate, PEM");
     let key = section.required("key", "the file of the certificate's private key, PEM");
     let client_ca = section.get("client_ca");
+    let lists = section.get("revocation_lists");
     let require = section.get("require_client_certificate");
     let identities = identities(certificate, key, folder);
     let required = require.as_ref().and_then(Entry::boolean).unwrap_or(client_ca.is_some());
@@ -34,14 +35,19 @@ pub(super) fn read(config: &mut NodeConfig, section: &Section<'_>, around: &Surr
         let hint = "name the file of the certificates that sign the senders' ones".to_owned();
         section.lacks("client_ca", "require_client_certificate without it", "a file, PEM", Some(hint));
     }
+    if lists.is_some() && client_ca.is_none() {
+        section.lacks("client_ca", "revocation_lists without it", "a file, PEM", None);
+    }
     let authority = client_ca.map(|entry| authority(&entry, folder));
-    let (Some(listen), Some(identities)) = (listen, identities) else { return };
+    let lists = lists.map_or(Some(Vec::new()), |entry| revocation_lists(&entry, folder));
+    let (Some(listen), Some(identities), Some(revocation_lists)) = (listen, identities, lists) else { return };
     let client_ca = match authority {
         None => None,
         Some(Some(path)) => Some(path),
         Some(None) => return,
     };
-    config.tls = Some(TlsListener { listen, files: ServerFiles { identities, client_ca, require_client: required } });
+    let files = ServerFiles { identities, client_ca, require_client: required, revocation_lists };
+    config.tls = Some(TlsListener { listen, files });
 }
 
 /// The TLS keys of a DICOM destination; the outer `None` stands for a fault.
@@ -121,6 +127,17 @@ fn authority(entry: &Entry<'_>, folder: &Path) -> Option<std::path::PathBuf> {
     let path = path(entry, folder)?;
     faultless(entry, tls::authorities(&path))?;
     Some(path)
+}
+
+/// One file or a list of them, all readable.
+fn revocation_lists(entry: &Entry<'_>, folder: &Path) -> Option<Vec<std::path::PathBuf>> {
+    let list = |entry: Entry<'_>| {
+        let path = path(&entry, folder)?;
+        faultless(&entry, tls::revocations(&path))?;
+        Some(path)
+    };
+    let read: Vec<Option<_>> = entry.items().into_iter().map(list).collect();
+    read.into_iter().collect()
 }
 
 fn server_name(entry: &Entry<'_>) -> Option<String> {

@@ -125,7 +125,7 @@ impl Intake {
         let commitments = Commitments::new(ledger.clone());
         let node = &config.load().node;
         let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
-        let quota = Arc::new(Quota::new(node.quota));
+        let quota = Arc::new(Quota::new(node.quota, node.committed_for));
         Intake { spool, ledger, clock, config, committer, room, quota, fed: Arc::default(), commitments }
     }
 

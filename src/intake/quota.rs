@@ -4,6 +4,7 @@
 //! where records without a row would be taken for instances that a power cut took from the ledger.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::IntakeError;
 use crate::clock::Millis;
@@ -18,13 +19,15 @@ const FRESH: i64 = 10_000;
 pub(super) struct Quota {
     /// Bytes; `None`: as much as the disk holds.
     limit: Option<u64>,
+    /// How long what was committed to is kept, whatever the limit.
+    committed: Duration,
     /// When the ledger was asked, and the bytes held then and arrived since.
     seen: Mutex<Option<(Millis, u64)>>,
 }
 
 impl Quota {
-    pub(super) fn new(limit: Option<u64>) -> Quota {
-        Quota { limit, seen: Mutex::new(None) }
+    pub(super) fn new(limit: Option<u64>, committed: Duration) -> Quota {
+        Quota { limit, committed, seen: Mutex::new(None) }
     }
 
     /// Makes room for `length` bytes. Blocking.
@@ -44,7 +47,7 @@ impl Quota {
         };
         while held + length > limit {
             *seen = None;
-            let oldest = ledger.oldest_finished()?.ok_or(IntakeError::OverQuota { held, limit })?;
+            let oldest = ledger.oldest_finished(self.committed)?.ok_or(IntakeError::OverQuota { held, limit })?;
             for location in &oldest.locations {
                 spool.remove(&Location(location.clone()))?;
             }
@@ -64,8 +67,13 @@ mod tests {
 
     use super::*;
     use crate::clock::TestClock;
+    use crate::dicom::commitment::{Reference, Request};
     use crate::dicom::{SeriesKey, Uid};
-    use crate::ledger::{ArrivedInstance, ClosedBy, Closing, JobKind, LedgerOptions, NewInferJob, Priority};
+    use crate::ledger::{
+        ArrivedInstance, ClosedBy, Closing, CommitmentAsked, JobKind, LedgerOptions, NewInferJob, Priority,
+    };
+
+    const COMMITTED: Duration = Duration::from_hours(24);
 
     struct Stand {
         _folder: tempfile::TempDir,
@@ -88,11 +96,12 @@ mod tests {
         fn receive(&self, series: &str) -> SeriesKey {
             let uid = |text: &str| Uid::parse(text).unwrap();
             let key = SeriesKey { study: uid("1.2"), series: uid(series) };
-            let location = self.spool.append(&key, &uid("1.3"), &[&[7; 100]]).unwrap();
+            let sop_instance = uid(&format!("{series}.3"));
+            let location = self.spool.append(&key, &sop_instance, &[&[7; 100]]).unwrap();
             let row = ArrivedInstance {
                 series: key.clone(),
                 sop_class: uid("1.2.840.1"),
-                sop_instance: uid("1.3"),
+                sop_instance,
                 transfer_syntax: uid("1.2.840.10008.1.2"),
                 location: location.0,
                 length: 100,
@@ -130,7 +139,7 @@ mod tests {
         }
 
         fn make_room(&self, length: u64, limit: u64) -> Result<(), IntakeError> {
-            Quota::new(Some(limit)).make_room(length, Millis(0), &self.ledger, &self.spool)
+            Quota::new(Some(limit), COMMITTED).make_room(length, Millis(0), &self.ledger, &self.spool)
         }
 
         fn left(&self) -> usize {
@@ -155,6 +164,29 @@ mod tests {
         assert!(matches!(stand.make_room(101, 100), Err(IntakeError::OverQuota { held: 0, limit: 100 })));
         let again = stand.receive("1.1");
         assert_eq!(stand.ledger.series_revision(&again).unwrap().unwrap().number, 2, "what was dropped may come again");
+    }
+
+    #[test]
+    fn what_was_committed_to_stays_for_its_time() {
+        let stand = Stand::new();
+        let [promised, other] = ["1.1", "1.2"].map(|series| stand.receive(series));
+        for key in [&promised, &other] {
+            stand.finish(key, 0);
+        }
+        let held = &stand.ledger.series_objects("1.1").unwrap()[0];
+        let sop_class = Uid::parse("1.2.840.1").unwrap();
+        let references = vec![Reference { sop_class, sop_instance: held.0.clone() }];
+        let request = Request { transaction: Uid::parse("2.25.7").unwrap(), references };
+        let [calling_ae, called_ae, sender] = ["CT1", "SAGITTAL", "192.0.2.1"].map(str::to_owned);
+        let asked = CommitmentAsked { calling_ae, called_ae, sender, request };
+        let id = stand.ledger.request_commitment(&asked, Duration::ZERO).unwrap();
+        assert_eq!(stand.ledger.commitment_report(id).unwrap().held.len(), 1);
+        stand.make_room(200, 300).unwrap();
+        assert!(stand.ledger.series_objects("1.2").unwrap().is_empty(), "the newer one went");
+        assert!(matches!(stand.make_room(300, 300), Err(IntakeError::OverQuota { held: 100, limit: 300 })));
+        stand.clock.advance(COMMITTED);
+        stand.make_room(300, 300).unwrap();
+        assert_eq!(stand.left(), 0);
     }
 
     #[test]

@@ -36,7 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use commitments::{CommitmentAsked, DueReport};
+pub use commitments::{CommitmentAsked, CommitmentRow, DueReport};
 pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
 pub use retention::Droppable;

@@ -1,11 +1,14 @@
 //! What may be dropped to make room: the oldest finished series, all of whose jobs are over.
 //!
 //! Series, revisions and jobs stay as history; only what names bytes goes. Never touches a series that is open or has
-//! work before it.
+//! work before it, nor one that was committed to until its time is over.
+
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{Ledger, LedgerError};
+use crate::clock::Millis;
 use crate::dicom::Uid;
 
 /// A series whose bytes may go.
@@ -33,8 +36,9 @@ impl Ledger {
     }
 
     /// The series that goes first: finished, no job before it; one with a job that was given up comes last, for
-    /// somebody may still retry it.
-    pub fn oldest_finished(&self) -> Result<Option<Droppable>, LedgerError> {
+    /// somebody may still retry it. A series that was committed to stays for `committed` after the report.
+    pub fn oldest_finished(&self, committed: Duration) -> Result<Option<Droppable>, LedgerError> {
+        let since = Millis(self.now().0.saturating_sub(committed.as_millis() as i64));
         self.read(|transaction| {
             let found: Option<(i64, Uid)> = transaction
                 .prepare_cached(
@@ -42,13 +46,14 @@ impl Ledger {
                                    FROM jobs j JOIN revisions r ON r.id = j.revision_id)
                      SELECT s.id, s.series FROM series s
                      WHERE EXISTS (SELECT 1 FROM instances i WHERE i.series_id = s.id)
+                       AND (s.committed_at IS NULL OR s.committed_at <= ?1)
                        AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.series_id = s.id AND r.closed_at IS NULL)
                        AND NOT EXISTS (SELECT 1 FROM work w WHERE w.series_id = s.id AND w.finished_at IS NULL)
                      ORDER BY EXISTS (SELECT 1 FROM work w WHERE w.series_id = s.id AND w.state = 'discarded'),
                               (SELECT max(last_arrival_at) FROM revisions r WHERE r.series_id = s.id), s.id
                      LIMIT 1",
                 )?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row([since], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             let Some((id, series)) = found else { return Ok(None) };
             let rows: Vec<(String, i64)> = transaction

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("confirmations", include_str!("migrations/0003_confirmations.sql")),
     ("expected_counts", include_str!("migrations/0004_expected_counts.sql")),
     ("rules_history", include_str!("migrations/0005_rules_history.sql")),
+    ("commitment_ends", include_str!("migrations/0006_commitment_ends.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.
@@ -127,7 +128,7 @@ mod tests {
         let connection = open_writer(&folder.path().join("ledger.sqlite"), Millis(1)).unwrap();
         connection
             .execute_batch(
-                "INSERT INTO series VALUES (1, '1.2', '1.3');
+                "INSERT INTO series (id, study, series) VALUES (1, '1.2', '1.3');
                  INSERT INTO revisions (id, series_id, number, opened_at, last_arrival_at, instances)
                  VALUES (1, 1, 1, 0, 0, 0);",
             )

@@ -249,6 +249,7 @@ exercises! {
     counts: a_count_is_good_until_the_next_arrival;
     commitments: a_report_says_what_is_held_and_why_the_rest_is_not
         a_report_is_due_until_it_is_taken_whatever_happens
+        a_report_that_was_given_up_waits_for_the_operator
         a_transaction_uid_stands_for_one_request
         a_peer_gets_one_report_at_a_time;
     lists: filters_select_and_limit

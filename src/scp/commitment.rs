@@ -35,6 +35,7 @@ const NO_SUCH_EVENT: u16 = 0x0113;
 const INVALID_ARGUMENT: u16 = 0x0115;
 const NO_SUCH_CLASS: u16 = 0x0118;
 const NO_SUCH_ACTION: u16 = 0x0123;
+const NOT_AUTHORIZED: u16 = 0x0124;
 const RESOURCE_LIMITATION: u16 = 0x0213;
 
 /// A request for storage commitment as it came.
@@ -169,27 +170,32 @@ pub(super) async fn answer<H: StoreHandler>(
         Ok(request) => keep(Arc::clone(handler), request).await,
         Err(refusal) => Err(refusal),
     };
+    let kept = kept.map(|kept| {
+        tracing::info!(
+            association = sender.association,
+            calling = sender.calling,
+            held = kept.report.held.len(),
+            failed = kept.report.failed.len(),
+            "storage commitment asked for"
+        );
+        reports.waiting.push_back((id, context.transfer_syntax.clone(), kept));
+    });
+    Command::ActionRsp(response(sender, action, kept, "storage commitment refused"))
+}
+
+/// The response to `message`; a refusal is logged as `refused`.
+fn response(sender: &Sender, message: Normalized, kept: Result<(), Refusal>, refused: &'static str) -> Response {
     let (status, comment) = match kept {
-        Ok(kept) => {
-            tracing::info!(
-                association = sender.association,
-                calling = sender.calling,
-                held = kept.report.held.len(),
-                failed = kept.report.failed.len(),
-                "storage commitment asked for"
-            );
-            reports.waiting.push_back((id, context.transfer_syntax.clone(), kept));
-            (0, None)
-        }
+        Ok(()) => (0, None),
         Err(Refusal { status, comment }) => {
             let (association, calling) = (sender.association, &sender.calling);
-            tracing::warn!(association, calling, status, comment, "storage commitment refused");
+            tracing::warn!(association, calling, status, comment, "{refused}");
             (status, Some(comment))
         }
     };
-    let sop_instance = Some(action.sop_instance).filter(|uid| uid.len() <= 64);
-    let (message_id, sop_class) = (action.message_id, action.sop_class);
-    Command::ActionRsp(Response { message_id, sop_class, sop_instance, status, comment, ..Response::default() })
+    let sop_instance = Some(message.sop_instance).filter(|uid| uid.len() <= 64);
+    let (message_id, sop_class) = (message.message_id, message.sop_class);
+    Response { message_id, sop_class, sop_instance, status, comment, ..Response::default() }
 }
 
 /// In a task of its own, so that a panic becomes an answer.
@@ -210,17 +216,7 @@ pub(super) async fn told<H: StoreHandler>(
         Ok(report) => handler.told(report).await,
         Err(refusal) => Err(refusal),
     };
-    let (status, comment) = match kept {
-        Ok(()) => (0, None),
-        Err(Refusal { status, comment }) => {
-            let (association, calling) = (sender.association, &sender.calling);
-            tracing::warn!(association, calling, status, comment, "report of storage commitment refused");
-            (status, Some(comment))
-        }
-    };
-    let sop_instance = Some(event.sop_instance).filter(|uid| uid.len() <= 64);
-    let (message_id, sop_class) = (event.message_id, event.sop_class);
-    Command::EventRsp(Response { message_id, sop_class, sop_instance, status, comment, ..Response::default() })
+    Command::EventRsp(response(sender, event, kept, "report of storage commitment refused"))
 }
 
 fn heard(sender: &Sender, context: &Context, event: &Normalized, body: Body) -> Result<CommitmentReport, Refusal> {
@@ -241,6 +237,9 @@ pub(super) async fn answered<H: StoreHandler>(handler: &Arc<H>, reports: &mut Re
 
 fn check(sender: &Sender, context: &Context, action: &Normalized, body: Body) -> Result<CommitmentRequest, Refusal> {
     well_known(context, action)?;
+    if !sender.may_store {
+        return Err(Refusal::new(NOT_AUTHORIZED, "this calling AE title may verify here and store nothing"));
+    }
     if action.kind != REQUEST {
         return Err(Refusal::new(NO_SUCH_ACTION, format!("action type {} is unknown", action.kind)));
     }

@@ -13,7 +13,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 
 pub use server::{ServerFiles, ServerTls};
 
@@ -28,6 +28,8 @@ pub enum TlsError {
     Pair { certificate: PathBuf, key: PathBuf, reason: String },
     #[error("{}: no certificate authority: {reason}", path.display())]
     Authority { path: PathBuf, reason: String },
+    #[error("{}: no revocation list can be read: {reason}; give a PEM file", path.display())]
+    Revocations { path: PathBuf, reason: String },
     #[error("TLS cannot be used: {0}")]
     Provider(String),
     #[error("\"{0}\" is no host name; set server_name to the name in the peer's certificate")]
@@ -43,6 +45,7 @@ impl TlsError {
             TlsError::Key { .. } => "a file with a private key, PEM, not encrypted",
             TlsError::Pair { .. } => "the private key of the certificate",
             TlsError::Authority { .. } => "a file of certificates of authorities, PEM",
+            TlsError::Revocations { .. } => "a file of certificate revocation lists, PEM",
             TlsError::Provider(_) => "settings of TLS that can be used",
             TlsError::ServerName(_) => "a host name or IP address",
         }
@@ -55,7 +58,8 @@ impl TlsError {
             TlsError::Certificate { reason, .. }
             | TlsError::Key { reason, .. }
             | TlsError::Pair { reason, .. }
-            | TlsError::Authority { reason, .. } => reason,
+            | TlsError::Authority { reason, .. }
+            | TlsError::Revocations { reason, .. } => reason,
             TlsError::Provider(text) | TlsError::ServerName(text) => text,
         }
     }
@@ -149,6 +153,17 @@ pub fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
         store.add(certificate).map_err(|error| fault(error.to_string()))?;
     }
     Ok(store)
+}
+
+/// The revocation lists of a PEM file (RFC 5280 section 5), at least one.
+pub fn revocations(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let fault = |reason| TlsError::Revocations { path: path.to_owned(), reason };
+    let read = CertificateRevocationListDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(lists) if lists.is_empty() => Err(fault("the file holds none".to_owned())),
+        Ok(lists) => Ok(lists),
+        Err(error) => Err(fault(said(&error))),
+    }
 }
 
 /// Can a certificate be issued to `text`?

@@ -13,7 +13,7 @@ use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiC
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::ServerName;
 
-use super::{Identity, TlsError, authorities, provider};
+use super::{Identity, TlsError, authorities, provider, revocations};
 
 /// What the port for TLS is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct ServerFiles {
     pub client_ca: Option<PathBuf>,
     /// Turn away senders that show no certificate; those that show a wrong one are turned away always.
     pub require_client: bool,
+    /// What those authorities no longer stand by; with any list, a certificate of which none speaks is turned away.
+    pub revocation_lists: Vec<PathBuf>,
 }
 
 /// Modification time and length of each file: another pair means that it was replaced.
@@ -79,7 +81,7 @@ impl ServerFiles {
             Some((metadata.modified().ok()?, metadata.len()))
         };
         let own = self.identities.iter().flat_map(|identity| [&identity.certificate, &identity.key]);
-        own.chain(&self.client_ca).map(|path| stamp(path)).collect()
+        own.chain(&self.client_ca).chain(&self.revocation_lists).map(|path| stamp(path)).collect()
     }
 
     fn read(&self) -> Result<Arc<ServerConfig>, TlsError> {
@@ -90,7 +92,10 @@ impl ServerFiles {
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
-                let made = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities(path)?), provider());
+                let mut made = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities(path)?), provider());
+                for list in &self.revocation_lists {
+                    made = made.with_crls(revocations(list)?).only_check_end_entity_revocation();
+                }
                 let made = if self.require_client { made } else { made.allow_unauthenticated() };
                 let verifier = made.build();
                 let fault = |reason: String| TlsError::Authority { path: path.clone(), reason };

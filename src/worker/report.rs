@@ -1,5 +1,5 @@
 //! Reports of storage commitment that no association took: each is brought to its peer, again and again until
-//! the peer has it. Peers side by side, the reports of one peer one after the other.
+//! the peer has it or a week has passed. Peers side by side, the reports of one peer one after the other.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,8 @@ use crate::ledger::{DueReport, backoff};
 
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_mins(15);
+/// A peer that could not be told for so long has lost its question: the operator sees it in `sagittal commitments`.
+const GIVE_UP: Duration = Duration::from_hours(7 * 24);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Peers that are called at a time.
 const PLACES: usize = 8;
@@ -63,6 +65,10 @@ async fn work(workers: &Workers, due: DueReport) {
         Ok(()) => {
             tracing::info!(peer = title, transaction = %due.report.transaction, "storage commitment reported");
             blocking(move || ledger.commitment_taken(id)).await
+        }
+        Err(error) if workers.clock.now().0 >= due.requested_at.plus(GIVE_UP).0 => {
+            tracing::error!(peer = title, "storage commitment given up, `sagittal commitments retry {id}`: {error}");
+            blocking(move || ledger.commitment_given_up(id, &error)).await
         }
         Err(error) => {
             let after = backoff::delay(due.attempts + 1, FIRST_RETRY, LONGEST_RETRY, fastrand::f64());

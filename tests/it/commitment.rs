@@ -111,6 +111,11 @@ async fn a_peer_that_left_is_called_until_it_took_the_report_even_after_a_kill()
     assert_eq!(parrot.ask(RELEASE).await.unwrap().0, RELEASE_ANSWER);
     drop(Parrot::accept(&listener).await);
     node.kill();
+    let listed = site.command(&["commitments", "list", "--waiting", "--json"]).output().unwrap();
+    let rows: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((&rows[0]["transaction"], &rows[0]["calling_ae"]), (&"2.25.9".into(), &"PARROT".into()), "{rows}");
+    assert!(site.command(&["commitments", "retry", &rows[0]["id"].to_string()]).status().unwrap().success());
+    assert!(!site.command(&["commitments", "retry", "999"]).status().unwrap().success(), "there is no such request");
     let node = site.start();
     let mut refusing = called(&listener).await;
     assert_eq!(hear_report(&mut refusing, 0x0110).await.1, "2.25.9");

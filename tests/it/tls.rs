@@ -6,7 +6,10 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, IsCa, Issuer,
+    KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
+};
 use sagittal::delivery::DeliveryError;
 use sagittal::delivery::scu::{self, Peer};
 use sagittal::dicom::AeTitle;
@@ -21,6 +24,11 @@ use crate::support::instance::{EXPLICIT, mr};
 use crate::support::{dcmtk, soon};
 
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The serial number of the certificate `name`.
+fn serial(name: &str) -> SerialNumber {
+    SerialNumber::from([&[1], name.as_bytes()].concat())
+}
 
 /// A hospital's certificate authority, with its files in a folder.
 struct Authority {
@@ -56,11 +64,32 @@ impl Authority {
         params.distinguished_name = named(name);
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        params.serial_number = Some(serial(name));
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let files = Identity { certificate: self.path(&format!("{name}.crt")), key: self.path(&format!("{name}.key")) };
         std::fs::write(&files.certificate, certificate.pem()).unwrap();
         std::fs::write(&files.key, key.serialize_pem()).unwrap();
         files
+    }
+
+    /// A revocation list that names the certificates of `names`, PEM.
+    fn revoking(&self, names: &[&str]) -> String {
+        let time = rcgen::date_time_ymd(2020, 1, 1);
+        let revoked = |name: &&str| RevokedCertParams {
+            serial_number: serial(name),
+            revocation_time: time,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: time,
+            next_update: rcgen::date_time_ymd(2100, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: names.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
     fn client(&self, identity: Option<Identity>) -> ClientFiles {
@@ -88,7 +117,13 @@ impl Node {
     /// `mutual`: senders must show a certificate of the authority.
     async fn start(authority: &Authority, identity: Identity, mutual: bool) -> Node {
         let client_ca = mutual.then(|| authority.path("ca.crt"));
-        Node::start_with(ServerFiles { identities: vec![identity], client_ca, require_client: mutual }).await
+        Node::start_with(ServerFiles {
+            identities: vec![identity],
+            client_ca,
+            require_client: mutual,
+            revocation_lists: Vec::new(),
+        })
+        .await
     }
 
     async fn start_with(files: ServerFiles) -> Node {
@@ -175,7 +210,7 @@ async fn a_node_whose_certificate_has_expired_is_not_sent_to() {
 async fn a_node_of_several_names_shows_the_certificate_of_the_name_asked_for() {
     let (inner, outer) = (Authority::new(), Authority::new());
     let identities = vec![inner.issue_to("a", 2100, &["ai.hospital"]), outer.issue_to("b", 2100, &["ai.example.org"])];
-    let files = ServerFiles { identities, client_ca: None, require_client: false };
+    let files = ServerFiles { identities, client_ca: None, require_client: false, revocation_lists: Vec::new() };
     let node = Node::start_with(files).await;
     let named = |ca: &Authority, name: &str| ClientFiles { server_name: name.into(), ..ca.client(None) };
     node.echo(Some(named(&inner, "ai.hospital"))).await.unwrap();
@@ -198,6 +233,30 @@ async fn a_replaced_certificate_is_used_without_a_restart_and_a_broken_one_is_no
     std::fs::copy(&renewed.certificate, &identity.certificate).unwrap();
     node.echo(Some(successor.client(None))).await.unwrap();
     assert!(node.echo(Some(authority.client(None))).await.is_err());
+    node.stop().await;
+}
+
+/// RFC 5280 section 5: a certificate that its authority has revoked counts no more; the list may be replaced at any time.
+#[tokio::test]
+async fn a_revoked_certificate_is_turned_away_from_the_moment_it_is_listed() {
+    let authority = Authority::new();
+    let [node, kept, lost] = ["node", "kept", "lost"].map(|name| authority.issue(name, 2100));
+    let list = authority.path("hospital.crl");
+    std::fs::write(&list, authority.revoking(&[])).unwrap();
+    let files = ServerFiles {
+        identities: vec![node],
+        client_ca: Some(authority.path("ca.crt")),
+        require_client: true,
+        revocation_lists: vec![list.clone()],
+    };
+    let node = Node::start_with(files).await;
+    let shown = |identity: &Identity| authority.client(Some(identity.clone()));
+    node.echo(Some(shown(&kept))).await.unwrap();
+    node.echo(Some(shown(&lost))).await.unwrap();
+    std::fs::write(&list, authority.revoking(&["lost"])).unwrap();
+    let error = node.echo(Some(shown(&lost))).await.unwrap_err();
+    assert!(matches!(error, DeliveryError::Connect { .. }), "{error}");
+    node.echo(Some(shown(&kept))).await.unwrap();
     node.stop().await;
 }
 

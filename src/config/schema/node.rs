@@ -87,6 +87,11 @@ fn tls() -> Value {
             ("certificate", list(text()), "Files of certificates, PEM, each followed by those that signed it."),
             ("key", list(text()), "Files of private keys, PEM, in the same order."),
             ("client_ca", text(), "File of the certificates that sign the senders' ones."),
+            (
+                "revocation_lists",
+                list(text()),
+                "Files of revoked senders' certificates, PEM; each authority needs a list.",
+            ),
             ("require_client_certificate", boolean(), "A sender must show a certificate."),
         ],
     )
@@ -109,6 +114,7 @@ fn storage() -> Value {
         [
             ("keep_free", size(), "With less than this free, every instance is refused with status A700."),
             ("quota", size(), "Instances and results together take at most this."),
+            ("committed_for", duration(), "What we are committed to is kept this long, whatever the quota."),
         ],
     )
 }

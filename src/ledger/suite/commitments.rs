@@ -60,6 +60,22 @@ pub(super) fn a_report_is_due_until_it_is_taken_whatever_happens(mut stand: Stan
     assert!(due(&stand).is_empty(), "a report that was taken is not made again");
 }
 
+pub(super) fn a_report_that_was_given_up_waits_for_the_operator(stand: Stand) {
+    let id = stand.ledger.request_commitment(&asked("CT1", "2.25.7", vec![held()]), Duration::ZERO).unwrap();
+    stand.ledger.commitment_given_up(id, "nobody there").unwrap();
+    stand.clock.advance(HOLD);
+    assert!(due(&stand).is_empty());
+    let [row] = &stand.ledger.commitments(true, 9).unwrap()[..] else { panic!("one request") };
+    assert_eq!((row.id, row.attempts, row.instances, row.reported_at), (id, 1, 1, None));
+    assert!(row.given_up_at.is_some() && row.last_error.as_deref() == Some("nobody there"));
+    assert!(stand.ledger.commitment_retry(id).unwrap());
+    assert_eq!(due(&stand), [id]);
+    stand.ledger.commitment_taken(id).unwrap();
+    assert!(stand.ledger.commitments(true, 9).unwrap().is_empty());
+    assert_eq!(stand.ledger.commitments(false, 9).unwrap().len(), 1);
+    assert!(!stand.ledger.commitment_retry(id).unwrap(), "it was taken");
+}
+
 pub(super) fn a_transaction_uid_stands_for_one_request(stand: Stand) {
     stand.ledger.record_instances(&[arrived(1, 1, "bytes")]).unwrap();
     let first = stand.ledger.request_commitment(&asked("CT1", "2.25.7", vec![held()]), HOLD).unwrap();

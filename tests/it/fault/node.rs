@@ -7,7 +7,7 @@ use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::tags;
 use sagittal::clock::SystemClock;
 use sagittal::config::Config;
-use sagittal::dicom::command::{Command, Response, StoreRq};
+use sagittal::dicom::command::{Command, Normalized, Response, StoreRq};
 use sagittal::node::{self, Running};
 
 use crate::support::instance::{IMPLICIT, MR, mr};
@@ -16,6 +16,7 @@ use crate::support::site::Site;
 use crate::support::soon;
 
 const NODE: &str = "[receive]\nlisten = \"127.0.0.1:0\"\n";
+const COMMITMENT: &str = "1.2.840.10008.1.20.1";
 const AFFECTED_SOP_INSTANCE: Tag = Tag(0x0000, 0x1000);
 
 async fn start(site: &Site, rest: &str) -> Running {
@@ -105,11 +106,16 @@ async fn refusals_say_what_is_wrong() {
 async fn who_may_only_verify_stores_nothing() {
     let site = Site::new(([127, 0, 0, 1], 1).into());
     let running = start(&site, "allow = [\"MODALITY\"]\nverify_only = [\"PARROT\"]\n").await;
-    let mut parrot = Parrot::associated(running.address(), &[(1, MR), (3, "1.2.840.10008.1.1")]).await;
+    let mut parrot = Parrot::associated(running.address(), &[(1, MR), (3, "1.2.840.10008.1.1"), (5, COMMITMENT)]).await;
     let echo = parrot.command(&parrot::command(3, &Command::EchoRq { message_id: 1 })).await;
     assert!(matches!(echo, Command::EchoRsp(Response { status: 0, .. })));
     let answer = stored(&mut parrot, store_request(2, MR, "1.2.3.4"), &dataset(tags::SERIES_NUMBER, "1")).await;
     assert_eq!(answer.status, 0x0124);
     assert!(answer.comment.is_some());
+    let (sop_class, sop_instance) = (COMMITMENT.to_owned(), format!("{COMMITMENT}.1"));
+    let action = Normalized { message_id: 3, sop_class, sop_instance, kind: 1, has_data: true };
+    let asked = [parrot::command(5, &Command::ActionRq(action)), parrot::data(5, b"any request")].concat();
+    let answer = parrot.command(&asked).await;
+    assert!(matches!(answer, Command::ActionRsp(Response { status: 0x0124, .. })), "{answer:?}");
     soon(running.stop()).await;
 }
