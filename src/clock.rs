@@ -20,6 +20,12 @@ impl Millis {
     pub fn utc(self) -> Option<chrono::DateTime<chrono::Utc>> {
         chrono::DateTime::from_timestamp_millis(self.0)
     }
+
+    /// Seconds that clocks on the wall are ahead of UTC at this moment, where this machine is.
+    #[must_use]
+    pub fn utc_offset(self) -> i32 {
+        self.utc().map_or(0, |utc| utc.with_timezone(&chrono::Local).offset().local_minus_utc())
+    }
 }
 
 /// Something that knows what time it is.

@@ -28,11 +28,15 @@ pub fn texts(dataset: &Dataset, tag: Tag) -> Vec<String> {
     if all.iter().all(String::is_empty) { Vec::new() } else { all }
 }
 
-/// The values of a standard attribute whose sender did not know it and wrote UN (PS3.5 section 6.2.2).
+/// The values of a standard attribute whose sender did not know it and wrote UN (PS3.5 section 6.2.2), and of a
+/// private one that holds nothing but printable characters.
 fn unknown_texts(element: &InMemElement, tag: Tag) -> Vec<String> {
     let known = StandardDataDictionary.by_tag(tag).map(DataDictionaryEntry::vr);
     let textual = known.and_then(VirtualVr::exact).is_some_and(|vr| TEXTUAL.contains(&vr));
-    let bytes = element.to_bytes().ok().filter(|_| textual).unwrap_or_default();
+    let private = tag.group() % 2 == 1;
+    let printable = |bytes: &[u8]| bytes.iter().all(|b| matches!(b, b' '..=b'~'));
+    let is_text = |bytes: &[u8]| textual || (private && printable(bytes.strip_suffix(&[0]).unwrap_or(bytes)));
+    let bytes = element.to_bytes().ok().filter(|bytes| is_text(bytes)).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let all: Vec<String> = text.split('\\').map(|value| value.trim_matches([' ', '\0']).to_owned()).collect();
     if all.iter().all(String::is_empty) { Vec::new() } else { all }
@@ -95,7 +99,8 @@ mod tests {
         check(tags::SOP_INSTANCE_UID, b"1.2.34\0", &["1.2.34"]);
         check(tags::IMAGE_TYPE, b"ORIGINAL\\PRIMARY ", &["ORIGINAL", "PRIMARY"]);
         check(tags::ROWS, b"\0\x02", &[]);
-        check(Tag(0x0009, 0x1001), b"1.2", &[]);
+        check(Tag(0x0009, 0x1001), b"1000 ", &["1000"]);
+        check(Tag(0x0009, 0x1001), b"\x31\x02", &[]);
     }
 
     #[test]

@@ -83,11 +83,13 @@ fn read_headers(spool: &Spool, instances: &[InstanceRow]) -> Result<Vec<Dataset>
 fn summarize(instances: &[InstanceRow], headers: &[Dataset], geometry: &GeometryVerdict) -> SeriesSummary {
     let first = instances.first();
     let of_first = |value: fn(&InstanceRow) -> &String| first.map(|row| value(row).clone()).unwrap_or_default();
+    let last = instances.iter().map(|row| row.received_at).max();
     let facts = SeriesFacts {
         calling_ae: of_first(|row| &row.calling_ae),
         called_ae: of_first(|row| &row.called_ae),
         sender: of_first(|row| &row.sender),
-        received_at: instances.iter().map(|row| row.received_at.0).max(),
+        received_at: last.map(|at| at.0),
+        utc_offset: last.map_or(0, Millis::utc_offset),
         ..SeriesFacts::default()
     };
     SeriesSummary::of(headers, facts.with_geometry(geometry, headers.len()))

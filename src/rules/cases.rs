@@ -236,10 +236,15 @@ fn computed(section: &Section<'_>, summary: &mut SeriesSummary) -> Option<()> {
         take(section.get(key).map(|e| e.text().map(|text| text.clone_into(into))));
     }
     let time = |text: &str| {
-        let read = DateTime::parse_from_rfc3339(text).map(|t| t.timestamp_millis());
+        let read = DateTime::parse_from_rfc3339(text);
         read.map_err(|_| "a time such as \"2026-03-01T14:05:00Z\"".to_owned())
     };
-    take(section.get("received_at").map(|e| e.parsed(time).map(|t| facts.received_at = Some(t))));
+    take(section.get("received_at").map(|e| {
+        e.parsed(time).map(|t| {
+            facts.received_at = Some(t.timestamp_millis());
+            facts.utc_offset = t.offset().local_minus_utc();
+        })
+    }));
     section.finish();
     sound.then_some(())
 }

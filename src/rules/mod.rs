@@ -13,19 +13,24 @@
 //! history is decided with no time at all, as if all waiting were over.
 
 mod cases;
+mod computed;
 mod condition;
 mod explanation;
 mod fault;
+mod glob;
 mod jobs;
 mod lint;
+mod operator;
 mod parse;
 pub mod quantity;
 mod replay;
 mod ruleset;
+mod scale;
 pub mod section;
 mod study;
 #[cfg(test)]
 mod study_tests;
+mod subject;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -34,7 +39,7 @@ mod timing;
 mod timing_tests;
 
 pub use cases::{CaseResult, check_cases};
-pub use condition::COMPUTED_NAMES;
+pub use computed::{Computed, GIVEN_NAMES};
 pub use explanation::{ConditionExplanation, Explanation, Found, Outcome, RuleExplanation};
 pub use fault::{Fault, Severity, did_you_mean};
 pub use jobs::PlannedJob;

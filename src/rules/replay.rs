@@ -200,7 +200,8 @@ impl<'r> Side<'r> {
 
     fn decide(&mut self, summary: &SeriesSummary, profile: &Profile<'_>) -> Routing {
         let (mut routing, situation) = (Routing::default(), Situation::default());
-        for (position, (rule, outcome)) in self.rules.outcomes(summary, profile.seen, &situation).enumerate() {
+        let view = self.rules.view(summary);
+        for (position, (rule, outcome)) in self.rules.outcomes(&view, profile.seen, &situation).enumerate() {
             routing.add(rule, &outcome);
             let acts = matches!(outcome, Outcome::Fired { .. } | Outcome::Held { .. } | Outcome::Stopped);
             self.fired[position] += u64::from(acts);

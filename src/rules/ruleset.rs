@@ -1,6 +1,6 @@
 //! Checked rules in order, and their one evaluation, from which routing and explanation both come.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use super::explanation::{Explanation, Outcome, RuleExplanation};
 use super::fault::Fault;
 use super::parse::{self, Names};
 use super::study::StudyScope;
+use super::subject::{Subject, View};
 use super::summary::SeriesSummary;
 use super::timing::{Patience, Situation, Then, WaitFor};
 
@@ -19,6 +20,8 @@ use super::timing::{Patience, Situation, Then, WaitFor};
 pub struct RuleSet {
     revision: String,
     rules: Vec<Rule>,
+    /// How many different values the conditions look at.
+    subjects: usize,
 }
 
 /// One `[[rule]]`.
@@ -155,9 +158,13 @@ impl RuleSet {
     /// Reads as much of a rules file as is free of faults, and all faults, compared with the names there are.
     #[must_use]
     pub fn parse_with(file: &str, text: &str, names: &Names<'_>) -> (RuleSet, Vec<Fault>) {
-        let (rules, faults) = parse::rules(file, text, names);
+        let (mut rules, faults) = parse::rules(file, text, names);
         let revision = format!("{:x}", Sha256::digest(text.as_bytes()));
-        (RuleSet { revision, rules }, faults)
+        let mut slots = HashMap::new();
+        for rule in &mut rules {
+            rule.number(&mut slots);
+        }
+        (RuleSet { revision, rules, subjects: slots.len() }, faults)
     }
 
     /// SHA-256 of the text, hexadecimal.
@@ -176,7 +183,8 @@ impl RuleSet {
     #[must_use]
     pub fn route(&self, summary: &SeriesSummary) -> Routing {
         let (mut routing, situation) = (Routing::default(), Situation::default());
-        for (rule, outcome) in self.outcomes(summary, None, &situation) {
+        let view = self.view(summary);
+        for (rule, outcome) in self.outcomes(&view, None, &situation) {
             routing.add(rule, &outcome);
             if outcome.ends_evaluation() {
                 break;
@@ -213,17 +221,22 @@ impl RuleSet {
         situation: &Situation<'_>,
     ) -> (Routing, Explanation) {
         let (mut routing, mut explained) = (Routing::default(), Vec::with_capacity(self.rules.len()));
-        for (rule, outcome) in self.outcomes(summary, seen, situation) {
+        let view = self.view(summary);
+        for (rule, outcome) in self.outcomes(&view, seen, situation) {
             routing.add(rule, &outcome);
-            explained.push(rule.explain(summary, outcome));
+            explained.push(rule.explain(&view, outcome));
         }
         (routing, Explanation { rules_revision: self.revision.clone(), rules: explained })
+    }
+
+    pub(super) fn view<'s>(&self, summary: &'s SeriesSummary) -> View<'s> {
+        View::of(summary, self.subjects)
     }
 
     /// The one evaluation: what becomes of each rule, in order.
     pub(super) fn outcomes<'e>(
         &'e self,
-        summary: &'e SeriesSummary,
+        view: &'e View<'_>,
         seen: Option<&'e BTreeSet<String>>,
         situation: &'e Situation<'e>,
     ) -> impl Iterator<Item = (&'e Rule, Outcome)> {
@@ -233,7 +246,7 @@ impl RuleSet {
                 _ if rule.mode == Mode::Off => Outcome::Off,
                 _ if seen.is_some_and(|names| !names.contains(&rule.name)) => Outcome::NotSeen,
                 Some(earlier) => Outcome::NotReached { after: earlier.name.clone() },
-                None => rule.outcome(summary, situation),
+                None => rule.outcome(view, situation),
             };
             if ended_by.is_none() && outcome.ends_evaluation() {
                 ended_by = Some(rule);
@@ -243,23 +256,33 @@ impl RuleSet {
     }
 
     /// Position of the last rule that gets to see a finished series.
-    pub(super) fn last_reached(&self, summary: &SeriesSummary, seen: Option<&BTreeSet<String>>) -> usize {
+    pub(super) fn last_reached(&self, view: &View<'_>, seen: Option<&BTreeSet<String>>) -> usize {
         let situation = Situation::default();
         let ends = |(_, outcome): (&Rule, Outcome)| outcome.ends_evaluation();
-        self.outcomes(summary, seen, &situation).position(ends).unwrap_or(usize::MAX)
+        self.outcomes(view, seen, &situation).position(ends).unwrap_or(usize::MAX)
     }
 }
 
 impl Rule {
-    fn outcome(&self, summary: &SeriesSummary, situation: &Situation<'_>) -> Outcome {
-        if let Scope::Study(scope) = &self.scope {
-            return scope.outcome(summary, &self.conditions);
+    /// Numbers what the conditions look at, so that it is found once a series.
+    fn number(&mut self, slots: &mut HashMap<Subject, usize>) {
+        condition::number(&mut self.conditions, slots);
+        let waited_for = self.wait_for.iter_mut().flat_map(|wait| &mut wait.series);
+        waited_for.for_each(|clauses| condition::number(clauses, slots));
+        if let Scope::Study(study) = &mut self.scope {
+            study.inputs.iter_mut().for_each(|input| condition::number(&mut input.conditions, slots));
         }
-        if !condition::all_hold(&self.conditions, summary) {
+    }
+
+    fn outcome(&self, view: &View<'_>, situation: &Situation<'_>) -> Outcome {
+        if let Scope::Study(scope) = &self.scope {
+            return scope.outcome(view, &self.conditions);
+        }
+        if !condition::all_hold(&self.conditions, view) {
             return Outcome::NoMatch;
         }
         let stop = self.stop && self.mode == Mode::Live;
-        match self.patience(summary, situation) {
+        match self.patience(view, situation) {
             Patience::Waits { until, lacking } => return Outcome::Waits { until, lacking, stop },
             Patience::Over { lacking, then: Then::Skip } => return Outcome::Skipped { lacking },
             Patience::Over { lacking, then: Then::Hold } => {
@@ -279,8 +302,8 @@ impl Rule {
         }
     }
 
-    fn explain(&self, summary: &SeriesSummary, outcome: Outcome) -> RuleExplanation {
-        let conditions = condition::explain_all(&self.conditions, summary);
+    fn explain(&self, view: &View<'_>, outcome: Outcome) -> RuleExplanation {
+        let conditions = condition::explain_all(&self.conditions, view);
         let matches = conditions.iter().all(|condition| condition.holds);
         RuleExplanation { name: self.name.clone(), line: self.line, mode: self.mode, matches, outcome, conditions }
     }

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{NaiveDate, NaiveTime};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::condition::{self, Clause};
 use super::explanation::{ConditionExplanation, Outcome};
 use super::ruleset::{FiredRule, Mode, Rule, RuleSet, Scope};
+use super::scale;
+use super::subject::View;
 use super::summary::SeriesSummary;
 use super::timing::after;
 
@@ -185,12 +187,13 @@ impl RuleSet {
     /// A series that an earlier rule of one series keeps from later rules (`stop`, `hold`) is no input of them.
     #[must_use]
     pub fn decide_study(&self, members: &[StudyMember<'_>], now: StudyNow) -> StudyRouting {
-        let ends: Vec<usize> = members.iter().map(|m| self.last_reached(m.summary, m.seen)).collect();
+        let views: Vec<View<'_>> = members.iter().map(|member| self.view(member.summary)).collect();
+        let ends: Vec<usize> = members.iter().zip(&views).map(|(m, view)| self.last_reached(view, m.seen)).collect();
         let decide = |(position, rule): (usize, &Rule)| {
             let Scope::Study(scope) = &rule.scope else { return None };
             let sees = |m: &StudyMember<'_>| m.seen.is_none_or(|names| names.contains(&rule.name));
-            let members = members.iter().zip(&ends).filter(|(m, end)| position <= **end && sees(m));
-            let members: Vec<StudyMember<'_>> = members.map(|(member, _)| *member).collect();
+            let reached = members.iter().zip(&views).zip(&ends).filter(|((m, _), end)| position <= **end && sees(m));
+            let members: Vec<Candidate<'_>> = reached.map(|((member, view), _)| Candidate { member, view }).collect();
             Some(rule.decide_study(scope, &members, now))
         };
         let rules = self.rules().iter().enumerate().filter_map(decide).collect();
@@ -198,9 +201,23 @@ impl RuleSet {
     }
 }
 
+/// A member as the rules see it.
+struct Candidate<'a> {
+    member: &'a StudyMember<'a>,
+    view: &'a View<'a>,
+}
+
+impl<'a> std::ops::Deref for Candidate<'a> {
+    type Target = StudyMember<'a>;
+
+    fn deref(&self) -> &StudyMember<'a> {
+        self.member
+    }
+}
+
 impl Rule {
-    fn decide_study(&self, scope: &StudyScope, members: &[StudyMember<'_>], now: StudyNow) -> StudyRuleDecision {
-        let current: Vec<&StudyMember<'_>> = members.iter().filter(|member| !member.prior).collect();
+    fn decide_study(&self, scope: &StudyScope, members: &[Candidate<'_>], now: StudyNow) -> StudyRuleDecision {
+        let current: Vec<&Candidate<'_>> = members.iter().filter(|member| !member.prior).collect();
         let when: Vec<MemberExplanation> = current.iter().map(|m| explain(&self.conditions, m)).collect();
         let mut inputs: Vec<InputExplanation> = scope.inputs.iter().map(|input| input.explain(members)).collect();
         let begun = begun(&current, &inputs);
@@ -218,7 +235,7 @@ impl Rule {
     fn study_verdict(
         &self,
         scope: &StudyScope,
-        current: &[&StudyMember<'_>],
+        current: &[&Candidate<'_>],
         inputs: &[InputExplanation],
         begun: i64,
         now: StudyNow,
@@ -245,27 +262,23 @@ impl Rule {
     }
 }
 
-fn explain(conditions: &[Clause], member: &StudyMember<'_>) -> MemberExplanation {
-    let conditions = condition::explain_all(conditions, member.summary);
+fn explain(conditions: &[Clause], member: &Candidate<'_>) -> MemberExplanation {
+    let conditions = condition::explain_all(conditions, member.view);
     let holds = conditions.iter().all(|condition| condition.holds);
     MemberExplanation { member: member.id.to_owned(), holds, late: false, conditions }
 }
 
 /// Milliseconds since 1970-01-01 UTC.
-fn arrival(member: &StudyMember<'_>) -> i64 {
+fn arrival(member: &Candidate<'_>) -> i64 {
     member.summary.facts.received_at.unwrap_or_default()
 }
 
 impl StudyScope {
     /// What a single series is to the rule, whose own conditions are `when`.
-    pub(super) fn outcome(&self, summary: &SeriesSummary, when: &[Clause]) -> Outcome {
-        let fitting = self.inputs.iter().filter(|input| condition::all_hold(&input.conditions, summary));
+    pub(super) fn outcome(&self, view: &View<'_>, when: &[Clause]) -> Outcome {
+        let fitting = self.inputs.iter().filter(|input| condition::all_hold(&input.conditions, view));
         let inputs: Vec<String> = fitting.map(|input| input.name.clone()).collect();
-        if inputs.is_empty() && !condition::all_hold(when, summary) {
-            Outcome::NoMatch
-        } else {
-            Outcome::Study { inputs }
-        }
+        if inputs.is_empty() && !condition::all_hold(when, view) { Outcome::NoMatch } else { Outcome::Study { inputs } }
     }
 
     /// How long after the first input another one still counts.
@@ -278,18 +291,18 @@ impl StudyScope {
 }
 
 /// When the first series of the study arrived that could be an input.
-fn begun(current: &[&StudyMember<'_>], inputs: &[InputExplanation]) -> Option<i64> {
+fn begun(current: &[&Candidate<'_>], inputs: &[InputExplanation]) -> Option<i64> {
     let candidates = inputs.iter().flat_map(|input| &input.candidates).filter(|candidate| candidate.holds);
     let fitting: BTreeSet<&str> = candidates.map(|candidate| candidate.member.as_str()).collect();
     current.iter().filter(|member| fitting.contains(member.id)).map(|member| arrival(member)).min()
 }
 
 /// Gives every input the best of the series that came in time and that no earlier input took.
-fn choose(members: &[StudyMember<'_>], inputs: &mut [InputExplanation], deadline: i64) {
+fn choose(members: &[Candidate<'_>], inputs: &mut [InputExplanation], deadline: i64) {
     let mut taken: BTreeSet<&str> = BTreeSet::new();
     for explained in inputs {
         let member_of = |id: &str| members.iter().find(|member| member.id == id);
-        let mut best: Option<&StudyMember<'_>> = None;
+        let mut best: Option<&Candidate<'_>> = None;
         for candidate in &mut explained.candidates {
             let Some(member) = member_of(&candidate.member) else { continue };
             candidate.late = !member.prior && arrival(member) > deadline;
@@ -304,7 +317,7 @@ fn choose(members: &[StudyMember<'_>], inputs: &mut [InputExplanation], deadline
 }
 
 impl Input {
-    fn explain(&self, members: &[StudyMember<'_>]) -> InputExplanation {
+    fn explain(&self, members: &[Candidate<'_>]) -> InputExplanation {
         let study = members.iter().filter(|m| !m.prior).filter_map(|m| studied(m.summary)).max();
         let eligible = members.iter().filter(|member| self.is_old_enough(member, study));
         let candidates = eligible.map(|member| explain(&self.conditions, member)).collect();
@@ -312,7 +325,7 @@ impl Input {
     }
 
     /// A series of the study itself, or of an earlier one that is not too old, whichever is asked for.
-    fn is_old_enough(&self, member: &StudyMember<'_>, study: Option<NaiveDate>) -> bool {
+    fn is_old_enough(&self, member: &Candidate<'_>, study: Option<NaiveDate>) -> bool {
         let Some(max_age) = self.prior else { return !member.prior };
         let age = || Some((study? - studied(member.summary)?).num_seconds());
         member.prior && age().is_none_or(|age| u64::try_from(age).is_ok_and(|age| age <= max_age.as_secs()))
@@ -321,24 +334,23 @@ impl Input {
 
 impl Choose {
     /// The better one first; equals by their names, so that the order of arrival never matters.
-    fn order(self, a: &StudyMember<'_>, b: &StudyMember<'_>) -> Ordering {
+    fn order(self, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
         let better = match self {
             Choose::MostSlices => b.summary.facts.slices.cmp(&a.summary.facts.slices),
             Choose::Thinnest => thickness(a.summary).total_cmp(&thickness(b.summary)),
-            Choose::Latest => acquired(b).cmp(&acquired(a)),
-            Choose::First => acquired(a).cmp(&acquired(b)),
+            Choose::Latest => acquired(b).total_cmp(&acquired(a)),
+            Choose::First => acquired(a).total_cmp(&acquired(b)),
         };
         better.then_with(|| a.id.cmp(b.id))
     }
 }
 
-fn first(summary: &SeriesSummary, tag: Tag) -> Option<&str> {
-    let attribute = summary.attributes.get(&format!("{:04x},{:04x}", tag.group(), tag.element()))?;
-    attribute.distinct.first()?.first().map(String::as_str)
+fn first_of(summary: &SeriesSummary, tag: Tag) -> Option<&str> {
+    summary.values(tag).next()
 }
 
 fn date(summary: &SeriesSummary, tag: Tag) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(first(summary, tag)?, "%Y%m%d").ok()
+    scale::date(first_of(summary, tag)?)
 }
 
 fn studied(summary: &SeriesSummary) -> Option<NaiveDate> {
@@ -347,17 +359,16 @@ fn studied(summary: &SeriesSummary) -> Option<NaiveDate> {
 
 /// Infinite where it is not known.
 fn thickness(summary: &SeriesSummary) -> f64 {
-    let thickness = || first(summary, tags::SLICE_THICKNESS)?.parse().ok();
+    let thickness = || first_of(summary, tags::SLICE_THICKNESS)?.parse().ok();
     summary.facts.spacing_between_slices.or_else(thickness).unwrap_or(f64::INFINITY)
 }
 
-fn acquired(member: &StudyMember<'_>) -> NaiveDateTime {
+/// Seconds since 1970-01-01, by the scanner's clock or by ours.
+fn acquired(member: &Candidate<'_>) -> f64 {
     let of_series = || {
-        let text = first(member.summary, tags::SERIES_TIME).unwrap_or_default();
-        let seconds = format!("{:0<6}", text.split('.').next().unwrap_or_default());
-        let time = NaiveTime::parse_from_str(&seconds, "%H%M%S").unwrap_or_default();
-        Some(date(member.summary, tags::SERIES_DATE)?.and_time(time))
+        let day = date(member.summary, tags::SERIES_DATE)?.and_time(NaiveTime::MIN).and_utc().timestamp();
+        let time = first_of(member.summary, tags::SERIES_TIME).and_then(scale::time).unwrap_or_default();
+        Some(day as f64 + time)
     };
-    let arrived = || chrono::DateTime::from_timestamp_millis(arrival(member)).map(|t| t.naive_utc());
-    of_series().or_else(arrived).unwrap_or_default()
+    of_series().unwrap_or(arrival(member) as f64 / 1000.0)
 }

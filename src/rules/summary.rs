@@ -1,6 +1,7 @@
 //! What rules see of a series: for every top-level attribute the values its instances agree on, or the
-//! different ones they have; and what is computed. Built one data set at a time, so that no data set has
-//! to be kept. Sequences, binary values and long texts are left out.
+//! different ones they have; the same inside sequences, within limits; and what is computed. Built one data set
+//! at a time, so that no data set has to be kept. Binary values and long texts are left out. Kept in the ledger,
+//! so that rules can be tried on what came months ago: old summaries stay readable.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,14 @@ use crate::dicom::{Dataset, GeometryVerdict, Vec3, cross, norm, texts};
 pub const MOST_DISTINCT: usize = 16;
 /// Longest attribute kept, in characters over all its values.
 pub const MOST_CHARACTERS: usize = 1024;
+
+/// The same inside sequences.
+pub const MOST_DISTINCT_NESTED: usize = 4;
+pub const MOST_CHARACTERS_NESTED: usize = 256;
+/// Items looked at of a sequence, sequences inside one another, attributes inside sequences of one instance.
+const MOST_ITEMS: usize = 16;
+const MOST_DEPTH: usize = 3;
+const MOST_NESTED: usize = 256;
 
 /// Every `GeometryVerdict::name`.
 pub const GEOMETRY_NAMES: [&str; 8] = [
@@ -30,7 +39,8 @@ pub const GEOMETRY_NAMES: [&str; 8] = [
 /// What rules see of a series: agreed attribute values and computed ones. Never a data set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeriesSummary {
-    /// By tag, `gggg,eeee` in lower case. An attribute without a value in every instance is absent.
+    /// By tag, `gggg,eeee` in lower case, inside sequences by tags with dots between. A sequence itself has the
+    /// number of its items. An attribute without a value in every instance is absent.
     pub attributes: BTreeMap<String, AttributeSummary>,
     /// Of the slice planes; `None` when they differ or are not known.
     pub orientation: Option<Orientation>,
@@ -43,7 +53,7 @@ pub struct AttributeSummary {
     /// Different value lists in the order they came, one when all instances agree. An empty list, always
     /// the last, stands for the instances without the attribute.
     pub distinct: Vec<Vec<String>>,
-    /// There were more than [`MOST_DISTINCT`] lists.
+    /// There were more than [`MOST_DISTINCT`] lists, or [`MOST_DISTINCT_NESTED`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }
@@ -68,6 +78,9 @@ pub struct SeriesFacts {
     pub sender: String,
     /// Last arrival, milliseconds since 1970-01-01 UTC.
     pub received_at: Option<i64>,
+    /// Of the node's clocks on the wall at that time, seconds east of UTC.
+    #[serde(default)]
+    pub utc_offset: i32,
     /// Slices, or instances where they are no slices.
     pub slices: usize,
     /// `GeometryVerdict::name`.
@@ -125,7 +138,19 @@ impl Orientation {
     }
 }
 
+/// The key of an attribute: `gggg,eeee`.
+#[must_use]
+pub fn key_of(tag: Tag) -> String {
+    format!("{:04x},{:04x}", tag.group(), tag.element())
+}
+
 impl SeriesSummary {
+    /// All different values of a top-level attribute, over all instances.
+    pub fn values(&self, tag: Tag) -> impl Iterator<Item = &str> {
+        let attribute = self.attributes.get(&key_of(tag));
+        attribute.into_iter().flat_map(|attribute| attribute.distinct.iter().flatten().map(String::as_str))
+    }
+
     /// Summarises `datasets`, in any order.
     pub fn of<'d>(datasets: impl IntoIterator<Item = &'d Dataset>, facts: SeriesFacts) -> SeriesSummary {
         let mut builder = SummaryBuilder::default();
@@ -138,7 +163,7 @@ impl SeriesSummary {
 #[derive(Debug, Default)]
 pub struct SummaryBuilder {
     instances: usize,
-    seen: BTreeMap<Tag, Seen>,
+    seen: BTreeMap<String, Seen>,
 }
 
 #[derive(Debug, Default)]
@@ -152,11 +177,11 @@ impl SummaryBuilder {
     /// Takes in one instance; its pixel data need not have been read.
     pub fn add(&mut self, dataset: &Dataset) {
         self.instances += 1;
-        for element in dataset.iter().filter(|element| is_kept(element.tag(), element.vr())) {
-            let values = texts(dataset, element.tag());
-            if !values.is_empty() && values.iter().map(String::len).sum::<usize>() <= MOST_CHARACTERS {
-                self.seen.entry(element.tag()).or_default().add(values);
-            }
+        let mut values = BTreeMap::new();
+        gather(dataset, "", &mut values);
+        for (key, list) in values {
+            let most = if key.contains('.') { MOST_DISTINCT_NESTED } else { MOST_DISTINCT };
+            self.seen.entry(key).or_default().add(list, most);
         }
     }
 
@@ -168,11 +193,37 @@ impl SummaryBuilder {
     #[must_use]
     pub fn finish(self, facts: SeriesFacts) -> SeriesSummary {
         let instances = self.instances;
-        let orientation = self.seen.get(&dicom_dictionary_std::tags::IMAGE_ORIENTATION_PATIENT).and_then(orientation);
-        let name = |tag: Tag| format!("{:04x},{:04x}", tag.group(), tag.element());
-        let attributes = self.seen.into_iter().map(|(tag, seen)| (name(tag), seen.finish(instances))).collect();
+        let cosines = key_of(dicom_dictionary_std::tags::IMAGE_ORIENTATION_PATIENT);
+        let orientation = self.seen.get(&cosines).and_then(orientation);
+        let attributes = self.seen.into_iter().map(|(key, seen)| (key, seen.finish(instances))).collect();
         SeriesSummary { attributes, orientation, facts }
     }
+}
+
+/// The values of a data set, or of an item of a sequence whose keys begin with `prefix`, joined to those of other items.
+fn gather(dataset: &Dataset, prefix: &str, into: &mut BTreeMap<String, Vec<String>>) {
+    let depth = prefix.matches('.').count();
+    let most = if depth == 0 { MOST_CHARACTERS } else { MOST_CHARACTERS_NESTED };
+    for element in dataset.iter() {
+        let (tag, key) = (element.tag(), format!("{prefix}{}", key_of(element.tag())));
+        let items = element.items().filter(|items| !items.is_empty());
+        if let Some(items) = items.filter(|_| depth < MOST_DEPTH) {
+            into.entry(key.clone()).or_default().push(items.len().to_string());
+            let inside = format!("{key}.");
+            items.iter().take(MOST_ITEMS).for_each(|item| gather(item, &inside, into));
+        } else if is_readable(tag, element.vr()) && (depth == 0 || into.len() < MOST_NESTED) {
+            let values = texts(dataset, tag);
+            let list = into.get(&key).map_or(0, |list| list.iter().map(String::len).sum());
+            if !values.is_empty() && list + values.iter().map(String::len).sum::<usize>() <= most {
+                into.entry(key).or_default().extend(values);
+            }
+        }
+    }
+}
+
+/// Private attributes of implicit VR have none; their values are read where they are text.
+fn is_readable(tag: Tag, vr: VR) -> bool {
+    is_kept(tag, vr) || (vr == VR::UN && tag.group() % 2 == 1)
 }
 
 /// Whether values of this kind are short texts or numbers that a person could write a condition on.
@@ -183,13 +234,13 @@ pub fn is_kept(tag: Tag, vr: VR) -> bool {
 }
 
 impl Seen {
-    fn add(&mut self, values: Vec<String>) {
+    fn add(&mut self, values: Vec<String>, most: usize) {
         self.instances += 1;
         let distinct = &mut self.summary.distinct;
         if distinct.contains(&values) {
             return;
         }
-        if distinct.len() < MOST_DISTINCT {
+        if distinct.len() < most {
             distinct.push(values);
         } else {
             self.summary.more = true;
@@ -219,6 +270,7 @@ fn orientation(seen: &Seen) -> Option<Orientation> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use dicom_core::value::DataSetSequence;
     use dicom_core::{DataElement, PrimitiveValue, dicom_value};
     use dicom_dictionary_std::tags;
 
@@ -275,6 +327,37 @@ mod tests {
         check(&["1\\0\\0\\0\\1\\0", "0\\1\\0\\0\\0\\-1"], None);
         check(&["1\\0\\0\\1\\0\\0"], None);
         check(&["a\\0\\0\\1\\0\\0"], None);
+    }
+
+    #[test]
+    fn sequences_are_kept_within_limits_and_private_text_is_read() {
+        let text = |tag, vr, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
+        let item = |id: &str| Dataset::from_element_iter([text(tags::SCHEDULED_PROCEDURE_STEP_ID, VR::SH, id)]);
+        let items = |ids: &[&str]| DataSetSequence::from(ids.iter().map(|id| item(id)).collect::<Vec<_>>());
+        let slice = |ids: &[&str]| {
+            let requests = DataElement::new(tags::REQUEST_ATTRIBUTES_SEQUENCE, VR::SQ, items(ids));
+            let value = PrimitiveValue::U8(b"1000 "[..].into());
+            Dataset::from_element_iter([requests, DataElement::new(Tag(0x0019, 0x100c), VR::UN, value)])
+        };
+        let summary = SeriesSummary::of(&[slice(&["A", "B"]), slice(&["A"]), slice(&[])], SeriesFacts::default());
+        let of = |key: &str| summary.attributes[key].distinct.clone();
+        assert_eq!(of("0040,0275.0040,0009"), [vec!["A", "B"], vec!["A"], vec![]]);
+        assert_eq!(of("0040,0275"), [vec!["2"], vec!["1"], vec![]]);
+        assert_eq!(of("0019,100c"), [["1000"]]);
+        let long: Vec<String> = (0..9).map(|n| n.to_string().repeat(60)).collect();
+        let long: Vec<&str> = long.iter().map(String::as_str).collect();
+        let summary = SeriesSummary::of(&[slice(&long)], SeriesFacts::default());
+        let kept = summary.attributes["0040,0275.0040,0009"].distinct[0].iter().map(String::len).sum::<usize>();
+        assert!(kept <= MOST_CHARACTERS_NESTED && kept > 0, "{kept}");
+    }
+
+    #[test]
+    fn what_an_older_version_stored_is_read() {
+        let stored = r#"{"attributes":{"0008,0060":{"distinct":[["MR"]]}},"orientation":"axial","facts":{
+            "calling_ae":"A","called_ae":"B","sender":"10.0.0.1","received_at":5,"slices":2,"geometry":"regular",
+            "spacing_between_slices":1.5}}"#;
+        let summary: SeriesSummary = serde_json::from_str(stored).unwrap();
+        assert_eq!((summary.facts.utc_offset, summary.attributes.len()), (0, 1));
     }
 
     #[test]

@@ -24,6 +24,14 @@ pub(super) fn head() -> SeriesSummary {
         ("0018,1210", differs(&[&["B31s"], &["B40s"]], false)),
         ("0020,1041", differs(&[&["0"], &["1"], &["2"]], true)),
         ("0009,1001", agreed(&["private"])),
+        ("0010,1010", agreed(&["045Y"])),
+        ("0008,0020", agreed(&["20231114"])),
+        ("0008,0030", agreed(&["231000.5"])),
+        ("0019,0010", agreed(&["GEMS_ACQU_01"])),
+        ("0019,0011", agreed(&["SIEMENS MR HEADER"])),
+        ("0019,110c", agreed(&["1000"])),
+        ("0040,0275", agreed(&["2"])),
+        ("0040,0275.0040,0009", agreed(&["A", "B"])),
     ];
     SeriesSummary {
         attributes: attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
@@ -33,6 +41,7 @@ pub(super) fn head() -> SeriesSummary {
             called_ae: "SAGITTAL".into(),
             sender: "10.0.0.7".into(),
             received_at: Some(1_700_000_000_000),
+            utc_offset: 3600,
             slices: 3,
             geometry: "regular".into(),
             spacing_between_slices: Some(0.700_000_01),
@@ -44,13 +53,15 @@ fn rule(when: &str) -> String {
     format!("[[rule]]\nname = \"r\"\npipeline = \"p\"\nsend_to = \"d\"\n{when}\n")
 }
 
+fn check(when: &str, expected: bool) {
+    let rules = RuleSet::parse(&rule(&format!("when.{when}"))).unwrap_or_else(|f| panic!("{when}: {}", f[0]));
+    let explanation = rules.explain(&head());
+    assert_eq!(explanation.rules[0].matches, expected, "{when}\n{explanation}");
+    assert_eq!(!rules.route(&head()).fired.is_empty(), expected, "{when}");
+}
+
 #[test]
-fn conditions() {
-    let check = |when: &str, expected: bool| {
-        let rules = RuleSet::parse(&rule(&format!("when.{when}"))).unwrap_or_else(|f| panic!("{when}: {}", f[0]));
-        let explanation = rules.explain(&head());
-        assert_eq!(explanation.rules[0].matches, expected, "{when}\n{explanation}");
-    };
+fn conditions_on_attributes() {
     // equality
     check("Modality = 'MR'", true);
     check("Modality = ' mr '", true);
@@ -63,7 +74,7 @@ fn conditions() {
     check("MagneticFieldStrength = 3", true);
     check("MagneticFieldStrength = 1.5", false);
     check("SliceThickness = 1", true);
-    check("SliceThickness = '1'", false);
+    check("SliceThickness = '1'", true);
     check("SliceThickness = ['2', 1.0]", true);
     check("Modality = 3", false);
     // several values: one is enough
@@ -119,7 +130,10 @@ fn conditions() {
     check("SliceLocation = { min = -1000 }", false);
     check("SliceLocation = { not = 7 }", false);
     check("SliceLocation = { present = true }", true);
-    // computed
+}
+
+#[test]
+fn conditions_on_what_is_computed() {
     check("orientation = 'sagittal'", true);
     check("orientation = ['axial', 'coronal']", false);
     check("slices = { min = 3 }", true);
@@ -132,7 +146,59 @@ fn conditions() {
     check("called_ae = { glob = 'SAG*' }", true);
     check("sender = { glob = '10.0.*' }", true);
     check("received_at = { glob = '2023-11-14*' }", true);
-    // alternatives
+    // 2023-11-14 is a Tuesday; 22:13:20 UTC is 23:13:20 on the wall
+    check("time_of_day = { min = '22:30', max = '06:00' }", true);
+    check("time_of_day = { min = '06:00', max = '22:30' }", false);
+    check("time_of_day = { min = 23:00:00 }", true);
+    check("weekday = ['monday', 'tuesday']", true);
+    check("weekday = { not = 'tuesday' }", false);
+    check("received_at = { min = '2023-11-14', max = 2023-11-14T22:13:20Z }", true);
+    check("slice_gap = { max = 0 }", true);
+    check("slice_gap = -0.3", true);
+    check("contrast = 'no'", true);
+}
+
+#[test]
+fn conditions_on_dates_places_and_groups() {
+    // ages, dates, times
+    check("PatientAge = { min = 18 }", true);
+    check("PatientAge = { min = '46Y' }", false);
+    check("PatientAge = '45Y'", true);
+    check("PatientAge = 45", true);
+    check("StudyDate = { min = 2023-11-01, max = '20231130' }", true);
+    check("StudyDate = '2023-11-14'", true);
+    check("StudyTime = { min = '22:00', max = '05:00' }", true);
+    check("StudyTime = { max = '0500' }", false);
+    // one value of several, each alone
+    check("'ImageType[2]' = 'PRIMARY'", true);
+    check("'ImageType[1]' = 'PRIMARY'", false);
+    check("'ImageType[9]' = { present = false }", true);
+    check("'ConvolutionKernel[1]' = { glob = 'B*' }", true);
+    check("ImageType = { all = ['ORIGINAL', 'PRIMARY'] }", true);
+    check("ImageType = { all = ['ORIGINAL', 'MPR'] }", false);
+    check("ImageType = { every = ['ORIGINAL', 'PRIMARY', 'M'] }", true);
+    check("ImageType = { every = ['ORIGINAL', 'PRIMARY'] }", false);
+    check("PixelSpacing = { some = { max = 0.8 } }", true);
+    check("PixelSpacing = { some = { min = 0.8, max = 0.85 } }", false);
+    check("Modality = { equals = ['CT', 'MR'] }", true);
+    check("ContrastBolusAgent = { equals = 'GADO', missing = true }", true);
+    // inside sequences, any item; private, by creator
+    check("'RequestAttributesSequence.ScheduledProcedureStepID' = 'B'", true);
+    check("'RequestAttributesSequence.ScheduledProcedureStepID' = 'C'", false);
+    check("'0040,0275.0040,0009' = { not = 'C' }", true);
+    check("RequestAttributesSequence = 2", true);
+    check("ProcedureCodeSequence = { present = false }", true);
+    check("'0019,xx0c(SIEMENS MR HEADER)' = 1000", true);
+    check("'0019,xx0c(siemens mr header)' = { min = 900 }", true);
+    check("'0019,xx0c(GEMS_ACQU_01)' = { present = true }", false);
+    check("'0019,110c' = '1000'", true);
+    // groups
+    check("not = { Modality = 'CT' }", true);
+    check("not = [{ Modality = 'CT' }, { slices = 3 }]", false);
+    check("not = { Modality = 'MR', slices = 4 }", true);
+    check("not = { not = { Modality = 'MR' } }", true);
+    check("all = [{ any = [{ slices = 3 }] }, { any = [{ slices = 4 }, { Modality = 'MR' }] }]", true);
+    check("all = [{ slices = 3 }, { slices = 4 }]", false);
     check("any = [{ Modality = 'CT' }, { Modality = 'MR', slices = 3 }]", true);
     check("any = [{ Modality = 'CT' }, { Modality = 'MR', slices = 4 }]", false);
     check("any = [{ any = [{ slices = 9 }, { orientation = 'sagittal' }] }]", true);
@@ -286,5 +352,57 @@ fn explanation_and_routing_never_differ() {
         let mut routed: Vec<String> = routing.fired.iter().map(|f| f.name.clone()).collect();
         routed.extend(routing.held.map(|held| format!("hold {}", held.reason)));
         assert_eq!(routed, routing_read_from(&explanation, &rules), "{explanation}");
+    }
+}
+
+#[test]
+fn double_negation_and_lone_alternatives_change_nothing_and_order_does_not_count() {
+    const CONDITIONS: [&str; 8] = [
+        "Modality = 'MR'",
+        "SliceThickness = { min = 2 }",
+        "BodyPartExamined = 'HEAD'",
+        "SliceLocation = { not = 7 }",
+        "'ImageType[2]' = { glob = 'prim*' }",
+        "contrast = { not = 'no' }",
+        "weekday = 'tuesday'",
+        "RepetitionTime = { max = 9, missing = true }",
+    ];
+    let mut random = fastrand::Rng::with_seed(11);
+    for _ in 0..200 {
+        let mut chosen: Vec<&str> = CONDITIONS.into_iter().filter(|_| random.bool()).collect();
+        let mut summary = head();
+        summary.attributes.retain(|_, _| random.u8(..4) > 0);
+        let holds = |when: &str| ruleset(&[("r", when, RUN)]).explain(&summary).rules[0].matches;
+        let plain = holds(&format!("{{ {} }}", chosen.join(", ")));
+        let inner = chosen.join(", ");
+        assert_eq!(holds(&format!("{{ not = {{ not = {{ {inner} }} }} }}")), plain, "not not {inner}");
+        assert_eq!(holds(&format!("{{ any = [{{ {inner} }}] }}")), plain, "any of one {inner}");
+        assert_eq!(holds(&format!("{{ all = [{{ {inner} }}] }}")), plain, "all of one {inner}");
+        random.shuffle(&mut chosen);
+        assert_eq!(holds(&format!("{{ {} }}", chosen.join(", "))), plain, "shuffled {inner}");
+    }
+}
+
+/// The operator reference of `config/README.md` is free of faults, cell by cell and block by block.
+#[test]
+fn every_example_of_the_reference_can_be_written() {
+    let readme = include_str!("../../config/README.md");
+    let cells = readme.lines().filter(|line| line.starts_with("| `when."));
+    let examples: Vec<&str> = cells.flat_map(|line| line.split('`').filter(|part| part.starts_with("when."))).collect();
+    assert!(examples.len() >= 15, "{examples:?}");
+    for example in examples {
+        RuleSet::parse(&rule(example)).unwrap_or_else(|faults| panic!("{example}: {}", faults[0]));
+    }
+    let (_, keys) = readme.split_once("### What a condition looks at").unwrap();
+    let (keys, _) = keys.split_once("### What it asks").unwrap();
+    let first_cells = keys.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
+    for key in first_cells.flat_map(|(cell, _)| cell.split('`')).filter(|key| !key.is_empty() && *key != ", ") {
+        let example = format!("when.{key} = {{ present = true }}");
+        RuleSet::parse(&rule(&example)).unwrap_or_else(|faults| panic!("{example}: {}", faults[0]));
+    }
+    let whole = readme.split("```").filter_map(|block| block.strip_prefix("toml\n"));
+    let conditions = whole.clone().filter(|block| block.starts_with("when."));
+    for text in conditions.map(rule).chain(whole.filter(|b| b.starts_with("[[rule]]")).map(str::to_owned)) {
+        RuleSet::parse(&text).unwrap_or_else(|faults| panic!("{text}: {}", faults[0]));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::condition::{self, Clause};
 use super::ruleset::Rule;
+use super::subject::View;
 use super::summary::SeriesSummary;
 
 /// What is known, beside the series itself, when a rule is decided.
@@ -60,15 +61,15 @@ pub(super) enum Patience {
 }
 
 impl Rule {
-    /// Whether this rule, whose conditions hold for `summary`, has what it waits for.
-    pub(super) fn patience(&self, summary: &SeriesSummary, situation: &Situation<'_>) -> Patience {
-        let last = summary.facts.received_at.unwrap_or_default();
+    /// Whether this rule, whose conditions hold for the series, has what it waits for.
+    pub(super) fn patience(&self, view: &View<'_>, situation: &Situation<'_>) -> Patience {
+        let last = view.summary.facts.received_at.unwrap_or_default();
         let pending = |span: Duration| situation.now.filter(|now| *now < after(last, span)).map(|_| after(last, span));
         if let Some(until) = self.quiet.and_then(pending) {
             return Patience::Waits { until, lacking: "quiet".to_owned() };
         }
         let Some(wait) = &self.wait_for else { return Patience::Ready };
-        let Some(lacking) = wait.lacking(summary, situation.others) else { return Patience::Ready };
+        let Some(lacking) = wait.lacking(view, situation.others) else { return Patience::Ready };
         match pending(wait.timeout) {
             Some(until) => Patience::Waits { until, lacking },
             None => Patience::Over { lacking, then: wait.then },
@@ -78,12 +79,13 @@ impl Rule {
 
 impl WaitFor {
     /// What is not there yet, in words without attribute values.
-    fn lacking(&self, summary: &SeriesSummary, others: &[&SeriesSummary]) -> Option<String> {
-        let slices = self.slices.filter(|least| summary.facts.slices < *least);
+    fn lacking(&self, view: &View<'_>, others: &[&SeriesSummary]) -> Option<String> {
+        let slices = self.slices.filter(|least| view.summary.facts.slices < *least);
         if let Some(least) = slices {
-            return Some(format!("{least} slices, {} are there", summary.facts.slices));
+            return Some(format!("{least} slices, {} are there", view.summary.facts.slices));
         }
-        let is_there = |clauses: &Vec<Clause>| others.iter().any(|other| condition::all_hold(clauses, other));
+        let is_there =
+            |clauses: &Vec<Clause>| others.iter().any(|other| condition::all_hold(clauses, &view.of_other(other)));
         let absent = self.series.iter().position(|clauses| !is_there(clauses))?;
         Some(format!("another series of the study, number {} in wait_for.series", absent + 1))
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{boolean, list, named, number, table, text};
-use crate::rules::COMPUTED_NAMES;
+use crate::rules::GIVEN_NAMES;
 
 pub fn schema() -> Value {
     let cases = json!({ "type": "array", "items": { "$ref": "#/definitions/case" } });
@@ -63,6 +63,6 @@ fn attributes() -> Value {
 
 fn computed() -> Value {
     let properties: serde_json::Map<String, Value> =
-        COMPUTED_NAMES.into_iter().map(|name| (name.to_owned(), value())).collect();
+        GIVEN_NAMES.into_iter().map(|name| (name.to_owned(), value())).collect();
     json!({ "type": "object", "additionalProperties": false, "properties": properties })
 }

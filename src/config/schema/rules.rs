@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{boolean, duration, named, number, one_or_more, table, text, whole, words};
-use crate::rules::{COMPUTED_NAMES, GEOMETRY_NAMES, Orientation, Priority, keywords};
+use crate::rules::{Computed, GEOMETRY_NAMES, Priority, keywords};
 
 pub fn schema() -> Value {
     let rules = json!({ "type": "array", "items": { "$ref": "#/definitions/rule" } });
@@ -12,9 +12,11 @@ pub fn schema() -> Value {
         "rule": rule(),
         "conditions": conditions(),
         "condition": condition("#/definitions/condition", value()),
-        "orientation": condition("#/definitions/orientation", words(Orientation::NAMES)),
-        "geometry": condition("#/definitions/geometry", words(GEOMETRY_NAMES)),
     });
+    for (name, computed) in Computed::NAMES.into_iter().filter(|(_, computed)| !computed.words().is_empty()) {
+        let itself = format!("#/definitions/{name}");
+        schema["definitions"][name] = condition(&itself, words(computed.words().iter().copied()));
+    }
     schema
 }
 
@@ -99,8 +101,8 @@ fn conditions() -> Value {
     for group in ["any", "all", "not"] {
         properties.insert(group.to_owned(), one_or_more(conditions_ref(), 1));
     }
-    for name in COMPUTED_NAMES {
-        let kind = if matches!(name, "orientation" | "geometry") { name } else { "condition" };
+    for (name, computed) in Computed::NAMES {
+        let kind = if computed.words().is_empty() { "condition" } else { name };
         properties.insert(name.to_owned(), reference(kind));
     }
     properties.extend(keywords().map(|keyword| (keyword.to_owned(), reference("condition"))));
@@ -108,8 +110,13 @@ fn conditions() -> Value {
         "type": "object",
         "additionalProperties": false,
         "properties": properties,
-        "patternProperties": { "^\\(?[0-9A-Fa-f]{4},": reference("condition"), "\\.": reference("condition") },
+        "patternProperties": { "^\\(?[0-9A-Fa-f]{4},": reference("condition"), "[.\\[]": reference("condition") },
     })
+}
+
+/// Where a range begins or ends; dates and times of TOML are text here.
+fn place() -> Value {
+    json!({ "anyOf": [number(), text()] })
 }
 
 /// Text or a number to be equal to.
@@ -123,17 +130,21 @@ fn condition(itself: &str, value: Value) -> Value {
     let mut operators = table(
         &[],
         [
+            ("equals", one_or_more(value.clone(), 1), "Equal to one of them."),
             (
                 "glob",
                 one_or_more(text(), 1),
                 "The whole text fits; * any text, ? one character; without regard to case.",
             ),
             ("regex", one_or_more(text(), 1), "The expression is found in the text."),
-            ("min", number(), "Every value is a number from here on."),
-            ("max", number(), "Every value is a number up to here."),
+            ("min", place(), "Every value lies from here on: a number, an age, a date or a time."),
+            ("max", place(), "Every value lies up to here."),
             ("present", boolean(), "There is a value, or none."),
             ("not", nested.clone(), "What follows does not hold."),
-            ("any", one_or_more(nested, 1), "One of these holds."),
+            ("any", one_or_more(nested.clone(), 1), "One of these holds."),
+            ("all", one_or_more(nested.clone(), 1), "All of these hold."),
+            ("some", nested.clone(), "One of the values, taken alone, passes."),
+            ("every", nested, "There are values, and every one, taken alone, passes."),
             ("missing", boolean(), "There may also be no value."),
         ],
     );

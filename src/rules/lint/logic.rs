@@ -6,7 +6,9 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use crate::rules::condition::{Clause, Condition, Expected, Subject, Test, Word};
+use crate::rules::condition::{Clause, Condition, Word};
+use crate::rules::operator::{Expected, Operator};
+use crate::rules::subject::{Path, Step, Subject};
 
 /// Attributes that people write rules on and that hold one value (PS3.6, VM 1).
 const SINGLE: [Tag; 26] = [
@@ -64,42 +66,51 @@ fn implies(stronger: &[Clause], weaker: &Clause) -> bool {
 }
 
 fn follows(ours: &Condition, theirs: &Condition) -> bool {
-    ours.subject == theirs.subject && (theirs.missing || !ours.missing) && test_implies(&ours.test, &theirs.test)
+    ours.subject == theirs.subject
+        && (theirs.missing || !ours.missing)
+        && test_implies(&ours.operator, &theirs.operator)
 }
 
-fn test_implies(ours: &Test, theirs: &Test) -> bool {
+fn test_implies(ours: &Operator, theirs: &Operator) -> bool {
     match (ours, theirs) {
-        (_, Test::All(parts)) => parts.iter().all(|part| test_implies(ours, part)),
-        (Test::Any(parts), _) => parts.iter().all(|part| test_implies(part, theirs)),
-        (_, Test::Any(parts)) if parts.iter().any(|part| test_implies(ours, part)) => true,
-        (Test::All(parts), _) => parts.iter().any(|part| test_implies(part, theirs)),
-        (Test::Not(ours), Test::Not(theirs)) => test_implies(theirs, ours),
-        (Test::Equal(ours), Test::Equal(theirs)) => ours.iter().all(|a| theirs.iter().any(|b| same(a, b))),
-        (Test::Equal(ours), Test::Glob(globs)) => {
-            ours.iter().all(|value| matches!(value, Expected::Text(t) if globs.iter().any(|g| g.is_match(t))))
-        }
-        (Test::Min(a), Test::Min(b)) => a >= b,
-        (Test::Max(a), Test::Max(b)) => a <= b,
-        (_, Test::Present(true)) => asks_for_a_value(ours),
+        (_, Operator::All(parts)) => parts.iter().all(|part| test_implies(ours, part)),
+        (Operator::Any(parts), _) => parts.iter().all(|part| test_implies(part, theirs)),
+        (_, Operator::Any(parts)) if parts.iter().any(|part| test_implies(ours, part)) => true,
+        (Operator::All(parts), _) => parts.iter().any(|part| test_implies(part, theirs)),
+        (Operator::Not(ours), Operator::Not(theirs)) => test_implies(theirs, ours),
+        (Operator::Equals(ours), Operator::Equals(theirs)) => ours.iter().all(|a| theirs.iter().any(|b| same(a, b))),
+        (Operator::Equals(ours), Operator::Glob(globs)) => ours
+            .iter()
+            .all(|value| matches!(value, Expected::Text { text: t, .. } if globs.iter().any(|g| g.matches(t)))),
+        (Operator::Min(a), Operator::Min(b)) => a.place >= b.place,
+        (Operator::Max(a), Operator::Max(b)) => a.place <= b.place,
+        (_, Operator::Present(true)) => asks_for_a_value(ours),
         _ => ours.to_string() == theirs.to_string(),
     }
 }
 
 /// No value passes that is not there.
-fn asks_for_a_value(test: &Test) -> bool {
+fn asks_for_a_value(test: &Operator) -> bool {
     match test {
-        Test::Equal(_) | Test::Glob(_) | Test::Regex(_) | Test::Min(_) | Test::Max(_) | Test::Present(true) => true,
-        Test::Present(false) => false,
-        Test::Not(test) => matches!(**test, Test::Present(false)),
-        Test::Any(tests) => tests.iter().all(asks_for_a_value),
-        Test::All(tests) => tests.iter().any(asks_for_a_value),
+        Operator::Equals(_)
+        | Operator::Glob(_)
+        | Operator::Regex(_)
+        | Operator::Min(_)
+        | Operator::Max(_)
+        | Operator::Some(_)
+        | Operator::Every(_)
+        | Operator::Present(true) => true,
+        Operator::Present(false) => false,
+        Operator::Not(test) => matches!(**test, Operator::Present(false)),
+        Operator::Any(tests) => tests.iter().all(asks_for_a_value),
+        Operator::All(tests) => tests.iter().any(asks_for_a_value),
     }
 }
 
 fn same(a: &Expected, b: &Expected) -> bool {
     match (a, b) {
-        (Expected::Text(a), Expected::Text(b)) => a.trim().to_lowercase() == b.trim().to_lowercase(),
-        (Expected::Number(a), Expected::Number(b)) => (a - b).abs() <= 1e-9 * b.abs().max(1.0),
+        (Expected::Text { lower: a, .. }, Expected::Text { lower: b, .. }) => a == b,
+        (Expected::Place(a), Expected::Place(b)) => a.is_near(b.place),
         _ => false,
     }
 }
@@ -110,7 +121,7 @@ pub fn contradiction(clauses: &[Clause]) -> Option<(String, String)> {
     let mut all: Vec<&Condition> = Vec::new();
     conditions(clauses, &mut all);
     let pair = all.iter().enumerate().find_map(|(i, a)| {
-        if let Test::All(parts) = &a.test
+        if let Operator::All(parts) = &a.operator
             && excludes_itself(a, parts)
         {
             return Some((a.key.clone(), a.key.clone()));
@@ -141,8 +152,8 @@ fn impossible_group(clause: &Clause, beside: &[Clause]) -> Option<(String, Strin
     all.into_iter().next()
 }
 
-fn excludes_itself(condition: &Condition, parts: &[Test]) -> bool {
-    let one = |test: &Test| Condition { test: test.clone(), ..condition.clone() };
+fn excludes_itself(condition: &Condition, parts: &[Operator]) -> bool {
+    let one = |test: &Operator| condition.asking(test.clone());
     let mut pairs = parts.iter().enumerate().flat_map(|(i, a)| parts[i + 1..].iter().map(move |b| (a, b)));
     pairs.any(|(a, b)| excludes(&one(a), &one(b)))
 }
@@ -151,74 +162,72 @@ fn excludes(a: &Condition, b: &Condition) -> bool {
     if a.subject != b.subject || (a.missing && b.missing) {
         return false;
     }
-    let absent_passes = |c: &Condition| c.missing || !asks_for_a_value(&c.test);
+    let absent_passes = |c: &Condition| c.missing || !asks_for_a_value(&c.operator);
     // Without a value both hold, or one of them does not care.
     if absent_passes(a) && absent_passes(b) {
         return false;
     }
     let single = match &a.subject {
-        Subject::Computed(_) => true,
-        Subject::Attribute(tag) => SINGLE.contains(tag),
-        #[allow(unreachable_patterns, reason = "kinds of subjects that are added later hold several values")]
-        _ => false,
+        Subject::Computed(_) | Subject::Attribute(Path { value: Some(_), .. }) => true,
+        Subject::Attribute(path) => matches!(path.steps.as_slice(), [Step::Tag(tag)] if SINGLE.contains(tag)),
     };
-    tests_exclude(&a.test, &b.test, single) || tests_exclude(&b.test, &a.test, single)
+    tests_exclude(&a.operator, &b.operator, single) || tests_exclude(&b.operator, &a.operator, single)
 }
 
-fn tests_exclude(a: &Test, b: &Test, single: bool) -> bool {
+fn tests_exclude(a: &Operator, b: &Operator, single: bool) -> bool {
     match (a, b) {
-        (Test::All(parts), _) => {
+        (Operator::All(parts), _) => {
             parts.iter().any(|part| tests_exclude(part, b, single) || tests_exclude(b, part, single))
         }
-        (Test::Any(parts), _) => {
+        (Operator::Any(parts), _) => {
             parts.iter().all(|part| tests_exclude(part, b, single) || tests_exclude(b, part, single))
         }
-        (Test::Present(false), _) => asks_for_a_value(b),
-        (Test::Min(least), Test::Max(most)) => least > most,
-        (_, Test::Not(not)) if test_implies(a, not) => true,
-        (Test::Equal(values), _) if single => values.iter().all(|value| !possible(value, b)),
+        (Operator::Present(false), _) => asks_for_a_value(b),
+        (Operator::Min(least), Operator::Max(most)) => least.place > most.place,
+        (_, Operator::Not(not)) if test_implies(a, not) => true,
+        (Operator::Equals(values), _) if single => values.iter().all(|value| !possible(value, b)),
         _ => false,
     }
 }
 
 /// May a series with this one value pass?
-fn possible(value: &Expected, test: &Test) -> bool {
+fn possible(value: &Expected, test: &Operator) -> bool {
     match (value, test) {
-        (_, Test::Equal(list)) => list.iter().any(|other| same(value, other) || mixed(value, other)),
-        (Expected::Text(text), Test::Glob(globs)) => globs.iter().any(|glob| glob.is_match(text)),
-        (Expected::Text(text), Test::Regex(list)) => {
+        (_, Operator::Equals(list)) => list.iter().any(|other| same(value, other) || mixed(value, other)),
+        (Expected::Text { text, .. }, Operator::Glob(globs)) => globs.iter().any(|glob| glob.matches(text)),
+        (Expected::Text { text, .. }, Operator::Regex(list)) => {
             let cases = [text.clone(), text.to_lowercase(), text.to_uppercase()];
             // Letters between may be large or small, so an expression on letters alone is not judged closely.
             list.iter().any(|regex| cases.iter().any(|text| regex.is_match(text)))
         }
-        (Expected::Number(n), Test::Min(least)) => n >= least,
-        (Expected::Number(n), Test::Max(most)) => n <= most,
-        (Expected::Text(text), Test::Min(_) | Test::Max(_)) => text.trim().parse::<f64>().is_ok(),
+        (Expected::Place(at), Operator::Min(least)) => at.place >= least.place,
+        (Expected::Place(at), Operator::Max(most)) => at.place <= most.place,
+        (Expected::Text { text, .. }, Operator::Min(bound) | Operator::Max(bound)) => bound.scale.read(text).is_some(),
         _ => true,
     }
 }
 
-/// A number and a text that may be written alike.
+/// A place on a scale and a text that may be written alike.
 fn mixed(a: &Expected, b: &Expected) -> bool {
     match (a, b) {
-        (Expected::Number(n), Expected::Text(text)) | (Expected::Text(text), Expected::Number(n)) => {
-            text.trim().parse::<f64>().is_ok_and(|t| (t - n).abs() <= 1e-9 * n.abs().max(1.0))
+        (Expected::Place(at), Expected::Text { text, .. }) | (Expected::Text { text, .. }, Expected::Place(at)) => {
+            at.scale.read(text).is_some_and(|place| at.is_near(place))
         }
         _ => false,
     }
 }
 
 /// The texts of which one must be the value of `subject`; `None` when the conditions do not say.
-pub fn required_texts(clauses: &[Clause], subject: Subject) -> Option<Vec<String>> {
+pub fn required_texts(clauses: &[Clause], subject: &Subject) -> Option<Vec<String>> {
     let mut all: Vec<&Condition> = Vec::new();
     conditions(clauses, &mut all);
-    let found = all.into_iter().find_map(|condition| match &condition.test {
-        Test::Equal(list) if condition.subject == subject && !condition.missing => Some(list),
+    let found = all.into_iter().find_map(|condition| match &condition.operator {
+        Operator::Equals(list) if condition.subject == *subject && !condition.missing => Some(list),
         _ => None,
     })?;
     let text = |value: &Expected| match value {
-        Expected::Text(text) => text.clone(),
-        Expected::Number(n) => n.to_string(),
+        Expected::Text { text, .. } => text.clone(),
+        Expected::Place(at) => at.text.clone(),
     };
     Some(found.iter().map(text).collect())
 }

@@ -8,11 +8,14 @@ mod logic;
 #[cfg(test)]
 mod tests;
 
+use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use super::condition::{self, Clause, Computed, Subject};
+use super::computed::Computed;
+use super::condition::{self, Clause};
 use super::fault::{Fault, Severity};
 use super::ruleset::{Action, Mode, Rule, RuleSet, Scope};
+use super::subject::{Path, Step, Subject};
 use super::summary::SeriesSummary;
 use logic::{contradiction, implies_all, required_texts};
 
@@ -179,12 +182,12 @@ fn overlapping(rule: &Rule, before: &[Rule]) -> Option<Finding> {
 fn wrong_modality(rule: &Rule, pipelines: &dyn Fn(&str) -> Option<PipelineNeeds>) -> Option<Finding> {
     let name = pipeline(rule)?;
     let made_for = pipelines(name)?.modality?;
-    let modality = Subject::Attribute(tags::MODALITY);
+    let modality = Subject::Attribute(Path { steps: vec![Step::Tag(tags::MODALITY)], value: None, vr: VR::CS });
     let sets: Vec<&[Clause]> = match &rule.scope {
         Scope::Series => vec![&rule.conditions],
         Scope::Study(study) => study.inputs.iter().map(|input| input.conditions.as_slice()).collect(),
     };
-    let asked: Vec<String> = sets.into_iter().filter_map(|set| required_texts(set, modality)).flatten().collect();
+    let asked: Vec<String> = sets.into_iter().filter_map(|set| required_texts(set, &modality)).flatten().collect();
     let wrong: Vec<&str> = asked
         .iter()
         .filter(|text| !made_for.iter().any(|known| known.eq_ignore_ascii_case(text.trim())))
@@ -204,7 +207,7 @@ fn wrong_modality(rule: &Rule, pipelines: &dyn Fn(&str) -> Option<PipelineNeeds>
 fn wrong_geometry(rule: &Rule, pipelines: &dyn Fn(&str) -> Option<PipelineNeeds>) -> Option<Finding> {
     let name = pipeline(rule).filter(|_| rule.accept.is_none() && matches!(rule.scope, Scope::Series))?;
     let accept = pipelines(name)?.accept;
-    let asked = required_texts(&rule.conditions, Subject::Computed(Computed::Geometry))?;
+    let asked = required_texts(&rule.conditions, &Subject::Computed(Computed::Geometry))?;
     let refused = !accept.is_empty() && asked.iter().all(|verdict| !accept.contains(verdict));
     refused.then(|| Finding {
         found: format!("geometry {}: pipeline {name} accepts {}", asked.join(", "), accept.join(", ")),
@@ -228,10 +231,11 @@ impl Matches {
 
     pub fn add(&mut self, rules: &RuleSet, summary: &SeriesSummary) {
         self.series += 1;
+        let view = rules.view(summary);
         for (count, rule) in self.matched.iter_mut().zip(rules.rules()) {
             let matches = match &rule.scope {
-                Scope::Series => condition::all_hold(&rule.conditions, summary),
-                Scope::Study(study) => study.inputs.iter().any(|input| condition::all_hold(&input.conditions, summary)),
+                Scope::Series => condition::all_hold(&rule.conditions, &view),
+                Scope::Study(study) => study.inputs.iter().any(|input| condition::all_hold(&input.conditions, &view)),
             };
             *count += u64::from(matches);
         }

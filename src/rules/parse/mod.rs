@@ -10,7 +10,9 @@
 //! ```
 
 mod condition;
+mod operator;
 mod study;
+mod subject;
 mod timing;
 
 use std::collections::BTreeSet;
@@ -23,7 +25,7 @@ use super::section::{self, Entry, Section};
 use super::summary::GEOMETRY_NAMES;
 use super::timing::WaitFor;
 use condition::clauses;
-pub use condition::{keywords, summary_key};
+pub use subject::{keywords, summary_key};
 
 /// The names a rule may refer to; `None` where they are not known and are not compared.
 #[derive(Debug, Clone, Copy, Default)]
