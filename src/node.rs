@@ -212,13 +212,20 @@ async fn close_loop(intake: Intake, clock: Arc<dyn Clock>, bell: Arc<Notify>, st
     while !stop.is_cancelled() {
         let worker = intake.clone();
         let mut pause = TICK;
-        match tokio::task::spawn_blocking(move || worker.close_due()).await {
-            Ok(Ok((closed, next))) => {
+        let work = move || {
+            let (closed, next) = worker.close_due()?;
+            Ok((closed, next, worker.decide_due()?))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok((closed, next, decided))) => {
                 announce(&closed, &bell);
+                if decided > 0 {
+                    bell.notify_waiters();
+                }
                 let left = next.map_or(i64::MAX, |next| next.0 - clock.now().0);
                 pause = TICK.min(Duration::from_millis(left.max(0).cast_unsigned())).max(SHORTEST_TICK);
             }
-            Ok(Err(error)) => tracing::error!("cannot close finished series: {error}"),
+            Ok(Err::<_, IntakeError>(error)) => tracing::error!("cannot close finished series: {error}"),
             Err(fault) => tracing::error!("closing finished series failed: {fault}"),
         }
         tokio::select! {

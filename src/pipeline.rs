@@ -11,11 +11,11 @@ use chrono::{Offset, TimeZone};
 use crate::clock::Millis;
 use crate::config::{Config, Pipeline};
 use crate::dicom::Uid;
-use crate::inference::{self, Engine, InferenceError, ModelStore};
-use crate::ledger::{Ledger, LedgerError, ResultRow};
+use crate::inference::{self, Channel, Engine, InferenceError, ModelPackage, ModelStore};
+use crate::ledger::{InstanceRow, JobInput, Ledger, LedgerError, ResultRow};
 use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::spool::{Location, Spool, SpoolError, sha256};
-use crate::volume::{Finding, InstanceSource, SeriesVolume, VolumeError, read_series};
+use crate::volume::{Finding, InstanceSource, SeriesVolume, Volume, VolumeError, read_series};
 
 /// Why a pipeline gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,11 @@ pub enum PipelineError {
     Volume(#[from] VolumeError),
     #[error(transparent)]
     Inference(#[from] InferenceError),
+    #[error(
+        "model {model} needs the input {input:?}, which the job does not have; name it in `inputs` of a study rule, the \
+         model's first channel first"
+    )]
+    MissingInput { model: String, input: String },
     #[error("the result cannot be written: {0}")]
     Result(#[from] ResultError),
     #[error("the referee refuses the {kind}: {faults}")]
@@ -61,6 +66,7 @@ impl PipelineError {
             PipelineError::Spool(_) | PipelineError::Ledger(_) => Remedy::TryAgain,
             PipelineError::Refused { .. } => Remedy::Inspect,
             PipelineError::UnknownPipeline(_)
+            | PipelineError::MissingInput { .. }
             | PipelineError::Volume(_)
             | PipelineError::Inference(_)
             | PipelineError::Result(_) => Remedy::None,
@@ -74,6 +80,33 @@ pub struct Analysis {
     pub objects: Vec<ResultObject>,
     /// Models that ran and found nothing to show.
     pub nothing_found: Vec<String>,
+}
+
+/// The series that a pipeline runs on.
+#[derive(Debug)]
+pub struct Inputs<'a, S> {
+    pub first: &'a [S],
+    /// The name of the first, where a rule gave it one.
+    pub name: Option<&'a str>,
+    pub further: &'a [(String, Vec<S>)],
+}
+
+impl<S: InstanceSource> Inputs<'_, S> {
+    /// The channels of a model behind its first, in its order; read anew for every model, so that they are not all in
+    /// memory.
+    fn channels(&self, package: &ModelPackage, pipeline: &Pipeline) -> Result<Vec<Volume>, PipelineError> {
+        let lacking = |name: &str| PipelineError::MissingInput { model: package.id.clone(), input: name.to_owned() };
+        let Some((first, wanted)) = package.channels.split_first() else { return Ok(Vec::new()) };
+        if self.name != Some(&first.name) {
+            return Err(lacking(&first.name));
+        }
+        let find = |channel: &Channel| {
+            let instances = self.further.iter().find(|(name, _)| *name == channel.name);
+            let (_, instances) = instances.ok_or_else(|| lacking(&channel.name))?;
+            Ok(read_series(instances, &pipeline.accept)?.volume)
+        };
+        wanted.iter().map(find).collect()
+    }
 }
 
 /// What every pipeline run needs.
@@ -113,14 +146,29 @@ pub type Cancelled<'a> = &'a (dyn Fn() -> bool + Sync);
 
 impl Analyst {
     /// Runs `pipeline` over the instances of one series; `started_at` becomes ContentDate and ContentTime.
-    pub fn analyse(
+    pub fn analyse<S: InstanceSource>(
         &self,
         pipeline: &Pipeline,
-        instances: &[impl InstanceSource],
+        instances: &[S],
         started_at: Millis,
         watch: Watch<'_>,
         cancelled: Cancelled<'_>,
     ) -> Result<Analysis, PipelineError> {
+        let inputs = Inputs { first: instances, name: None, further: &[] };
+        self.analyse_all(pipeline, inputs, started_at, watch, cancelled)
+    }
+
+    /// The same over several named series. Results have the grid of the first and refer to it; a model sees those of the
+    /// others that its channels name.
+    pub fn analyse_all<S: InstanceSource>(
+        &self,
+        pipeline: &Pipeline,
+        inputs: Inputs<'_, S>,
+        started_at: Millis,
+        watch: Watch<'_>,
+        cancelled: Cancelled<'_>,
+    ) -> Result<Analysis, PipelineError> {
+        let instances = inputs.first;
         let models = ModelStore::open(&self.models)?;
         // The first network is made while the series is read. What is wrong with it is told when its turn comes.
         let prepare =
@@ -137,7 +185,8 @@ impl Analyst {
             let input = if last { volume.take() } else { volume.clone() };
             let Some(input) = input else { break };
             let told = |step: inference::Progress<'_>| watch(Progress::of(model, &step));
-            for finding in self.engine.run(&package, input, &told, cancelled)? {
+            let further = inputs.channels(&package, pipeline)?;
+            for finding in self.engine.run_with(&package, input, further, &told, cancelled)? {
                 self.write(pipeline, at, &source, &finding, started_at, &mut analysis)?;
             }
         }
@@ -196,6 +245,18 @@ impl InstanceSource for Parked<'_> {
     }
 }
 
+/// What an infer job asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    pub pipeline: &'a str,
+    /// The series that results refer to.
+    pub revision: i64,
+    /// Of a study rule: `revision` first, under its name, and the others.
+    pub inputs: &'a [JobInput],
+    /// Geometry verdicts taken instead of the pipeline's.
+    pub accept: Option<&'a [String]>,
+}
+
 /// The parts an infer job touches.
 #[derive(Debug, Clone)]
 pub struct JobRunner {
@@ -209,25 +270,37 @@ impl JobRunner {
     /// Runs one infer job and parks its results; the caller tells the ledger. Blocking.
     pub fn infer(
         &self,
-        pipeline: &str,
-        revision: i64,
+        order: &Order<'_>,
         started_at: Millis,
         watch: Watch<'_>,
         cancelled: Cancelled<'_>,
     ) -> Result<Vec<ResultRow>, PipelineError> {
         let config = self.config.load_full();
-        let pipeline =
-            config.pipelines.get(pipeline).ok_or_else(|| PipelineError::UnknownPipeline(pipeline.to_owned()))?;
-        let instances = self.ledger.revision_instances(revision)?;
-        let parked: Vec<Parked<'_>> = instances
-            .into_iter()
-            .map(|row| Parked { spool: &self.spool, sop_instance: row.sop_instance, location: Location(row.location) })
-            .collect();
-        let analysis = self.analyst.analyse(pipeline, &parked, started_at, watch, cancelled)?;
+        let (name, revision) = (order.pipeline, order.revision);
+        let mut pipeline =
+            config.pipelines.get(name).cloned().ok_or_else(|| PipelineError::UnknownPipeline(name.to_owned()))?;
+        if let Some(accept) = order.accept {
+            pipeline.accept = accept.to_vec();
+        }
+        let first = self.parked(revision)?;
+        let further = order.inputs.iter().skip(1).map(|input| Ok((input.name.clone(), self.parked(input.revision)?)));
+        let further: Vec<(String, Vec<Parked<'_>>)> = further.collect::<Result<_, PipelineError>>()?;
+        let named = order.inputs.first().map(|input| input.name.as_str());
+        let inputs = Inputs { first: &first, name: named, further: &further };
+        let analysis = self.analyst.analyse_all(&pipeline, inputs, started_at, watch, cancelled)?;
         for model in &analysis.nothing_found {
             tracing::info!(revision, model, "ran, nothing found");
         }
         analysis.objects.into_iter().map(|object| self.park(object)).collect()
+    }
+
+    fn parked(&self, revision: i64) -> Result<Vec<Parked<'_>>, PipelineError> {
+        let park = |row: InstanceRow| Parked {
+            spool: &self.spool,
+            sop_instance: row.sop_instance,
+            location: Location(row.location),
+        };
+        Ok(self.ledger.revision_instances(revision)?.into_iter().map(park).collect())
     }
 
     fn park(&self, object: ResultObject) -> Result<ResultRow, PipelineError> {

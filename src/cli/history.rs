@@ -153,7 +153,7 @@ fn short(revision: &str) -> &str {
 }
 
 /// Who works at this terminal.
-fn user() -> String {
+pub(super) fn user() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     named.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody at the command line".to_owned())
 }

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
     use crate::clock::TestClock;
     use crate::dicom::SeriesKey;
-    use crate::ledger::{ArrivedInstance, ClosedBy, Closing, LedgerOptions, NewInferJob, Priority, Setback};
+    use crate::ledger::{ArrivedInstance, ClosedBy, Closing, LedgerOptions, NewInferJob, Setback, Verdict};
 
     #[derive(Debug, clap::Parser)]
     struct CommandLine {
@@ -293,9 +293,9 @@ mod tests {
             rule: "brain".to_owned(),
             pipeline: "meshnet".to_owned(),
             destinations: vec!["pacs".to_owned()],
-            priority: Priority::Routine,
-            shadow: false,
+            ..NewInferJob::default()
         };
+        let second = NewInferJob { pipeline: "deepbet".to_owned(), ..job.clone() };
         let closing = Closing {
             revision: open.id,
             arrivals: open.arrivals,
@@ -304,7 +304,8 @@ mod tests {
             summary: "{}".to_owned(),
             explanation: "{}".to_owned(),
             rules_revision: "r1".to_owned(),
-            jobs: vec![job.clone(), job],
+            verdict: Verdict { jobs: vec![job, second], ..Verdict::default() },
+            study_rules: false,
         };
         ledger.close_revision(&closing).unwrap();
         let claim = ledger.claim(JobKind::Infer, "w1", Duration::from_secs(9), 1, &[]).unwrap().remove(0);
@@ -324,7 +325,7 @@ mod tests {
         let (_folder, ledger) = ledger();
         let expected = "\
 ID  KIND   STATE      PRIORITY  PIPELINE  DESTINATION  TRIES  WHEN                  SERIES  LAST ERROR
-2   infer  available  routine   meshnet   -            0/5    2023-11-14 22:13:20Z  1.3 r1
+2   infer  available  routine   deepbet   -            0/5    2023-11-14 22:13:20Z  1.3 r1
 1   infer  discarded  routine   meshnet   -            1/5    2023-11-14 22:13:20Z  1.3 r1  model digest differs
 ";
         assert_eq!(say(&ledger, "list").0, expected);

@@ -10,6 +10,7 @@ mod commitments;
 mod demo;
 mod echo;
 mod fetch;
+mod held;
 mod history;
 mod jobs;
 pub mod models;
@@ -20,19 +21,23 @@ mod schema;
 mod send;
 mod series;
 mod serve;
+mod unmatched;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use clap::{Parser, Subcommand};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigFaults, ConfigFiles, NodeConfig};
 use crate::delivery::DeliveryError;
+use crate::intake::Intake;
 use crate::ledger::{Ledger, LedgerError};
 use crate::observe::{LogFormat, start_logs};
+use crate::spool::Spool;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -97,6 +102,8 @@ enum RulesCommand {
     Show(history::ShowArgs),
     /// Make rules that were in force the rules again
     Rollback(history::RollbackArgs),
+    /// List series that no rule had anything to do with, and what kept the nearest rule away
+    Unmatched(unmatched::UnmatchedArgs),
     #[command(flatten)]
     Tool(rules::RulesCommand),
 }
@@ -123,6 +130,13 @@ impl ConfigFolder {
         let config = self.load()?;
         let ledger = existing_ledger(&config)?;
         Ok((config, ledger))
+    }
+
+    /// The receiving half of the node, for acting beside a running one.
+    fn intake(&self) -> Result<Intake, Failure> {
+        let (config, ledger) = self.ledger()?;
+        let spool = Arc::new(Spool::attach(&crate::node::spool_path(&config.node)));
+        Ok(Intake::new(spool, ledger, Arc::new(SystemClock), Arc::new(ArcSwap::from_pointee(config))))
     }
 
     /// The ledger alone, also when the other files of the folder are faulty: a running node goes on without them, and
@@ -253,6 +267,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Rules(RulesCommand::History(args)) => history::list(&args, &mut io::stdout().lock()),
         Command::Rules(RulesCommand::Show(args)) => history::show(&args, &mut io::stdout().lock()),
         Command::Rules(RulesCommand::Rollback(args)) => history::rollback(&args, &mut io::stdout().lock()),
+        Command::Rules(RulesCommand::Unmatched(args)) => unmatched::run(&args, &mut io::stdout().lock()),
         Command::Rules(RulesCommand::Tool(command)) => Ok(rules::run(&command, &mut io::stdout().lock())?),
         Command::Schema(args) => schema::run(&args, &mut io::stdout().lock()),
         Command::Jobs { config, args } => {

@@ -1,13 +1,10 @@
-//! `sagittal series`: what was received, closing a series by hand, and its objects as plain files.
+//! `sagittal series`: what was received, closing a series by hand, what waits or is on hold, and objects as plain files.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
-use super::{ConfigFolder, Failure};
-use crate::clock::SystemClock;
-use crate::intake::Intake;
+use super::{ConfigFolder, Failure, held};
+use crate::dicom::Uid;
+use crate::ledger::ClosedBy;
 use crate::spool::{Location, Spool};
 
 #[derive(Debug, clap::Subcommand)]
@@ -26,6 +23,34 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigFolder,
     },
+    /// List the series that a rule keeps for an operator
+    Held {
+        #[command(flatten)]
+        config: ConfigFolder,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a series on hold go on, by the rules behind the one that holds it
+    Release {
+        /// Series Instance UID
+        series: String,
+        #[command(flatten)]
+        config: ConfigFolder,
+    },
+    /// Take a series off hold for good: nothing is run on it
+    Drop {
+        /// Series Instance UID
+        series: String,
+        #[command(flatten)]
+        config: ConfigFolder,
+    },
+    /// List the finished series and the studies on which rules wait, and for what
+    Waiting {
+        #[command(flatten)]
+        config: ConfigFolder,
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the instances of a series as DICOM files, one each
     Export {
         /// Series Instance UID
@@ -42,6 +67,10 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::List { config, json } => list(config, *json),
         Command::Close { series, config } => close(config, series),
+        Command::Held { config, json } => held::list(config, *json),
+        Command::Release { series, config } => held::release(config, series),
+        Command::Drop { series, config } => held::drop_held(config, series),
+        Command::Waiting { config, json } => held::waiting(config, *json),
         Command::Export { series, output, config } => export(config, series, output),
     }
 }
@@ -63,17 +92,14 @@ fn list(config: &ConfigFolder, json: bool) -> Result<(), Failure> {
 }
 
 fn close(folder: &ConfigFolder, series: &str) -> Result<(), Failure> {
-    let (config, ledger) = folder.ledger()?;
-    let open = ledger.open_revisions()?;
-    let key = open.into_iter().map(|r| r.series).find(|key| key.series.as_str() == series).ok_or_else(|| {
-        Failure::Failed(format!("no open revision of series {series}; `sagittal series list` shows the open ones"))
-    })?;
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let spool = Spool::attach(&crate::node::spool_path(&config.node));
-    let intake = Intake::new(Arc::new(spool), ledger, Arc::new(SystemClock), Arc::new(ArcSwap::from_pointee(config)));
-    match intake.close_now(&key).map_err(|error| failed(&error))? {
-        Some(closed) => println!("revision {} closed, {} jobs", closed.revision, closed.jobs.len()),
-        None => return Err(Failure::Failed("an instance arrived meanwhile; the series stays open".into())),
+    let uid = Uid::parse(series).map_err(|error| failed(&error))?;
+    let closed = folder.intake()?.close_series(&uid, ClosedBy::Operator).map_err(|error| failed(&error))?;
+    if closed.is_empty() {
+        return Err(Failure::Failed("an instance arrived meanwhile; the series stays open".into()));
+    }
+    for closed in closed {
+        println!("revision {} closed, {} jobs", closed.revision, closed.jobs.len());
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod access;
 mod answer;
 mod multipart;
 mod rules;
+mod series;
 mod stow;
 
 use std::io;
@@ -75,6 +76,7 @@ fn router(server: Arc<Server>) -> Router {
         .route("/dicom-web/studies", post(stow::store))
         .route("/dicom-web/studies/{study}", post(stow::store_in_study))
         .route("/api/v1/rules/reload", post(rules::reload))
+        .route("/api/v1/series/{series}/close", post(series::close))
         .layer(from_fn_with_state(Arc::clone(&server), access::check));
     let health = Router::new().route("/healthz", get(|| async { "alive\n" })).route("/readyz", get(ready));
     dicomweb.merge(health).with_state(server)

@@ -8,7 +8,7 @@ use std::ops::Range;
 use ndarray::{Array3, Axis};
 
 use super::intensity::{Window, prepare};
-use super::package::{AxisCodes, Cleanup, GridRule, ModelPackage};
+use super::package::{AxisCodes, Channel, Cleanup, GridRule, ModelPackage};
 use super::session::{Loaded, lock};
 use super::{InferenceError, Progress, Step, network};
 use crate::volume::{
@@ -29,14 +29,17 @@ pub(super) struct Cascade<'a> {
 }
 
 impl Cascade<'_> {
-    /// Labels `[k][j][i]` on the volume's grid.
-    pub fn run(mut self, volume: Volume) -> Result<Array3<u8>, InferenceError> {
+    /// Labels `[k][j][i]` on the grid of `volume`. `further`: the channels behind the first, on grids of their own.
+    pub fn run(mut self, volume: Volume, further: Vec<Volume>) -> Result<Array3<u8>, InferenceError> {
         let stages = &self.package.stages;
         let Some(first) = stages.first() else { return Err(self.unsuitable("the model has no stages")) };
+        if further.len() + 1 != self.package.channel_count() {
+            return Err(self.unsuitable("it has another number of series than the model has channels"));
+        }
         self.report(0, Step::Preparing);
         match first.grid {
-            GridRule::Conform { axes, size, spacing } => self.conformed(volume, axes, size, spacing),
-            GridRule::Resize { axes, size } => self.turned(volume, axes, size),
+            GridRule::Conform { axes, size, spacing } => self.conformed(volume, further, axes, size, spacing),
+            GridRule::Resize { axes, size } => self.turned(volume, further, axes, size),
             GridRule::Crop { .. } | GridRule::Part { .. } => Err(self.unsuitable("its first stage has no grid")),
         }
     }
@@ -45,6 +48,7 @@ impl Cascade<'_> {
     fn conformed(
         &mut self,
         volume: Volume,
+        further: Vec<Volume>,
         axes: AxisCodes,
         size: usize,
         spacing: f64,
@@ -56,6 +60,10 @@ impl Cascade<'_> {
         self.prepare(&mut tensor, 0, &[])?;
         // The network is slow to reach its own peak, and the intensities above need both processors.
         release(volume);
+        for (channel, volume) in (1..).zip(further) {
+            let next = resample(&volume, &cube, 0.0).map_err(|e| self.geometry(e))?.voxels;
+            self.beside(&mut tensor, next, channel)?;
+        }
         let mut done = vec![self.infer(0, &tensor)?];
         self.tidy(0, &mut done[0]);
         let stages = &package.stages;
@@ -80,14 +88,25 @@ impl Cascade<'_> {
     }
 
     /// The volume keeps its voxels, only turned; networks see it, or a part of it, resized.
-    fn turned(&mut self, volume: Volume, axes: AxisCodes, size: usize) -> Result<Array3<u8>, InferenceError> {
+    fn turned(
+        &mut self,
+        volume: Volume,
+        further: Vec<Volume>,
+        axes: AxisCodes,
+        size: usize,
+    ) -> Result<Array3<u8>, InferenceError> {
         let package = self.package;
-        let (turned, turn) = reorient(&volume, self.orientation(axes)?).map_err(|e| self.geometry(e))?;
+        let orientation = self.orientation(axes)?;
+        let (turned, turn) = reorient(&volume, orientation).map_err(|e| self.geometry(e))?;
         drop(volume);
-        let mut voxels = turned.voxels;
+        let (mut voxels, grid) = (turned.voxels, turned.grid);
         let (a, b, c) = voxels.dim();
         let mut tensor = nearest_exact(&voxels, [size; 3]);
         let mut windows = vec![self.prepare(&mut tensor, 0, &[])?];
+        for (channel, volume) in (1..).zip(further) {
+            let next = resample(&volume, &grid, 0.0).map_err(|e| self.geometry(e))?.voxels;
+            self.beside(&mut tensor, nearest_exact(&next, [size; 3]), channel)?;
+        }
         let mut done = vec![self.infer(0, &tensor)?];
         drop(tensor);
         self.tidy(0, &mut done[0]);
@@ -124,7 +143,18 @@ impl Cascade<'_> {
         windows: &[Option<Window>],
     ) -> Result<Option<Window>, InferenceError> {
         let values = tensor.as_slice_mut().unwrap_or_default();
-        prepare(values, &self.package.stages[index].intensity, windows).map_err(|reason| self.unsuitable(&reason))
+        let first = self.package.channels.first().map(|channel| &channel.intensity);
+        let steps = first.unwrap_or(&self.package.stages[index].intensity);
+        prepare(values, steps, windows).map_err(|reason| self.unsuitable(&reason))
+    }
+
+    /// Puts a further channel behind those of `tensor`, along axis 0.
+    fn beside(&self, tensor: &mut Array3<f32>, mut next: Array3<f32>, channel: usize) -> Result<(), InferenceError> {
+        let Channel { name, intensity } = &self.package.channels[channel];
+        let of_channel = |reason: &str| self.unsuitable(&format!("channel `{name}`: {reason}"));
+        let values = next.as_slice_mut().unwrap_or_default();
+        prepare(values, intensity, &[]).map_err(|reason| of_channel(&reason))?;
+        tensor.append(Axis(0), next.view()).map_err(|error| of_channel(&error.to_string()))
     }
 
     fn infer(&mut self, index: usize, tensor: &Array3<f32>) -> Result<Array3<u8>, InferenceError> {
@@ -134,7 +164,8 @@ impl Cascade<'_> {
         let network = self.networks[index].take().ok_or_else(|| self.unsuitable("a stage ran twice"))?;
         // The memory of one stage must not stand beside that of the next.
         let shrink = self.package.stages.len() > 1;
-        network::label(&mut lock(&network.session), shrink, stage, &file, tensor.view(), self.cancelled)
+        let input = network::Input { channels: self.package.channel_count(), values: tensor.view() };
+        network::label(&mut lock(&network.session), shrink, stage, &file, input, self.cancelled)
     }
 
     fn tidy(&self, index: usize, labels: &mut Array3<u8>) {

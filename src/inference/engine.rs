@@ -98,6 +98,18 @@ impl Engine {
         progress: &(dyn Fn(Progress<'_>) + Sync),
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Vec<Finding>, InferenceError> {
+        self.run_with(package, volume, Vec::new(), progress, cancelled)
+    }
+
+    /// The same with the further channels of a package that has several `inputs`, in its order.
+    pub fn run_with(
+        &self,
+        package: &ModelPackage,
+        volume: Volume,
+        further: Vec<Volume>,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Vec<Finding>, InferenceError> {
         let _permit = self.device.acquire(cancelled)?;
         self.sessions.evict_idle();
         if check_memory(&package.id, package.memory).is_err() {
@@ -109,7 +121,7 @@ impl Engine {
         let grid = volume.grid.clone();
         let networks = networks.into_iter().map(Some).collect();
         let mut labels = match package.kind {
-            ModelKind::Volume => Cascade { package, networks, progress, cancelled }.run(volume)?,
+            ModelKind::Volume => Cascade { package, networks, progress, cancelled }.run(volume, further)?,
         };
         drop_unlisted(&mut labels, package);
         Ok(vec![Finding::Segmentation(Segmentation { labels, grid, segments: package.segments.clone(), algorithm })])

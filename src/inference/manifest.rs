@@ -6,9 +6,10 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::package::{
-    AxisCodes, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage, Stage,
+    AxisCodes, Channel, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage,
+    Stage,
 };
-use super::raw::{RawCleanup, RawDecision, RawGrid, RawIntensity, RawLabel, RawModel, RawStage};
+use super::raw::{RawChannel, RawCleanup, RawDecision, RawGrid, RawIntensity, RawLabel, RawModel, RawStage};
 use super::{InferenceError, hexadecimal};
 use crate::dicom::Code;
 use crate::volume::Segment;
@@ -39,6 +40,7 @@ fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Vec<String>) -> 
         names.push(name);
     }
     check_outputs(&stages, &raw.label, faults);
+    let channels = check_channels(raw.channel, &stages, faults);
     ModelPackage {
         id: raw.id,
         name: raw.name,
@@ -50,11 +52,31 @@ fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Vec<String>) -> 
         kind: ModelKind::Volume,
         memory: raw.memory_mb * 1_000_000,
         input: InputNeeds { modality: raw.input.modality, expects: raw.input.expects },
+        channels,
         stages,
         segments: segments(raw.label),
         folder: folder.to_owned(),
         manifest_sha256: hexadecimal(&Sha256::digest(text.as_bytes())),
     }
+}
+
+/// Several series go into one network.
+fn check_channels(raw: Vec<RawChannel>, stages: &[Stage], faults: &mut Vec<String>) -> Vec<Channel> {
+    if raw.len() == 1 || (raw.len() > 1 && stages.len() > 1) {
+        faults.push("channel: give two or more [[channel]], to a model of one [[stage]]".to_owned());
+    }
+    let mut channels: Vec<Channel> = Vec::new();
+    for channel in raw {
+        let at = format!("channel `{}`", channel.name);
+        if channel.name.trim().is_empty() || channels.iter().any(|known| known.name == channel.name) {
+            faults.push(format!("{at}: give every channel a name of its own, as in `inputs` of the study rule"));
+        }
+        let own = check_intensity(channel.intensity, &[], &[], &mut |text| faults.push(format!("{at}: {text}")));
+        let usual = || stages.first().map(|stage| stage.intensity.clone()).unwrap_or_default();
+        let intensity = if own.is_empty() { usual() } else { own };
+        channels.push(Channel { name: channel.name, intensity });
+    }
+    channels
 }
 
 fn check_identity(raw: &RawModel, folder: &Path, faults: &mut Vec<String>) {

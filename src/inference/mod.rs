@@ -22,7 +22,8 @@ use std::path::PathBuf;
 pub use engine::{Engine, EngineOptions, Progress, Step};
 pub use manifest::parse;
 pub use package::{
-    AxisCodes, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage, Stage,
+    AxisCodes, Channel, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage,
+    Stage,
 };
 pub use runtime::{Search, locate};
 pub use store::{FileState, ModelStore};

@@ -18,8 +18,21 @@ use super::package::{Decision, GridRule, Stage};
 /// Voxels decided at a time: their best values stay in the processor's first cache.
 const BLOCK: usize = 4096;
 
+/// What a network is given.
+#[derive(Clone, Copy)]
+pub(super) struct Input<'a> {
+    pub channels: usize,
+    /// In standard layout; the channels lie one behind the other along axis 0.
+    pub values: ArrayView3<'a, f32>,
+}
+
 /// Checks that the network takes and gives the tensors that the stage names.
-pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> Result<(), InferenceError> {
+pub(super) fn check_signature(
+    session: &Session,
+    stage: &Stage,
+    channels: usize,
+    file: &Path,
+) -> Result<(), InferenceError> {
     let wrong = |reason: String| Err(signature(file, reason));
     let shape = |list: &[Outlet], name: &str| {
         let found = list.iter().find(|o| o.name() == name)?;
@@ -43,10 +56,10 @@ pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> 
         }
         GridRule::Crop { .. } => None,
     };
-    let wanted = [Some(1), Some(1), size, size, size];
+    let wanted = [Some(1), Some(channels as i64), size, size, size];
     if input.iter().zip(wanted).any(|(&has, wants)| has >= 0 && Some(has) != wants) {
         return wrong(format!(
-            "input `{}` has the fixed shape {input:?}, which the stage's grid does not fit",
+            "input `{}` has the fixed shape {input:?}, which the stage's grid and {channels} channels do not fit",
             stage.input
         ));
     }
@@ -57,7 +70,7 @@ pub(super) fn check_signature(session: &Session, stage: &Stage, file: &Path) -> 
     Ok(())
 }
 
-/// Runs the stage's network on `tensor`, in standard layout, and decides: labels of the tensor's shape. Asks `cancelled`
+/// Runs the stage's network on `input` and decides: labels of the shape of one channel. Asks `cancelled`
 /// on the calling thread while the network runs on another. `shrink`: whether the session gives the memory it worked in back
 /// at the end.
 pub(super) fn label(
@@ -65,7 +78,7 @@ pub(super) fn label(
     shrink: bool,
     stage: &Stage,
     file: &Path,
-    tensor: ArrayView3<'_, f32>,
+    input: Input<'_>,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Array3<u8>, InferenceError> {
     if cancelled() {
@@ -81,7 +94,7 @@ pub(super) fn label(
         let (done, finished) = channel::<()>();
         let worker = scope.spawn(move || {
             let _done = done;
-            run(session, options, stage, file, tensor)
+            run(session, options, stage, file, input)
         });
         while finished.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout) {
             if !stopped && cancelled() {
@@ -101,11 +114,12 @@ fn run(
     options: &RunOptions,
     stage: &Stage,
     file: &Path,
-    tensor: ArrayView3<'_, f32>,
+    Input { channels, values }: Input<'_>,
 ) -> Result<Array3<u8>, InferenceError> {
-    let (a, b, c) = tensor.dim();
-    let values = tensor.to_slice().ok_or_else(|| failure(file, "its input is not in standard layout"))?;
-    let input = TensorRef::from_array_view(([1, 1, a, b, c], values)).map_err(|e| failure(file, e.message()))?;
+    let (planes, b, c) = values.dim();
+    let a = planes / channels;
+    let values = values.to_slice().ok_or_else(|| failure(file, "its input is not in standard layout"))?;
+    let input = TensorRef::from_array_view(([1, channels, a, b, c], values)).map_err(|e| failure(file, e.message()))?;
     let outputs = session.run_with_options(ort::inputs![stage.input.as_str() => input], options);
     let outputs = outputs.map_err(|e| match e.code() {
         // The network does not take this shape, and never will.

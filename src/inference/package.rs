@@ -23,6 +23,8 @@ pub struct ModelPackage {
     /// Peak memory of a run, bytes.
     pub memory: u64,
     pub input: InputNeeds,
+    /// The series that it sees side by side, the first one giving the grid; empty: one, whatever its name.
+    pub channels: Vec<Channel>,
     /// Run in order; the last one's labels are the finding.
     pub stages: Vec<Stage>,
     /// In the order of `label`.
@@ -33,6 +35,12 @@ pub struct ModelPackage {
 }
 
 impl ModelPackage {
+    /// How many series a network sees side by side.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.channels.len().max(1)
+    }
+
     /// Where a stage's network lies.
     #[must_use]
     pub fn file(&self, stage: &Stage) -> PathBuf {
@@ -65,12 +73,21 @@ pub struct InputNeeds {
     pub expects: String,
 }
 
+/// One of several series that a network sees side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Channel {
+    /// As in `inputs` of the study rule that chooses the series.
+    pub name: String,
+    /// Its own steps, or those of the stage; `Window` and the like look at this channel alone.
+    pub intensity: Vec<IntensityStep>,
+}
+
 /// One network of a package.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     pub name: String,
     pub file: ModelFile,
-    /// Tensor `[1, 1, a, b, c]`, f32.
+    /// Tensor `[1, channels, a, b, c]`, f32.
     pub input: String,
     /// Tensor `[1, classes, a, b, c]`, f32.
     pub output: String,

@@ -17,6 +17,8 @@ pub(super) struct RawModel {
     pub install: String,
     pub memory_mb: u64,
     pub input: RawInput,
+    #[serde(default)]
+    pub channel: Vec<RawChannel>,
     pub stage: Vec<RawStage>,
     pub label: Vec<RawLabel>,
 }
@@ -26,6 +28,14 @@ pub(super) struct RawModel {
 pub(super) struct RawInput {
     pub modality: Vec<String>,
     pub expects: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawChannel {
+    pub name: String,
+    #[serde(default)]
+    pub intensity: Vec<RawIntensity>,
 }
 
 #[derive(Deserialize)]

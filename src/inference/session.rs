@@ -52,13 +52,18 @@ impl SessionCache {
         for digest in &stage.file.sha256 {
             if let Some(entry) = entries.get_mut(&(digest.clone(), threads)) {
                 entry.used = now;
-                network::check_signature(&lock(&entry.loaded.session), stage, &package.file(stage))?;
+                network::check_signature(
+                    &lock(&entry.loaded.session),
+                    stage,
+                    package.channel_count(),
+                    &package.file(stage),
+                )?;
                 return Ok(entry.loaded.clone());
             }
         }
         let (bytes, sha256) = read_verified(package, stage)?;
         let session = load(environment, &bytes, &package.file(stage), threads)?;
-        network::check_signature(&session, stage, &package.file(stage))?;
+        network::check_signature(&session, stage, package.channel_count(), &package.file(stage))?;
         let loaded = Loaded { session: Arc::new(Mutex::new(session)), sha256: sha256.clone() };
         entries.insert((sha256, threads), Entry { loaded: loaded.clone(), used: now });
         Ok(loaded)

@@ -2,12 +2,13 @@
 
 use rayon::prelude::*;
 
+use super::decide::{Case, Decided, decide, has_study_rules, json, waiting_in};
 use super::{IntakeError, arrive};
 use crate::clock::Millis;
 use crate::config::{Config, LatePolicy, NodeConfig};
 use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, check_geometry};
-use crate::ledger::{self, ClosedBy, Closing, InstanceRow, Ledger, LedgerError, NewInferJob, OpenRevision};
-use crate::rules::{self, PlannedJob, Routing, SeriesFacts, SeriesSummary};
+use crate::ledger::{ClosedBy, Closing, InstanceRow, Ledger, LedgerError, OpenRevision, Verdict};
+use crate::rules::{Explanation, SeriesFacts, SeriesSummary};
 use crate::spool::{Location, Spool};
 
 /// What closing a revision brought.
@@ -41,18 +42,17 @@ pub(super) fn close(
     config: &Config,
     open: &OpenRevision,
     by: ClosedBy,
+    now: Millis,
 ) -> Result<Option<Closed>, IntakeError> {
     let instances = ledger.revision_instances(open.id)?;
     let headers = read_headers(spool, &instances)?;
     let geometry = check_geometry(&headers.iter().map(Plane::of).collect::<Vec<_>>());
     let summary = summarize(&instances, &headers, &geometry);
     drop(headers);
-    let seen = instances.first().and_then(|row| config.node.profile_of(&row.called_ae).rules.as_ref());
-    let (routing, explanation) = config.rules.decide_among(&summary, seen);
-    if let Some(held) = &routing.held {
-        tracing::warn!(series = %open.series.series, rule = held.rule, "series held: {}", held.reason);
+    let (verdict, explanation, study_rules) = decided(ledger, config, now, open, &instances, &summary)?;
+    if let Some(hold) = &verdict.hold {
+        tracing::warn!(series = %open.series.series, rule = hold.rule, "series held: {}", hold.reason);
     }
-    let jobs = wanted_jobs(ledger, config, open, &instances, &routing)?;
     let closing = Closing {
         revision: open.id,
         arrivals: open.arrivals,
@@ -61,7 +61,8 @@ pub(super) fn close(
         summary: json(&summary),
         explanation: json(&explanation),
         rules_revision: config.rules.revision().to_owned(),
-        jobs,
+        verdict,
+        study_rules,
     };
     match ledger.close_revision(&closing) {
         Ok(jobs) => Ok(Some(Closed { series: open.series.clone(), revision: open.number, by, geometry, jobs })),
@@ -95,46 +96,27 @@ fn summarize(instances: &[InstanceRow], headers: &[Dataset], geometry: &Geometry
     SeriesSummary::of(headers, facts.with_geometry(geometry, headers.len()))
 }
 
-/// The jobs a routing asks for; none for our own results (invariant 9) and for late instances that are only kept.
-fn wanted_jobs(
+/// What the rules say, and whether those of whole studies are to look; nothing is done with our own results (invariant 9).
+/// Of a late instance that is only to be kept, those rules make jobs that had not been decided before.
+fn decided(
     ledger: &Ledger,
     config: &Config,
+    now: Millis,
     open: &OpenRevision,
     instances: &[InstanceRow],
-    routing: &Routing,
-) -> Result<Vec<NewInferJob>, IntakeError> {
-    let Some(first) = instances.first() else { return Ok(Vec::new()) };
+    summary: &SeriesSummary,
+) -> Result<(Verdict, Explanation, bool), IntakeError> {
     let late = open.number > 1 && config.node.late == LatePolicy::Ignore;
-    if late || ledger.is_own_result(&first.sop_instance)? {
-        return Ok(Vec::new());
+    let waiting = if late { ledger.still_waiting(open.id)?.map(|text| waiting_in(&text)) } else { None };
+    let only = late.then(|| waiting.unwrap_or_default());
+    let case =
+        Case { study: &open.series.study, revision: None, summary, fired: &[], released: None, only: only.as_ref() };
+    let Decided { verdict, explanation } = decide(ledger, config, now, case)?;
+    let own = instances.first().map(|first| ledger.is_own_result(&first.sop_instance)).transpose()?;
+    if own != Some(false) {
+        return Ok((Verdict::default(), explanation, false));
     }
-    Ok(jobs_of(routing, config.node.profile_of(&first.called_ae).priority))
-}
-
-/// `usual`: the priority of rules that name none.
-fn jobs_of(routing: &Routing, usual: rules::Priority) -> Vec<NewInferJob> {
-    let job = |planned: PlannedJob| NewInferJob {
-        rule: planned.rules.join(", "),
-        pipeline: planned.pipeline,
-        destinations: planned.destinations,
-        priority: priority(planned.priority),
-        shadow: planned.shadow,
-    };
-    PlannedJob::merge(&routing.fired, usual).into_iter().map(job).collect()
-}
-
-/// The ledger keeps its own words, so that neither it nor the rules import the other.
-fn priority(asked: rules::Priority) -> ledger::Priority {
-    match asked {
-        rules::Priority::Stat => ledger::Priority::Stat,
-        rules::Priority::Urgent => ledger::Priority::Urgent,
-        rules::Priority::Routine => ledger::Priority::Routine,
-        rules::Priority::OffPeak => ledger::Priority::OffPeak,
-    }
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"unserializable\":\"{error}\"}}"))
+    Ok((verdict, explanation, has_study_rules(config)))
 }
 
 #[cfg(test)]
@@ -143,29 +125,6 @@ mod tests {
 
     use super::*;
     use crate::dicom::Uid;
-
-    #[test]
-    fn rules_that_fire_one_pipeline_share_its_job() {
-        let fired = |name: &str, destinations: &[&str], shadow: bool| rules::FiredRule {
-            name: name.into(),
-            pipeline: "brain".into(),
-            destinations: destinations.iter().map(|d| (*d).to_owned()).collect(),
-            priority: (!shadow).then_some(rules::Priority::Urgent),
-            shadow,
-            ..rules::FiredRule::default()
-        };
-        let routing = Routing {
-            fired: vec![fired("a", &["pacs"], false), fired("b", &[], true), fired("c", &["pacs", "orthanc"], false)],
-            ..Routing::default()
-        };
-        let first = |usual| jobs_of(&routing, usual)[0].priority;
-        assert_eq!(first(rules::Priority::Stat), ledger::Priority::Stat);
-        let jobs = jobs_of(&routing, rules::Priority::Routine);
-        assert_eq!(jobs.len(), 1);
-        assert_eq!((jobs[0].rule.as_str(), jobs[0].shadow), ("a, b, c", false));
-        assert_eq!(jobs[0].destinations, ["pacs", "orthanc"]);
-        assert_eq!(jobs[0].priority, ledger::Priority::Urgent);
-    }
 
     #[test]
     fn the_first_condition_that_holds_closes() {

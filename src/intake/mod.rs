@@ -8,11 +8,13 @@ mod arrive;
 mod close;
 mod commit;
 mod commitment;
+mod decide;
 mod duplicate;
 mod quarantine;
 mod quota;
 mod rebuild;
 mod room;
+mod study;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -70,6 +72,8 @@ pub enum IntakeError {
     Stopping,
     #[error("series {0} has no open revision; `sagittal series list` shows the open ones")]
     NothingOpen(Uid),
+    #[error("series {0} is not on hold; `sagittal series held` shows those that are")]
+    NotHeld(String),
 }
 
 impl IntakeError {
@@ -87,7 +91,8 @@ impl IntakeError {
             IntakeError::Ledger(_)
             | IntakeError::Stopping
             | IntakeError::NoCustody(_)
-            | IntakeError::NothingOpen(_) => StoreStatus::ProcessingFailure,
+            | IntakeError::NothingOpen(_)
+            | IntakeError::NotHeld(_) => StoreStatus::ProcessingFailure,
         }
     }
 
@@ -223,7 +228,7 @@ impl Intake {
         for open in self.ledger.open_revisions()? {
             let (at, by) = close::due(&open, &config.node);
             if at <= now {
-                closed.extend(close::close(&self.ledger, &self.spool, &config, &open, by)?);
+                closed.extend(close::close(&self.ledger, &self.spool, &config, &open, by, now)?);
             } else {
                 next = Some(next.map_or(at, |next| next.min(at)));
             }
@@ -232,10 +237,22 @@ impl Intake {
     }
 
     /// Closes a series now, whatever its timers say. Blocking.
-    pub fn close_now(&self, key: &SeriesKey) -> Result<Option<Closed>, IntakeError> {
+    pub fn close_now(&self, key: &SeriesKey, by: ClosedBy) -> Result<Option<Closed>, IntakeError> {
         self.committer.flush()?;
         let open = self.ledger.series_revision(key)?.ok_or_else(|| IntakeError::NothingOpen(key.series.clone()))?;
-        close::close(&self.ledger, &self.spool, &self.config.load(), &open, ClosedBy::Operator)
+        close::close(&self.ledger, &self.spool, &self.config.load(), &open, by, self.clock.now())
+    }
+
+    /// As [`Intake::close_now`], for every study that has an open series of this UID.
+    pub fn close_series(&self, series: &Uid, by: ClosedBy) -> Result<Vec<Closed>, IntakeError> {
+        self.committer.flush()?;
+        let open = self.ledger.open_revisions()?.into_iter().map(|revision| revision.series);
+        let keys: Vec<SeriesKey> = open.filter(|key| key.series == *series).collect();
+        if keys.is_empty() {
+            return Err(IntakeError::NothingOpen(series.clone()));
+        }
+        let closed: Vec<Option<Closed>> = keys.iter().map(|key| self.close_now(key, by)).collect::<Result<_, _>>()?;
+        Ok(closed.into_iter().flatten().collect())
     }
 }
 

@@ -70,7 +70,7 @@ mod tests {
     use crate::dicom::commitment::{Reference, Request};
     use crate::dicom::{SeriesKey, Uid};
     use crate::ledger::{
-        ArrivedInstance, ClosedBy, Closing, CommitmentAsked, JobKind, LedgerOptions, NewInferJob, Priority,
+        ArrivedInstance, ClosedBy, Closing, CommitmentAsked, JobKind, LedgerOptions, NewInferJob, Verdict,
     };
 
     const COMMITTED: Duration = Duration::from_hours(24);
@@ -117,13 +117,7 @@ mod tests {
 
         fn finish(&self, key: &SeriesKey, jobs: usize) {
             let open = self.ledger.series_revision(key).unwrap().unwrap();
-            let job = NewInferJob {
-                rule: "r".into(),
-                pipeline: "p".into(),
-                destinations: Vec::new(),
-                priority: Priority::Routine,
-                shadow: false,
-            };
+            let job = |n: usize| NewInferJob { pipeline: format!("p{n}"), ..NewInferJob::default() };
             let empty = || "{}".to_owned();
             let closing = Closing {
                 revision: open.id,
@@ -133,7 +127,8 @@ mod tests {
                 summary: empty(),
                 explanation: empty(),
                 rules_revision: "1".into(),
-                jobs: vec![job; jobs],
+                verdict: Verdict { jobs: (0..jobs).map(job).collect(), ..Verdict::default() },
+                study_rules: false,
             };
             self.ledger.close_revision(&closing).unwrap();
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rusqlite::{Row, Transaction, named_params, params};
 
 use super::lookups::results_of;
-use super::{Claim, JobKind, Ledger, LedgerError, Work};
+use super::outcomes::names_in;
+use super::{Claim, JobInput, JobKind, Ledger, LedgerError, Work};
 use crate::clock::Millis;
 use crate::dicom::SeriesKey;
 
@@ -90,7 +91,7 @@ impl Claimed {
 fn work(transaction: &Transaction<'_>, job: i64) -> Result<Work, LedgerError> {
     let mut statement = transaction.prepare_cached(
         "SELECT j.destination, j.parent_id, j.revision_id, s.study, s.series, j.pipeline, j.rule, j.destinations,
-                j.shadow, j.analysis_started_at
+                j.shadow, j.analysis_started_at, j.accept
          FROM jobs j JOIN revisions r ON r.id = j.revision_id JOIN series s ON s.id = r.series_id WHERE j.id = ?1",
     )?;
     let mut rows = statement.query([job])?;
@@ -98,15 +99,23 @@ fn work(transaction: &Transaction<'_>, job: i64) -> Result<Work, LedgerError> {
     if let Some(destination) = row.get(0)? {
         return Ok(Work::Deliver { destination, results: results_of(transaction, row.get(1)?)? });
     }
-    let destinations: String = row.get(7)?;
+    let (destinations, accept): (String, Option<String>) = (row.get(7)?, row.get(10)?);
     Ok(Work::Infer {
         revision: row.get(2)?,
         series: SeriesKey { study: row.get(3)?, series: row.get(4)? },
         pipeline: row.get(5)?,
         rule: row.get(6)?,
-        destinations: serde_json::from_str(&destinations)
-            .map_err(|source| LedgerError::Unreadable { column: "jobs.destinations", source })?,
+        destinations: names_in(&destinations)?,
         shadow: row.get(8)?,
+        accept: accept.map(|names| names_in(&names)).transpose()?,
+        inputs: inputs_of(transaction, job)?,
         analysis_started_at: row.get(9)?,
     })
+}
+
+fn inputs_of(transaction: &Transaction<'_>, job: i64) -> Result<Vec<JobInput>, LedgerError> {
+    let mut statement =
+        transaction.prepare_cached("SELECT name, revision_id FROM job_inputs WHERE job_id = ?1 ORDER BY position")?;
+    let rows = statement.query_map([job], |row| Ok(JobInput { name: row.get(0)?, revision: row.get(1)? }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -17,6 +17,11 @@ pub enum LedgerError {
         path.display()
     )]
     NewerSchema { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "the ledger {} cannot be brought up to date: rows of {table} refer to nothing; go back to the program before this one and report it",
+        path.display()
+    )]
+    Dangling { path: PathBuf, table: String },
     #[error("the ledger's database failed: {0}; check the disk that holds the data folder")]
     Database(#[from] rusqlite::Error),
     #[error("the ledger holds {column} that is no JSON of the expected shape: {source}")]

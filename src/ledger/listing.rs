@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde_json::Value;
 
 use super::lookups::results_of;
-use super::{AttemptRow, Counts, JobDetail, JobFilter, JobRow, Ledger, LedgerError};
+use super::{AttemptRow, Counts, InputRow, JobDetail, JobFilter, JobRow, Ledger, LedgerError};
 
 /// Columns of [`job_row`].
 const JOB: &str = "
@@ -61,10 +61,20 @@ impl Ledger {
                 .prepare_cached("SELECT kind, state, count(*) FROM jobs GROUP BY kind, state")?
                 .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get::<_, i64>(2)? as u64)))?
                 .collect::<rusqlite::Result<_>>()?;
-            let (open, closed): (i64, i64) = transaction
-                .prepare_cached("SELECT count(*) FILTER (WHERE closed_at IS NULL), count(closed_at) FROM revisions")?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(Counts { jobs, open_revisions: open as u64, closed_revisions: closed as u64 })
+            let count = |text: &str| -> rusqlite::Result<u64> {
+                Ok(transaction.prepare_cached(text)?.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
+            };
+            Ok(Counts {
+                jobs,
+                open_revisions: count("SELECT count(*) FROM revisions WHERE closed_at IS NULL")?,
+                closed_revisions: count("SELECT count(closed_at) FROM revisions")?,
+                unmatched: count("SELECT count(*) FROM revisions WHERE unmatched = 1")?,
+                held: count("SELECT count(*) FROM holds WHERE ended_at IS NULL")?,
+                waiting: count(
+                    "SELECT (SELECT count(*) FROM revisions WHERE due_at IS NOT NULL)
+                                     + (SELECT count(*) FROM study_decisions WHERE due_at IS NOT NULL)",
+                )?,
+            })
         })
     }
 }
@@ -72,7 +82,8 @@ impl Ledger {
 fn detail(connection: &Connection, job: JobRow) -> Result<JobDetail, LedgerError> {
     let (parent, closed_by, geometry, explanation, rules_revision) = connection
         .prepare_cached(
-            "SELECT j.parent_id, r.closed_by, r.geometry, r.explanation, r.rules_revision
+            "SELECT j.parent_id, r.closed_by, r.geometry, coalesce(j.explanation, r.explanation),
+                    coalesce(j.rules_revision, r.rules_revision)
              FROM jobs j JOIN revisions r ON r.id = j.revision_id WHERE j.id = ?1",
         )?
         .query_row([job.id], |row| {
@@ -83,6 +94,7 @@ fn detail(connection: &Connection, job: JobRow) -> Result<JobDetail, LedgerError
         geometry: json("revisions.geometry", geometry)?,
         explanation: json("revisions.explanation", explanation)?,
         rules_revision,
+        inputs: inputs_of(connection, parent.unwrap_or(job.id))?,
         attempts: attempts_of(connection, job.id)?,
         results: results_of(connection, parent.unwrap_or(job.id))?,
         deliveries: deliveries_of(connection, job.id)?,
@@ -94,6 +106,17 @@ fn json(column: &'static str, text: Option<String>) -> Result<Option<Value>, Led
     text.map(|text| serde_json::from_str(&text))
         .transpose()
         .map_err(|source| LedgerError::Unreadable { column, source })
+}
+
+fn inputs_of(connection: &Connection, job: i64) -> Result<Vec<InputRow>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT i.name, s.study, s.series, r.number FROM job_inputs i JOIN revisions r ON r.id = i.revision_id
+         JOIN series s ON s.id = r.series_id WHERE i.job_id = ?1 ORDER BY i.position",
+    )?;
+    let rows = statement.query_map([job], |row| {
+        Ok(InputRow { name: row.get(0)?, study: row.get(1)?, series: row.get(2)?, revision: row.get(3)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn attempts_of(connection: &Connection, job: i64) -> Result<Vec<AttemptRow>, LedgerError> {

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{Ledger, LedgerError, ResultRow};
+use super::{Ledger, LedgerError, ResultRow, UnmatchedRow};
+use crate::clock::Millis;
 use crate::dicom::{SeriesKey, Uid};
 
 impl Ledger {
@@ -60,6 +61,28 @@ impl Ledger {
                  WHERE s.series = ?1 GROUP BY s.id, i.sop_instance ORDER BY i.sop_instance",
             )?;
             let rows = statement.query_map([series], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Series whose newest revision closed at `since` or later and that no rule had anything to do with, newest first.
+    pub fn unmatched(&self, since: Millis, limit: u32) -> Result<Vec<UnmatchedRow>, LedgerError> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT s.study, s.series, r.number, r.closed_at, coalesce(r.later_explanation, r.explanation)
+                 FROM revisions r JOIN series s ON s.id = r.series_id
+                 WHERE r.unmatched = 1 AND r.closed_at >= ?1
+                   AND r.number = (SELECT max(number) FROM revisions WHERE series_id = s.id)
+                 ORDER BY r.closed_at DESC, r.id DESC LIMIT ?2",
+            )?;
+            let rows = statement.query_map(rusqlite::params![since, limit], |row| {
+                Ok(UnmatchedRow {
+                    series: SeriesKey { study: row.get(0)?, series: row.get(1)? },
+                    number: row.get(2)?,
+                    closed_at: row.get(3)?,
+                    explanation: row.get(4)?,
+                })
+            })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }

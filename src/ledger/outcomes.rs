@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::state::{self, Event};
-use super::{Claim, Delivered, JobKind, JobState, Ledger, LedgerError, ResultRow, Setback, Work};
+use super::{Claim, Delivered, JobKind, JobState, Ledger, LedgerError, ResultRow, Setback};
 use crate::clock::Millis;
 
 /// A job's counters, as the transitions need them.
@@ -80,13 +80,16 @@ impl Ledger {
             for result in results {
                 insert_result(transaction, claim.job, result)?;
             }
-            let Work::Infer { destinations, shadow: false, .. } = &claim.work else { return Ok(true) };
-            let mut seen: Vec<&str> = Vec::new();
-            for destination in destinations.iter().filter(|_| !results.is_empty()) {
-                if !seen.contains(&destination.as_str()) {
+            // As the row has them now: another rule may have asked for the same work since the claim.
+            let (destinations, shadow): (String, bool) = transaction
+                .prepare_cached("SELECT destinations, shadow FROM jobs WHERE id = ?1")?
+                .query_row([claim.job], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut seen: Vec<String> = Vec::new();
+            for destination in names_in(&destinations)?.into_iter().filter(|_| !results.is_empty() && !shadow) {
+                if !seen.contains(&destination) {
+                    let attempts = self.inner.options.attempts(Some(&destination));
+                    insert_deliver(transaction, now, claim.job, &destination, attempts)?;
                     seen.push(destination);
-                    let attempts = self.inner.options.attempts(Some(destination));
-                    insert_deliver(transaction, now, claim.job, destination, attempts)?;
                 }
             }
             Ok(true)
@@ -167,6 +170,11 @@ fn forget_older_snoozes(
     Ok(())
 }
 
+/// The names in a column of `jobs`.
+pub(super) fn names_in(column: &str) -> Result<Vec<String>, LedgerError> {
+    serde_json::from_str(column).map_err(|source| LedgerError::Unreadable { column: "jobs.destinations", source })
+}
+
 /// The same result again changes nothing; other bytes under its UID are a fault of the pipeline.
 fn insert_result(transaction: &Transaction<'_>, job: i64, result: &ResultRow) -> Result<(), LedgerError> {
     let inserted = transaction
@@ -199,7 +207,7 @@ fn insert_result(transaction: &Transaction<'_>, job: i64, result: &ResultRow) ->
     Err(LedgerError::ResultDiffers { job, sop_instance: result.sop_instance.clone() })
 }
 
-fn insert_deliver(
+pub(super) fn insert_deliver(
     transaction: &Transaction<'_>,
     now: Millis,
     parent: i64,

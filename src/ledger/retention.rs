@@ -43,11 +43,19 @@ impl Ledger {
             let found: Option<(i64, Uid)> = transaction
                 .prepare_cached(
                     "WITH work AS (SELECT r.series_id, j.state, j.finished_at
-                                   FROM jobs j JOIN revisions r ON r.id = j.revision_id)
+                                   FROM jobs j JOIN revisions r ON r.id = j.revision_id
+                                   UNION ALL
+                                   SELECT r.series_id, j.state, j.finished_at
+                                   FROM job_inputs i JOIN jobs j ON j.id = i.job_id
+                                   JOIN revisions r ON r.id = i.revision_id)
                      SELECT s.id, s.series FROM series s
                      WHERE EXISTS (SELECT 1 FROM instances i WHERE i.series_id = s.id)
                        AND (s.committed_at IS NULL OR s.committed_at <= ?1)
-                       AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.series_id = s.id AND r.closed_at IS NULL)
+                       AND NOT EXISTS (SELECT 1 FROM revisions r
+                                       WHERE r.series_id = s.id AND (r.closed_at IS NULL OR r.due_at IS NOT NULL))
+                       AND NOT EXISTS (SELECT 1 FROM holds h JOIN revisions r ON r.id = h.revision_id
+                                       WHERE r.series_id = s.id AND h.ended_at IS NULL)
+                       AND NOT EXISTS (SELECT 1 FROM study_decisions d WHERE d.study = s.study AND d.due_at IS NOT NULL)
                        AND NOT EXISTS (SELECT 1 FROM work w WHERE w.series_id = s.id AND w.finished_at IS NULL)
                      ORDER BY EXISTS (SELECT 1 FROM work w WHERE w.series_id = s.id AND w.state = 'discarded'),
                               (SELECT max(last_arrival_at) FROM revisions r WHERE r.series_id = s.id), s.id

@@ -5,7 +5,8 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
-use super::{Closing, InstanceRow, JobKind, JobState, Ledger, LedgerError, NewInferJob, OpenRevision};
+use super::pending::{supersede, wake};
+use super::{Closing, InstanceRow, Ledger, LedgerError, OpenRevision};
 use crate::clock::Millis;
 use crate::dicom::SeriesKey;
 
@@ -49,7 +50,8 @@ impl Ledger {
         })
     }
 
-    /// Closes a revision and makes its infer jobs, in one transaction; returns the jobs' ids in order.
+    /// Closes a revision, makes its infer jobs and wakes what waits on its study, in one transaction; returns the jobs'
+    /// ids in order.
     /// Refused when it is closed already, or when an instance arrived after the decision was made.
     pub fn close_revision(&self, closing: &Closing) -> Result<Vec<i64>, LedgerError> {
         let now = self.now();
@@ -57,8 +59,9 @@ impl Ledger {
             if !close(transaction, now, closing)? {
                 return Err(why_not_closed(transaction, closing)?);
             }
-            let attempts = self.inner.options.attempts(None);
-            closing.jobs.iter().map(|job| insert_infer(transaction, now, closing.revision, job, attempts)).collect()
+            supersede(transaction, now, closing.revision)?;
+            wake(transaction, now, closing.revision, closing.study_rules)?;
+            self.apply(transaction, now, closing.revision, &closing.verdict, None)
         })
     }
 }
@@ -95,34 +98,6 @@ fn why_not_closed(transaction: &Transaction<'_>, closing: &Closing) -> Result<Le
         Some((_, true)) => LedgerError::RevisionClosed(revision),
         Some((now, false)) => LedgerError::RevisionMoved { revision, seen: closing.arrivals, now: now as u64 },
     })
-}
-
-fn insert_infer(
-    transaction: &Transaction<'_>,
-    now: Millis,
-    revision: i64,
-    job: &NewInferJob,
-    attempts: u32,
-) -> Result<i64, LedgerError> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO jobs (kind, state, priority, revision_id, rule, pipeline, destinations, shadow,
-                               max_attempts, scheduled_at, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
-        )?
-        .execute(params![
-            JobKind::Infer,
-            JobState::Available,
-            job.priority,
-            revision,
-            job.rule,
-            job.pipeline,
-            serde_json::Value::from(job.destinations.as_slice()).to_string(),
-            job.shadow,
-            attempts,
-            now,
-        ])?;
-    Ok(transaction.last_insert_rowid())
 }
 
 fn open_revision(row: &Row<'_>) -> rusqlite::Result<OpenRevision> {

@@ -75,6 +75,9 @@ pub enum ClosedBy {
     QuietAfterRelease,
     Operator,
     ExpectedCount,
+    /// Orthanc said that the series is stable.
+    StableSeries,
+    Api,
 }
 
 /// An instance of a revision, for reading.
@@ -91,8 +94,8 @@ pub struct InstanceRow {
     pub received_at: Millis,
 }
 
-/// An infer job to be made when a revision closes.
-#[derive(Debug, Clone)]
+/// An infer job to be made when a revision closes, or later.
+#[derive(Debug, Clone, Default)]
 pub struct NewInferJob {
     pub rule: String,
     pub pipeline: String,
@@ -100,6 +103,48 @@ pub struct NewInferJob {
     pub priority: Priority,
     /// `true`: results are kept and nothing is sent (rule mode `shadow`).
     pub shadow: bool,
+    /// Geometry verdicts taken instead of the pipeline's.
+    pub accept: Option<Vec<String>>,
+    /// Why it cannot run: it is discarded from the start, to be seen.
+    pub refused: Option<String>,
+    /// Of a study rule; empty: the revision alone.
+    pub inputs: Vec<JobInput>,
+}
+
+impl NewInferJob {
+    /// All inputs in one text, `None` for the revision alone.
+    pub(super) fn inputs_key(&self) -> Option<String> {
+        let inputs: Vec<String> = self.inputs.iter().map(|i| format!("{}={}", i.name, i.revision)).collect();
+        (!inputs.is_empty()).then(|| inputs.join("\n"))
+    }
+}
+
+/// A named input of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobInput {
+    pub name: String,
+    /// `revisions.id`.
+    pub revision: i64,
+}
+
+/// A series on which a rule says hold.
+#[derive(Debug, Clone)]
+pub struct NewHold {
+    pub rule: String,
+    pub reason: String,
+}
+
+/// What a decision means for a closed revision.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    pub jobs: Vec<NewInferJob>,
+    /// Names of the rules that made the jobs; they make no others of this revision.
+    pub fired: Vec<String>,
+    /// When the rules that wait are to be decided again.
+    pub due: Option<Millis>,
+    pub hold: Option<NewHold>,
+    /// No rule had anything to do with the series.
+    pub unmatched: bool,
 }
 
 /// Everything that is decided at closing, written in one transaction.
@@ -117,14 +162,17 @@ pub struct Closing {
     pub explanation: String,
     /// Digest of the rules text that decided.
     pub rules_revision: String,
-    pub jobs: Vec<NewInferJob>,
+    pub verdict: Verdict,
+    /// There are rules of whole studies, and this series may be an input of them.
+    pub study_rules: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Priority {
     Stat,
     Urgent,
+    #[default]
     Routine,
     OffPeak,
 }
@@ -173,6 +221,10 @@ pub enum Work {
         rule: String,
         destinations: Vec<String>,
         shadow: bool,
+        /// Geometry verdicts taken instead of the pipeline's.
+        accept: Option<Vec<String>>,
+        /// In the order of the rule; empty: the revision alone.
+        inputs: Vec<JobInput>,
         /// Fixed at the first claim: ContentDate/Time of every result, however often the job is tried.
         analysis_started_at: Millis,
     },
@@ -252,6 +304,12 @@ pub struct Counts {
     pub jobs: std::collections::BTreeMap<(JobKind, JobState), u64>,
     pub open_revisions: u64,
     pub closed_revisions: u64,
+    /// Closed revisions that no rule had anything to do with.
+    pub unmatched: u64,
+    /// Series on hold.
+    pub held: u64,
+    /// Revisions and studies on which rules wait.
+    pub waiting: u64,
 }
 
 /// A closed revision as the rules saw it, for replay.
@@ -303,10 +361,33 @@ pub struct JobDetail {
     pub geometry: Option<serde_json::Value>,
     pub explanation: Option<serde_json::Value>,
     pub rules_revision: Option<String>,
+    /// Of a study rule's job, in its order.
+    pub inputs: Vec<InputRow>,
     pub attempts: Vec<AttemptRow>,
     pub results: Vec<ResultRow>,
     /// Deliver jobs of an infer job.
     pub deliveries: Vec<JobRow>,
+}
+
+/// A named input of a job, as shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputRow {
+    pub name: String,
+    pub study: Uid,
+    pub series: Uid,
+    /// Number of the revision within its series.
+    pub revision: i64,
+}
+
+/// A series that no rule had anything to do with.
+#[derive(Debug, Clone)]
+pub struct UnmatchedRow {
+    pub series: SeriesKey,
+    /// Number of the revision within its series.
+    pub number: i64,
+    pub closed_at: Millis,
+    /// `Explanation` as JSON.
+    pub explanation: String,
 }
 
 /// Which jobs to list.

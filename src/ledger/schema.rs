@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::LedgerError;
 use crate::clock::Millis;
@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("expected_counts", include_str!("migrations/0004_expected_counts.sql")),
     ("rules_history", include_str!("migrations/0005_rules_history.sql")),
     ("commitment_ends", include_str!("migrations/0006_commitment_ends.sql")),
+    ("decisions", include_str!("migrations/0007_decisions.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.
@@ -50,6 +51,8 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn migrate(connection: &mut Connection, path: &Path, now: Millis) -> Result<(), LedgerError> {
+    // a migration may make a table anew, and while it does nothing refers to anything
+    connection.pragma_update(None, "foreign_keys", false)?;
     // the lock first: a second process that opens the same new file waits and then finds the work done
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(
@@ -66,7 +69,11 @@ fn migrate(connection: &mut Connection, path: &Path, now: Millis) -> Result<(), 
         transaction.execute_batch(text)?;
         transaction.execute("INSERT INTO migrations VALUES (?1, ?2, ?3)", params![number, name, now])?;
     }
+    if let Some(table) = transaction.prepare("PRAGMA foreign_key_check")?.query_row([], |row| row.get(0)).optional()? {
+        return Err(LedgerError::Dangling { path: path.to_owned(), table });
+    }
     transaction.commit()?;
+    connection.pragma_update(None, "foreign_keys", true)?;
     Ok(())
 }
 

@@ -73,7 +73,11 @@ impl Stand {
     }
 
     /// Receives one instance of series `n` and closes the revision with `jobs`; returns their ids.
-    fn close_with(&self, n: u32, jobs: Vec<NewInferJob>) -> Vec<i64> {
+    /// Each job has a pipeline of its own: those of one pipeline would be one job.
+    fn close_with(&self, n: u32, mut jobs: Vec<NewInferJob>) -> Vec<i64> {
+        for (number, job) in jobs.iter_mut().enumerate().skip(1) {
+            job.pipeline = format!("{} {number}", job.pipeline);
+        }
         self.ledger.record_instances(&[arrived(n, 1, "bytes")]).unwrap();
         let open = self.ledger.series_revision(&series(n)).unwrap().unwrap();
         self.ledger.close_revision(&closing(&open, jobs)).unwrap()
@@ -126,8 +130,7 @@ fn infer_job(destinations: &[&str]) -> NewInferJob {
         rule: "brain".to_owned(),
         pipeline: "meshnet".to_owned(),
         destinations: destinations.iter().map(|&name| name.to_owned()).collect(),
-        priority: Priority::Routine,
-        shadow: false,
+        ..NewInferJob::default()
     }
 }
 
@@ -140,7 +143,8 @@ fn closing(open: &OpenRevision, jobs: Vec<NewInferJob>) -> Closing {
         summary: r#"{"slices":2}"#.to_owned(),
         explanation: r#"{"rules":[]}"#.to_owned(),
         rules_revision: "r1".to_owned(),
-        jobs,
+        verdict: Verdict { jobs, ..Verdict::default() },
+        study_rules: false,
     }
 }
 

@@ -75,7 +75,9 @@ words!(ClosedBy {
     Quiet = "quiet",
     QuietAfterRelease = "quiet-after-release",
     Operator = "operator",
-    ExpectedCount = "expected-count"
+    ExpectedCount = "expected-count",
+    StableSeries = "stable-series",
+    Api = "api"
 });
 words!(RulesSource { Start = "start", File = "file", Signal = "signal", Rollback = "rollback", Api = "api" });
 words!(Delivered { Confirmed = "confirmed", SentUnconfirmed = "sent-unconfirmed" });

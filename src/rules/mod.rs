@@ -20,6 +20,7 @@ mod fault;
 mod glob;
 mod jobs;
 mod lint;
+mod nearest;
 mod operator;
 mod parse;
 pub mod quantity;
@@ -44,6 +45,7 @@ pub use explanation::{ConditionExplanation, Explanation, Found, Outcome, RuleExp
 pub use fault::{Fault, Severity, did_you_mean};
 pub use jobs::PlannedJob;
 pub use lint::{Matches, PipelineNeeds, lint, stale};
+pub use nearest::Nearest;
 pub use parse::{Names, geometry_names, keywords, names_in};
 pub use replay::{HoldChange, JobChange, Past, Place, Profile, Replay, Report, RuleCount};
 pub use ruleset::{Action, FiredRule, Held, Mode, Priority, Routing, Rule, RuleSet, Scope, WaitingRule};

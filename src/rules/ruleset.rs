@@ -317,7 +317,8 @@ impl Rule {
     }
 
     /// The job that firing means, `None` for a rule that runs nothing.
-    pub(super) fn job(&self) -> Option<FiredRule> {
+    #[must_use]
+    pub fn job(&self) -> Option<FiredRule> {
         let Action::Run { pipeline, priority, .. } = &self.action else { return None };
         Some(FiredRule {
             name: self.name.clone(),

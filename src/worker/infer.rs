@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Running, Workers, blocking, lease::Lease, panic_text};
 use crate::ledger::{Claim, JobKind, ResultRow, Setback, Work, backoff};
-use crate::pipeline::{PipelineError, Progress, Remedy};
+use crate::pipeline::{Order, PipelineError, Progress, Remedy};
 
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const DEVICE_BUSY: Duration = Duration::from_secs(15);
@@ -36,7 +36,9 @@ async fn more_waits(workers: &Workers) -> bool {
 }
 
 async fn work(workers: &Workers, claim: Claim) {
-    let Work::Infer { revision, pipeline, analysis_started_at, series, .. } = claim.work.clone() else { return };
+    let Work::Infer { revision, pipeline, analysis_started_at, series, accept, inputs, .. } = claim.work.clone() else {
+        return;
+    };
     tracing::info!(job = claim.job, attempt = claim.attempt, pipeline, series = %series.series, "inference starts");
     let lease = Lease::keep(workers, &claim);
     let cancelled = lease.cancelled(workers);
@@ -45,7 +47,8 @@ async fn work(workers: &Workers, claim: Claim) {
         let watch = |p: Progress| {
             progress.send_replace(Running { job: Some(job), stage: p.stage, done: p.done, total: p.total });
         };
-        runner.infer(&pipeline, revision, analysis_started_at, &watch, &cancelled)
+        let order = Order { pipeline: &pipeline, revision, inputs: &inputs, accept: accept.as_deref() };
+        runner.infer(&order, analysis_started_at, &watch, &cancelled)
     });
     let outcome = task.await;
     workers.progress.send_replace(Running::default());

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use sagittal::clock::SystemClock;
 use sagittal::config::{Config, replace_rules};
 use sagittal::intake::{Arrival, Intake};
-use sagittal::ledger::{JobFilter, Ledger, RulesSource};
+use sagittal::ledger::{ClosedBy, JobFilter, Ledger, RulesSource};
 use sagittal::reload::{ReloadError, Reloader};
 use sagittal::spool::{Spool, SpoolOptions};
 
@@ -77,7 +77,7 @@ fn receive(intake: &Intake, name: &str) {
     };
     intake.take(&arrival).unwrap();
     let key = sagittal::dicom::SeriesKey { study: phantom.study_uid(), series: phantom.series_uid() };
-    intake.close_now(&key).unwrap().unwrap();
+    intake.close_now(&key, ClosedBy::Operator).unwrap().unwrap();
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub(super) fn counts_are_by_kind_and_state(stand: Stand) {
         .into(),
         open_revisions: 1,
         closed_revisions: 2,
+        ..Counts::default()
     };
     assert_eq!(stand.ledger.counts().unwrap(), expected);
 }

@@ -63,6 +63,7 @@ pub(super) fn a_crash_after_any_call_loses_and_repeats_nothing(first: Stand) {
             jobs: [((JobKind::Infer, JobState::Completed), 1), ((JobKind::Deliver, JobState::Completed), 2)].into(),
             open_revisions: 0,
             closed_revisions: 1,
+            ..Counts::default()
         };
         assert_eq!(stand.ledger.counts().unwrap(), expected, "crash after {calls} calls");
         assert_eq!(stand.ledger.spool_locations().unwrap().len(), 3, "crash after {calls} calls");
