@@ -15,7 +15,7 @@ from support import BIN, Skipped
 
 MODULES = [
     "bad_input", "commitment", "duplicates", "e2e_orthanc", "fetch", "interop", "kill", "negotiation", "quarantine",
-    "quota", "stow", "tls",
+    "quota", "schemas", "stow", "tls",
 ]
 
 

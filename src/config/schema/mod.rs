@@ -42,7 +42,26 @@ pub fn of(name: &str) -> Option<String> {
     if let (Value::Object(whole), Value::Object(schema)) = (&mut whole, schema()) {
         whole.extend(schema);
     }
-    Some(format!("{whole:#}\n"))
+    Some(joined(&format!("{whole:#}")))
+}
+
+/// Names that are only listed, thousands of them, share lines.
+fn joined(pretty: &str) -> String {
+    const WIDTH: usize = 120;
+    let (mut text, mut width) = (String::new(), 0);
+    for line in pretty.lines() {
+        let name = line.trim_start();
+        let listed = name.trim_end_matches(',').ends_with(": true");
+        if listed && (1..WIDTH - name.len().min(WIDTH)).contains(&width) {
+            text.extend([" ", name]);
+            width += 1 + name.len();
+            continue;
+        }
+        text += if text.is_empty() { "" } else { "\n" };
+        text += line;
+        width = if listed { line.len() } else { 0 };
+    }
+    text + "\n"
 }
 
 /// A key of a table: its name, what it may hold, what it is for.

@@ -94,7 +94,8 @@ fn input() -> Value {
     )
 }
 
-/// Keys are DICOM keywords, numbers, paths, computed names, or groups of conditions.
+/// Keys are DICOM keywords, numbers, paths, computed names, or groups of conditions. Every attribute is asked alike: the
+/// list of keywords only names them, so that it stays short.
 fn conditions() -> Value {
     let reference = |name: &str| json!({ "$ref": format!("#/definitions/{name}") });
     let mut properties = Map::new();
@@ -105,12 +106,13 @@ fn conditions() -> Value {
         let kind = if computed.words().is_empty() { "condition" } else { name };
         properties.insert(name.to_owned(), reference(kind));
     }
-    properties.extend(keywords().map(|keyword| (keyword.to_owned(), reference("condition"))));
+    properties.extend(keywords().map(|keyword| (keyword.to_owned(), json!(true))));
     json!({
         "type": "object",
         "additionalProperties": false,
         "properties": properties,
         "patternProperties": { "^\\(?[0-9A-Fa-f]{4},": reference("condition"), "[.\\[]": reference("condition") },
+        "allOf": [{ "patternProperties": { "^[A-Z]": reference("condition") } }],
     })
 }
 
