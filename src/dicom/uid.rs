@@ -27,13 +27,16 @@ pub enum UidError {
 }
 
 impl Uid {
+    /// Characters that a UID may have (PS3.5 section 9.1).
+    pub const LONGEST: usize = 64;
+
     /// Checks `text`, whose trailing NUL or space padding is removed first.
     pub fn parse(text: &str) -> Result<Uid, UidError> {
         let text = text.trim_end_matches(['\0', ' ']);
         if text.is_empty() {
             return Err(UidError::Empty);
         }
-        if text.len() > 64 {
+        if text.len() > Uid::LONGEST {
             return Err(UidError::TooLong(text.len()));
         }
         if !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {

@@ -36,6 +36,14 @@ pub(super) fn make_folders(root: &Path, folder: &Path) -> Result<(), SpoolError>
     below_root.into_iter().try_for_each(sync_folder)
 }
 
+/// Gives a file its name; durable when its folder was synced.
+pub(super) fn name(file: &Path, name: &Path) -> Result<(), SpoolError> {
+    fs::rename(file, name).map_err(SpoolError::io("name", name))?;
+    #[cfg(test)]
+    super::fault::renamed(file, name);
+    Ok(())
+}
+
 /// Brings the entries of a folder to stable storage.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), SpoolError> {
     File::open(folder).and_then(|opened| opened.sync_all()).map_err(SpoolError::io("sync the folder", folder))?;

@@ -47,7 +47,11 @@ pub(super) enum Event {
         file: String,
         covers: usize,
     },
-    /// All files made before number `covers` have a durable name.
+    Renamed {
+        file: String,
+        name: String,
+    },
+    /// All files made or renamed before number `covers` have a durable name.
     Named {
         covers: usize,
     },
@@ -76,6 +80,13 @@ pub(super) fn watch(folder: &Path) -> Arc<Disk> {
 pub(super) fn place(path: &Path) -> Option<Place> {
     let disk = lock(&WATCHED).get(path.parent()?)?.clone();
     Some(Place { disk, file: path.file_name()?.to_str()?.to_owned() })
+}
+
+/// A file has another name.
+pub(super) fn renamed(file: &Path, name: &Path) {
+    if let (Some(Place { disk, file }), Some(Place { file: name, .. })) = (place(file), place(name)) {
+        disk.note(Event::Renamed { file, name });
+    }
 }
 
 /// The folder's names are durable.
@@ -152,31 +163,38 @@ impl Disk {
     /// the sectors and the names that `dice` let through.
     pub fn after_power_cut(&self, cut: usize, folder: &Path, dice: &mut fastrand::Rng) {
         let events = &lock(&self.events)[..cut];
+        let is_named = |at: usize| events.iter().any(|event| matches!(event, Event::Named { covers } if *covers > at));
         for (made, event) in events.iter().enumerate() {
             let Event::Made { file, length } = event else { continue };
-            let is_named = events.iter().any(|event| matches!(event, Event::Named { covers } if *covers > made));
-            if is_named || dice.bool() {
-                let bytes = contents(events, file, *length, dice);
-                fs::write(folder.join(file), bytes).expect("the disk of the test has room");
+            let later = events.iter().enumerate().find_map(|(at, event)| match event {
+                Event::Renamed { file: from, name } if from == file => Some((at, name)),
+                _ => None,
+            });
+            let stays = later.filter(|(at, _)| is_named(*at) || dice.bool()).map(|(_, name)| name);
+            if stays.is_some() || is_named(made) || dice.bool() {
+                let bytes = contents(events, [Some(file), later.map(|(_, name)| name)], *length, dice);
+                fs::write(folder.join(stays.unwrap_or(file)), bytes).expect("the disk of the test has room");
             }
         }
     }
 }
 
-fn contents(events: &[Event], name: &str, length: u64, dice: &mut fastrand::Rng) -> Vec<u8> {
+fn contents(events: &[Event], names: [Option<&String>; 2], length: u64, dice: &mut fastrand::Rng) -> Vec<u8> {
     let mut disk = vec![0; length as usize];
     let flushed = |event: &Event| match event {
-        Event::Flushed { file, covers } if file == name => *covers,
+        Event::Flushed { file, covers } if names.contains(&Some(file)) => *covers,
         _ => 0,
     };
     let durable = events.iter().map(flushed).max().unwrap_or(0);
     let lucky = dice.u8(0..=4);
     for (number, event) in events.iter().enumerate() {
         let Event::Wrote { file, offset, bytes } = event else { continue };
-        if file != name {
+        if !names.contains(&Some(file)) {
             continue;
         }
         let (start, mut from) = (*offset as usize, 0);
+        // a write behind its end makes a file longer
+        disk.resize(disk.len().max(start + bytes.len()), 0);
         while from < bytes.len() {
             let to = bytes.len().min(from + SECTOR - (start + from) % SECTOR);
             if number < durable || dice.u8(0..4) < lucky {

@@ -1,7 +1,7 @@
 //! Power cuts and bad disks: nothing that was said to be kept is lost, nothing that was not stored appears.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use super::fault::{self, Disk, Event};
@@ -11,6 +11,8 @@ const SMALL: SpoolOptions = SpoolOptions { durability: Durability::PowerLoss, se
 const THREADS: usize = 4;
 const OBJECTS: usize = 40;
 const CUTS: usize = 300;
+/// An instance too large to wait in memory.
+const LARGE: &str = "1.9.8";
 
 fn uid(text: &str) -> Uid {
     Uid::parse(text).unwrap()
@@ -54,6 +56,28 @@ impl Stand {
         }
     }
 
+    /// Has the power fail after `cut` events; looks at what a start finds, and whether it goes on from there.
+    fn cut_power(&self, cut: usize, dice: &mut fastrand::Rng) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("spool");
+        fs::create_dir_all(root.join(SEGMENTS)).unwrap();
+        fs::copy(self.root.join(SEGMENTS).join("epoch"), root.join(SEGMENTS).join("epoch")).unwrap();
+        self.disk.after_power_cut(cut, &root.join(SEGMENTS), dice);
+        let spool = Spool::open_with(&root, SMALL).unwrap();
+        let found = Stand::sound_objects(&spool);
+        for (location, bytes) in self.disk.kept(cut) {
+            assert!(found.get(&location) == Some(&bytes), "cut at {cut}: {location} is lost");
+        }
+        for location in self.disk.gone(cut) {
+            assert!(!found.contains_key(&location), "cut at {cut}: {location} is back");
+        }
+        let next = spool.append(&series(), &uid("1.9.9"), &[&object("1.9.9")]).unwrap();
+        drop(spool);
+        let again = Stand::sound_objects(&Spool::open_with(&root, SMALL).unwrap());
+        let expected: BTreeSet<&String> = found.keys().chain([&next.0]).collect();
+        assert_eq!(again.keys().collect::<BTreeSet<_>>(), expected, "cut at {cut}");
+    }
+
     /// What the spool holds, every byte of it being what was stored under that UID.
     fn sound_objects(spool: &Spool) -> BTreeMap<String, Vec<u8>> {
         let sound = |record: Record| {
@@ -69,10 +93,16 @@ impl Stand {
 fn object(instance: &str) -> Vec<u8> {
     let seed = u64::from(crc32fast::hash(instance.as_bytes()));
     let mut dice = fastrand::Rng::with_seed(seed);
-    let length = if dice.u8(0..20) == 0 { 40_000 } else { dice.usize(1..6000) };
+    let length = match dice.u8(0..20) {
+        _ if instance == LARGE => 1_200_000,
+        0 => 40_000,
+        _ => dice.usize(1..6000),
+    };
     std::iter::repeat_with(|| dice.u8(..)).take(length).collect()
 }
 
+/// Shown to find what it is for: it fails when a group is not flushed (`pen::write_run`), the next one also when a large
+/// object or its name is not (`Draft::keep_aside`).
 #[test]
 fn a_power_cut_at_any_moment_takes_nothing_that_was_kept() {
     let stand = Stand::new();
@@ -88,25 +118,21 @@ fn a_power_cut_at_any_moment_takes_nothing_that_was_kept() {
     };
     std::thread::scope(|scope| (0..THREADS).for_each(|thread| drop(scope.spawn(move || work(thread)))));
     let mut dice = fastrand::Rng::with_seed(7);
-    for round in 0..CUTS {
-        let cut = dice.usize(0..=stand.disk.len());
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("spool");
-        fs::create_dir_all(root.join(SEGMENTS)).unwrap();
-        fs::copy(stand.root.join(SEGMENTS).join("epoch"), root.join(SEGMENTS).join("epoch")).unwrap();
-        stand.disk.after_power_cut(cut, &root.join(SEGMENTS), &mut dice);
-        let spool = Spool::open_with(&root, SMALL).unwrap();
-        let found = Stand::sound_objects(&spool);
-        for (location, bytes) in stand.disk.kept(cut) {
-            assert!(found.get(&location) == Some(&bytes), "round {round}, cut at {cut}: {location} is lost");
-        }
-        for location in stand.disk.gone(cut) {
-            assert!(!found.contains_key(&location), "round {round}, cut at {cut}: {location} is back");
-        }
-        let next = spool.append(&series(), &uid("1.9.9"), &[&object("1.9.9")]).unwrap();
-        drop(spool);
-        let again = Stand::sound_objects(&Spool::open_with(&root, SMALL).unwrap());
-        assert!(again.contains_key(&next.0) && found.keys().all(|location| again.contains_key(location)));
+    for _ in 0..CUTS {
+        stand.cut_power(dice.usize(0..=stand.disk.len()), &mut dice);
+    }
+}
+
+#[test]
+fn a_power_cut_takes_no_large_object_that_was_kept() {
+    let stand = Stand::new();
+    assert!(object(LARGE).len() > draft::SPILL);
+    for instance in ["1.1.1", LARGE, "1.1.2"] {
+        stand.put(instance).unwrap();
+    }
+    let mut dice = fastrand::Rng::with_seed(7);
+    for cut in 0..=stand.disk.len() {
+        stand.cut_power(cut, &mut dice);
     }
 }
 

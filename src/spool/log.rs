@@ -1,8 +1,7 @@
 //! Who may write where: the segment in use, what lives in the others, and the spare ones.
 //!
-//! All of it can be told from the files alone, so nothing of it is kept elsewhere. A record's header is
-//! written while its place is taken, before the next place is given out: whatever a later flush makes
-//! durable, the chain of headers that leads to it is durable too.
+//! All of it can be told from the files alone, so nothing of it is kept elsewhere. Records are written in the order
+//! of their places (`pen`): whatever a flush makes durable, the chain of headers that leads to it is durable too.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -12,7 +11,7 @@ use std::sync::Arc;
 
 use super::medium::Medium;
 use super::segment::{FIRST, Found, Segment};
-use super::{Durability, Place, SpoolError, SpoolOptions, durable, record};
+use super::{Durability, Place, SpoolError, SpoolOptions, durable};
 
 pub(super) const SUFFIX: &str = "seg";
 /// Being zero-filled.
@@ -52,7 +51,7 @@ struct Held {
     live: usize,
     /// Records being written.
     pending: usize,
-    /// A record could be neither finished nor freed: the next start has to look.
+    /// Writing a record failed. What is there of it, and whether a power cut leaves it freed, the next start has to see.
     unclear: bool,
 }
 
@@ -69,8 +68,6 @@ pub(super) struct Left {
 pub(super) struct Taken {
     pub segment: Arc<Segment>,
     pub place: Place,
-    /// Where the object's bytes go.
-    pub body: u64,
 }
 
 impl Log {
@@ -101,24 +98,24 @@ impl Log {
     /// Counts what is in one file; the largest sequence number seen.
     fn survey(&mut self, path: &Path, number: u64) -> Result<u64, SpoolError> {
         let fault = |action| SpoolError::io(action, path);
-        let segment = Segment::open(path, number, true).map_err(fault("open"))?;
+        let mut segment = Segment::open(path, number, true).map_err(fault("open"))?;
         let Some(head) = segment.head().map_err(fault("read"))? else {
             self.retire(number, path, segment.capacity);
             return Ok(0);
         };
-        let (mut held, mut tail, mut last) = (Held::default(), FIRST, head.generation);
-        while let Some(found) = segment.next_at(tail).map_err(fault("read"))? {
-            tail += found.header.room();
-            last = last.max(found.header.sequence);
+        let (mut held, mut last) = (Held::default(), None);
+        while let Some(found) = segment.next(last.as_ref()).map_err(fault("read"))? {
+            let found = last.insert(found);
             if found.header.freed {
                 continue;
             }
-            if head.sealed || segment.is_whole(&found).map_err(fault("read"))? {
+            if head.sealed || segment.is_whole(found).map_err(fault("read"))? {
                 held.live += 1;
             } else {
                 segment.free(found.offset).map_err(fault("write"))?;
             }
         }
+        let (tail, newest) = last.map_or((FIRST, head.generation), |last| (last.end(), last.header.sequence));
         // whole records that nobody was told of may be recorded from now on: then they have to stay
         if !head.sealed {
             segment.sync().map_err(fault("sync"))?;
@@ -127,6 +124,7 @@ impl Log {
         let live = held.live;
         self.held.insert(number, held);
         if !head.sealed && newer && segment.capacity == self.segment_bytes {
+            self.prepare(&mut segment);
             let before = self.current.replace(Current { segment: Arc::new(segment), tail });
             self.leave(before);
         } else if live == 0 {
@@ -135,30 +133,38 @@ impl Log {
         } else if !head.sealed {
             segment.seal().map_err(fault("write"))?;
         }
-        Ok(last)
+        Ok(newest)
     }
 
-    /// Takes the place for an object and writes its header there.
-    pub fn take(&mut self, label: &[u8], length: u64, checksum: u32) -> Result<Taken, SpoolError> {
-        let room = record::room(label.len(), length);
+    /// Takes the place for a record of `room` bytes, an object of `length` bytes.
+    pub fn take(&mut self, room: u64, length: u64) -> Result<Taken, SpoolError> {
         let sequence = self.next_sequence;
         let (segment, offset) = self.room_for(room, sequence)?;
         if segment.is_deleted() {
             self.current = None;
             return Err(SpoolError::io("find", &segment.path)(io::ErrorKind::NotFound.into()));
         }
-        let mut header = record::encode(segment.generation, sequence, length, checksum, label);
-        let body = offset + header.len() as u64;
-        header.resize(header.len().next_multiple_of(record::PAGE as usize), 0);
-        segment.write(&header, offset).map_err(SpoolError::io("write", &segment.path))?;
-        // only now: a place without a header would end the chain for all that follow
         self.next_sequence += 1;
         if let Some(current) = self.current.as_mut().filter(|current| current.segment.number == segment.number) {
             current.tail = offset + room;
         }
         self.held.entry(segment.number).or_default().pending += 1;
         let place = Place { segment: segment.number, offset, length, sequence };
-        Ok(Taken { segment, place, body })
+        Ok(Taken { segment, place })
+    }
+
+    /// A sequence number for a record that has a segment of its own.
+    pub fn sequence(&mut self) -> u64 {
+        self.next_sequence += 1;
+        self.next_sequence - 1
+    }
+
+    /// A whole segment that was written elsewhere, with one record.
+    pub fn adopt(&mut self, segment: Segment, length: u64, sequence: u64) -> Taken {
+        self.held.insert(segment.number, Held { live: 1, ..Held::default() });
+        self.finish(&segment);
+        let place = Place { segment: segment.number, offset: FIRST, length, sequence };
+        Taken { segment: Arc::new(segment), place }
     }
 
     /// The segment and the offset where `room` bytes can be written.
@@ -183,6 +189,7 @@ impl Log {
         let begun = Segment::open(&path, number, true).and_then(|mut segment| {
             let lived = segment.generation != 0;
             segment.begin(generation)?;
+            self.prepare(&mut segment);
             // Else a power cut could leave new bytes under old headers, which a sealed head vouches for.
             if lived {
                 segment.sync()?;
@@ -190,6 +197,12 @@ impl Log {
             Ok(segment)
         });
         begun.map(Arc::new).map_err(SpoolError::io("use", &path))
+    }
+
+    fn prepare(&self, segment: &mut Segment) {
+        if self.durability == Durability::PowerLoss {
+            segment.bypass_cache();
+        }
     }
 
     /// A new file, not zero-filled: nobody waits for that.
@@ -219,7 +232,10 @@ impl Log {
         held.pending -= 1;
         held.live += usize::from(kept);
         if !kept {
-            held.unclear |= taken.segment.free(taken.place.offset).is_err();
+            held.unclear = true;
+            if let Err(error) = taken.segment.free(taken.place.offset) {
+                tracing::warn!(path = %taken.segment.path.display(), "cannot free what was not written: {error}");
+            }
             // what failed once will fail again: the next object goes elsewhere
             let faulty = self.current.take_if(|current| current.segment.number == number);
             drop(faulty);
@@ -249,12 +265,14 @@ impl Log {
     /// A segment that nothing more is appended to: sealed when all is written, used again when all is freed.
     fn finish(&mut self, segment: &Segment) {
         let Some(held) = self.held.get(&segment.number) else { return };
-        if held.pending > 0 || held.unclear {
+        if held.pending > 0 {
             return;
         }
         if held.live == 0 {
             self.held.remove(&segment.number);
             self.retire(segment.number, &segment.path, segment.capacity);
+        } else if held.unclear {
+            tracing::debug!(path = %segment.path.display(), "stays unsealed");
         } else if self.durability == Durability::ProcessCrash {
             let Segment { number, generation, .. } = *segment;
             self.unsealed.push(Left { path: segment.path.clone(), number, generation });
@@ -301,12 +319,12 @@ pub(super) fn segment_files(folder: &Path) -> Result<Vec<(PathBuf, u64)>, SpoolE
 /// The records of a segment that count: whole ones that nobody freed.
 pub(super) fn live_records(segment: &Segment) -> io::Result<Vec<Found>> {
     let Some(head) = segment.head()? else { return Ok(Vec::new()) };
-    let (mut live, mut tail) = (Vec::new(), FIRST);
-    while let Some(found) = segment.next_at(tail)? {
-        tail += found.header.room();
+    let (mut live, mut last) = (Vec::new(), None);
+    while let Some(found) = segment.next(last.as_ref())? {
         if !found.header.freed && (head.sealed || segment.is_whole(&found)?) {
-            live.push(found);
+            live.push(found.clone());
         }
+        last = Some(found);
     }
     Ok(live)
 }
@@ -321,6 +339,6 @@ fn write_epoch(folder: &Path, epoch: u64) -> Result<(), SpoolError> {
     let (path, aside) = (folder.join(EPOCH), folder.join(format!("{EPOCH}.{UNFINISHED}")));
     let _ = fs::remove_file(&aside);
     durable::write(&aside, &[format!("{epoch}\n").as_bytes()])?;
-    fs::rename(&aside, &path).map_err(SpoolError::io("replace", &path))?;
+    durable::name(&aside, &path)?;
     durable::sync_folder(folder)
 }

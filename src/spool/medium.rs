@@ -3,16 +3,19 @@
 //! Tests put a disk behind it that loses what was not flushed, fills up, or refuses (`fault`).
 
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 #[cfg(test)]
 use super::fault;
+use super::record::PAGE;
 
 #[derive(Debug)]
 pub(super) struct Medium {
     file: File,
+    /// The same file past the page cache.
+    direct: Option<File>,
     #[cfg(test)]
     disk: Option<fault::Place>,
 }
@@ -24,9 +27,16 @@ impl Medium {
         let disk = fault::place(path);
         Ok(Medium {
             file,
+            direct: None,
             #[cfg(test)]
             disk,
         })
+    }
+
+    /// Has [`Medium::write_run`] leave the page cache alone, where the file system can do that: what is flushed at
+    /// once need not be copied first.
+    pub fn bypass_cache(&mut self, path: &Path) {
+        self.direct = OpenOptions::new().write(true).custom_flags(direct_flag()).open(path).ok();
     }
 
     /// Makes a file of `length` zeros that take no room yet.
@@ -59,6 +69,40 @@ impl Medium {
         self.file.write_all_at(bytes, offset)
     }
 
+    /// Writes slices one behind the other: whole pages that begin at pages, in memory and in the file.
+    pub fn write_run(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if self.disk.is_some() {
+            return slices
+                .iter()
+                .try_fold(offset, |at, slice| self.write(slice, at).map(|()| at + slice.len() as u64))
+                .map(drop);
+        }
+        if let Some(direct) = &self.direct {
+            match write_all(direct, slices, offset) {
+                // no direct writes after all, or not so
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                outcome => return outcome,
+            }
+        }
+        write_all(&self.file, slices, offset)
+    }
+
+    /// Alters bytes inside one page. Where writes go past the page cache this one does, too: a page that is in the cache
+    /// with a change of its own cannot be replaced by what is written beside it.
+    pub fn patch(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if self.direct.is_none() {
+            return self.write(bytes, offset);
+        }
+        let begin = offset / PAGE * PAGE;
+        let mut room = vec![0; 2 * PAGE as usize];
+        let start = room.as_ptr().align_offset(PAGE as usize);
+        let page = &mut room[start..][..PAGE as usize];
+        self.read_exact(page, begin)?;
+        page[(offset - begin) as usize..][..bytes.len()].copy_from_slice(bytes);
+        self.write_run(&[IoSlice::new(page)], begin)
+    }
+
     /// Returns when all that was written is on stable storage.
     pub fn sync(&self) -> io::Result<()> {
         #[cfg(test)]
@@ -85,4 +129,31 @@ impl Medium {
         }
         Ok(read)
     }
+}
+
+/// For [`OpenOptionsExt::custom_flags`]: past the page cache.
+pub(super) fn direct_flag() -> i32 {
+    rustix::fs::OFlags::DIRECT.bits().cast_signed()
+}
+
+/// Slices that one system call takes.
+const AT_ONCE: usize = 1024;
+
+fn write_all(file: &File, slices: &[IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+    for group in slices.chunks(AT_ONCE) {
+        let mut group = group.to_vec();
+        let mut left = group.as_mut_slice();
+        while !left.is_empty() {
+            match rustix::io::pwritev(file, left, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    offset += written as u64;
+                    IoSlice::advance_slices(&mut left, written);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }

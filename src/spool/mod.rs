@@ -1,13 +1,15 @@
 //! Bytes on disk: received instances and results, kept until they are dropped.
 //!
-//! A log of segment files. An object is copied into the segment in use and one flush covers all objects that
-//! wait for it: no temporary file, no rename, no deletion an object. A segment whose objects are all dropped
-//! is used again. A [`Location`] is an opaque word that only this module can resolve.
-//! Never parses DICOM, never talks to the ledger.
+//! A log of segment files. An object is written into the segment in use, one write and one flush serve all objects
+//! that wait ([`pen`]), a large one has a segment of its own ([`draft`]): no temporary file, no rename, no deletion an
+//! object. A segment whose objects are all dropped is used again. A [`Location`] is an opaque word that only this module
+//! can resolve. Never parses DICOM, never talks to the ledger.
 //!
 //! Durability: [`Spool::append`] returns after the bytes are on stable storage, unless [`Durability`] asks
 //! for less.
 
+mod buffer;
+mod draft;
 mod durable;
 #[cfg(test)]
 mod fault;
@@ -15,6 +17,7 @@ mod fault;
 mod fault_tests;
 mod log;
 mod medium;
+mod pen;
 mod quarantine;
 mod record;
 mod reserve;
@@ -26,14 +29,17 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 
 use crate::dicom::{SeriesKey, Uid};
-use log::{Log, Taken};
+use buffer::Pool;
+pub use draft::Draft;
+use log::Log;
+use pen::{Order, Pen, Then};
 pub use quarantine::Quarantined;
 use reserve::Reserve;
 use segment::{Found, Segment};
@@ -101,11 +107,21 @@ pub struct Spool {
 
 #[derive(Debug)]
 struct Writer {
-    log: Arc<Mutex<Log>>,
-    /// Rung when a segment was used up; `None` while the spool is being closed.
-    bell: Option<SyncSender<()>>,
+    shared: Arc<Shared>,
+    /// `None` while the spool is being closed.
+    pen: Option<Pen>,
     stopping: Arc<AtomicBool>,
     reserve: Option<JoinHandle<()>>,
+}
+
+/// What all have a hand in who write.
+#[derive(Debug)]
+struct Shared {
+    log: Mutex<Log>,
+    /// Of the segments.
+    folder: PathBuf,
+    durability: Durability,
+    pool: Pool,
 }
 
 /// What [`Spool::append_with`] put where.
@@ -211,8 +227,7 @@ impl Spool {
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             durable::sync_folder(parent)?;
         }
-        let log = Arc::new(Mutex::new(Log::open(&folder, options)?));
-        let writer = Writer::start(log, folder, options);
+        let writer = Writer::start(Log::open(&folder, options)?, folder, options);
         Ok(Spool { durability: options.durability, writer: Some(writer), ..Spool::attach(root) })
     }
 
@@ -232,9 +247,9 @@ impl Spool {
     /// `parts` are written one after the other. Two appends of the same SOP Instance UID give two locations;
     /// neither overwrites the other.
     pub fn append(&self, series: &SeriesKey, instance: &Uid, parts: &[&[u8]]) -> Result<Location, SpoolError> {
-        let checksums = parts.iter().map(|part| record::checksum(part)).collect::<Vec<_>>();
-        let place = self.put(&record::label(series, instance, ""), parts, &checksums, Durability::PowerLoss)?;
-        Ok(place.location())
+        let mut draft = self.draft(instance, "", &[])?;
+        parts.iter().try_for_each(|part| draft.write(part))?;
+        Ok(self.put(draft, series, Durability::PowerLoss)?.location)
     }
 
     /// Appends one object, `head` and then `body`, that survives what [`SpoolOptions`] promise, with a note that
@@ -247,27 +262,48 @@ impl Spool {
         head: &[u8],
         body: &[u8],
     ) -> Result<Stored, SpoolError> {
-        let checksums = [record::checksum(head), record::checksum(body)];
-        let place = self.put(&record::label(series, instance, note), &[head, body], &checksums, self.durability)?;
-        let (location, length, body_length) = (place.location(), place.length, body.len() as u64);
-        Ok(Stored { location, length, body_length, body_checksum: checksums[1] })
+        let mut draft = self.draft(instance, note, head)?;
+        draft.write(body)?;
+        self.keep(draft, series)
     }
 
-    fn put(&self, label: &[u8], parts: &[&[u8]], checksums: &[u32], promise: Durability) -> Result<Place, SpoolError> {
+    /// Begins an object whose bytes are still to come; `head` goes before them. `note`: see [`Spool::append_with`].
+    pub fn draft(&self, instance: &Uid, note: &str, head: &[u8]) -> Result<Draft, SpoolError> {
+        Draft::new(self.writer()?.shared.clone(), instance, note, head)
+    }
+
+    /// Keeps an object as [`SpoolOptions`] promise. Blocking.
+    pub fn keep(&self, draft: Draft, series: &SeriesKey) -> Result<Stored, SpoolError> {
+        self.put(draft, series, self.durability)
+    }
+
+    /// As [`Spool::keep`], but returns soon: `then` is told when the object is kept. What was too large for memory
+    /// is waited for all the same.
+    pub fn keep_then(
+        &self,
+        draft: Draft,
+        series: &SeriesKey,
+        then: impl FnOnce(Result<Stored, SpoolError>) + Send + 'static,
+    ) {
+        match self.writer() {
+            Err(error) => then(Err(error)),
+            Ok(_) if draft.is_large() => then(draft.keep_aside(series, self.durability)),
+            Ok(writer) => writer.write(draft, series, self.durability, false, Box::new(then)),
+        }
+    }
+
+    fn put(&self, draft: Draft, series: &SeriesKey, promise: Durability) -> Result<Stored, SpoolError> {
         let writer = self.writer()?;
-        if label.len() > record::LONGEST_LABEL {
-            return Err(SpoolError::LongNote(label.len()));
+        if draft.is_large() {
+            return draft.keep_aside(series, promise);
         }
-        let length = parts.iter().map(|part| part.len() as u64).sum();
-        let checksum = record::joined(parts.iter().zip(checksums).map(|(part, sum)| (*sum, part.len() as u64)));
-        let taken = writer.lock().take(label, length, checksum)?;
-        if let Some(bell) = writer.bell.as_ref().filter(|_| taken.place.offset == segment::FIRST) {
-            // a full bell has been rung already
-            let _ = bell.try_send(());
-        }
-        let written = fill(&taken, parts, promise);
-        writer.lock().settle(&taken, written.is_ok());
-        written.map(|()| taken.place)
+        let (answer, outcome) = sync_channel(1);
+        let then = move |stored| {
+            let _ = answer.send(stored);
+        };
+        writer.write(draft, series, promise, true, Box::new(then));
+        let closed = |_| SpoolError::io("write to", &self.root)(io::Error::other("the spool is being closed"));
+        outcome.recv().map_err(closed)?
     }
 
     /// The bytes of an object, compared with the checksum they were stored with.
@@ -355,12 +391,15 @@ impl Spool {
     fn find_with(&self, location: &Location, writable: bool) -> Result<(Segment, Found), SpoolError> {
         let place = Place::of(location)?;
         let path = log::path_of(&self.root.join(SEGMENTS), place.segment);
-        let segment = match Segment::open(&path, place.segment, writable) {
+        let mut segment = match Segment::open(&path, place.segment, writable) {
             Err(source) if source.kind() == io::ErrorKind::NotFound => {
                 return Err(SpoolError::Missing(location.0.clone()));
             }
             opened => opened.map_err(SpoolError::io("open", &path))?,
         };
+        if writable && self.durability == Durability::PowerLoss {
+            segment.bypass_cache();
+        }
         let found = segment.found_at(place.offset).map_err(SpoolError::io("read", &path))?;
         let same = |found: &Found| {
             let header = &found.header;
@@ -378,25 +417,34 @@ impl Spool {
 }
 
 impl Writer {
-    fn start(log: Arc<Mutex<Log>>, folder: PathBuf, options: SpoolOptions) -> Writer {
+    fn start(log: Log, folder: PathBuf, options: SpoolOptions) -> Writer {
         let (bell, rung) = sync_channel(1);
         let stopping = Arc::new(AtomicBool::new(false));
         let wanted = (options.reserve / options.segment_bytes) as usize;
-        let segment_bytes = options.segment_bytes;
-        let reserve = Reserve { log: log.clone(), folder, segment_bytes, wanted, stopping: stopping.clone() };
+        let SpoolOptions { segment_bytes, durability, .. } = options;
+        let shared = Arc::new(Shared { log: Mutex::new(log), folder, durability, pool: Pool::default() });
+        let reserve = Reserve { shared: shared.clone(), segment_bytes, wanted, stopping: stopping.clone() };
         let reserve = std::thread::spawn(move || reserve.run(&rung));
-        Writer { log, bell: Some(bell), stopping, reserve: Some(reserve) }
+        Writer { pen: Some(Pen::start(shared.clone(), bell)), shared, stopping, reserve: Some(reserve) }
+    }
+
+    /// `waits`: the caller does nothing else meanwhile.
+    fn write(&self, draft: Draft, series: &SeriesKey, promise: Durability, waits: bool, then: Then) {
+        let Some(pen) = &self.pen else { return };
+        let order = Order { draft, series: series.clone(), promise, then };
+        pen.write(order, waits || promise == Durability::ProcessCrash);
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.log()
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.bell = None;
+        // the last end of the bell goes with it
+        self.pen = None;
         if let Some(Err(_)) = self.reserve.take().map(JoinHandle::join) {
             tracing::error!("the thread that writes segments ahead panicked");
         }
@@ -412,36 +460,6 @@ fn refuse_earlier_form(root: &Path) -> Result<(), SpoolError> {
         return Err(SpoolError::EarlierForm(root.to_owned()));
     }
     Ok(())
-}
-
-/// Objects up to this size are put together in memory and written at once.
-const GATHERED: u64 = 16 * 1024;
-
-/// Writes the bytes of a record and waits for them to be as durable as asked for. The last page is written whole: of a page
-/// written in part, the system would first have to read the rest from the disk.
-fn fill(taken: &Taken, parts: &[&[u8]], durability: Durability) -> Result<(), SpoolError> {
-    let write = |bytes: &[u8], at| {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        taken.segment.write(bytes, at).map_err(SpoolError::io("write", &taken.segment.path))
-    };
-    let end = taken.body + taken.place.length;
-    let gathered = if taken.place.length <= GATHERED { taken.body } else { end / record::PAGE * record::PAGE };
-    let mut tail = Vec::with_capacity((end.next_multiple_of(record::PAGE) - gathered) as usize);
-    let mut at = taken.body;
-    for part in parts {
-        let (ahead, behind) = part.split_at((gathered.saturating_sub(at) as usize).min(part.len()));
-        write(ahead, at)?;
-        tail.extend(behind);
-        at += part.len() as u64;
-    }
-    tail.resize((end.next_multiple_of(record::PAGE) - gathered) as usize, 0);
-    write(&tail, gathered)?;
-    match durability {
-        Durability::PowerLoss => taken.segment.commit(),
-        Durability::ProcessCrash => Ok(()),
-    }
 }
 
 /// Reads an object piece by piece.

@@ -89,7 +89,7 @@ pub(super) fn keep(root: &Path, written: &Path, name: &str, note: &str) -> Resul
     let path = folder.join(free_name(&folder, &sanitized(name)));
     // the note first: bytes without one would tell nobody anything
     durable::write(&note_path(&path), &[note.as_bytes(), b"\n"])?;
-    fs::rename(written, &path).map_err(SpoolError::io("move an object into the quarantine at", &path))?;
+    durable::name(written, &path)?;
     durable::sync_folder(&folder)?;
     Ok(path)
 }

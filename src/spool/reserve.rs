@@ -10,12 +10,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use super::log::{self, Log};
+use super::medium::direct_flag;
 use super::segment::Segment;
-use super::{SpoolError, durable};
+use super::{Durability, Shared, SpoolError, durable};
 
 const PIECE: usize = 1 << 20;
 /// What direct writes must be aligned to, everywhere we know of.
@@ -26,8 +27,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// What the thread works on.
 #[derive(Debug, Clone)]
 pub(super) struct Reserve {
-    pub log: Arc<Mutex<Log>>,
-    pub folder: std::path::PathBuf,
+    pub shared: Arc<Shared>,
     pub segment_bytes: u64,
     /// Spare segments wanted.
     pub wanted: usize,
@@ -65,14 +65,14 @@ impl Reserve {
     /// Makes spare segments until there are as many as wanted.
     pub fn fill(&self) -> Result<(), SpoolError> {
         while let Some(number) = self.lacking() {
-            let aside = log::path_of(&self.folder, number).with_extension(log::UNFINISHED);
+            let aside = log::path_of(&self.shared.folder, number).with_extension(log::UNFINISHED);
             if !self.write_zeros(&aside)? {
                 let _ = fs::remove_file(&aside);
                 return Ok(());
             }
-            let path = log::path_of(&self.folder, number);
-            fs::rename(&aside, &path).map_err(SpoolError::io("name", &path))?;
-            durable::sync_folder(&self.folder)?;
+            let path = log::path_of(&self.shared.folder, number);
+            durable::name(&aside, &path)?;
+            durable::sync_folder(&self.shared.folder)?;
             self.lock().spares.push_back(number);
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Reserve {
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.log()
     }
 
     /// Whether it was finished before the spool was closed.
@@ -106,7 +106,12 @@ impl Reserve {
         let fault = |action| SpoolError::io(action, path);
         let zeros = vec![0; PIECE + PAGE];
         let aligned = &zeros[zeros.as_ptr().align_offset(PAGE)..][..PIECE];
-        let mut file = past_the_cache(path).map_err(fault("make"))?;
+        let made = match self.shared.durability {
+            Durability::PowerLoss => past_the_cache(path),
+            // what is written there later stays in the cache: it may as well find room there
+            Durability::ProcessCrash => File::create(path),
+        };
+        let mut file = made.map_err(fault("make"))?;
         let mut left = self.segment_bytes as usize;
         while left > 0 {
             if self.stopping.load(Ordering::Relaxed) {
@@ -123,7 +128,6 @@ impl Reserve {
 
 /// A new file whose writes leave the page cache alone, where the file system can do that.
 fn past_the_cache(path: &Path) -> io::Result<File> {
-    let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
-    let opened = OpenOptions::new().write(true).create(true).truncate(true).custom_flags(direct).open(path);
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).custom_flags(direct_flag()).open(path);
     opened.or_else(|_| File::create(path))
 }

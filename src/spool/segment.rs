@@ -1,13 +1,10 @@
 //! One segment file: a head page, then records one after the other; positioned reads and writes only.
 //!
-//! [`Segment::commit`] is the group commit: one flush covers all records that were written before it began
-//! (leader and followers). Knows nothing of other segments.
+//! Knows nothing of other segments.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::SpoolError;
 use super::medium::Medium;
 use super::record::{self, HEADER, Header};
 
@@ -29,18 +26,6 @@ pub(super) struct Segment {
     pub capacity: u64,
     pub path: PathBuf,
     file: Medium,
-    flush: Mutex<Flush>,
-    flushed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Flush {
-    /// Records written, and how many of them are on stable storage.
-    written: u64,
-    durable: u64,
-    leading: bool,
-    /// A flush failed: what it was to cover may be gone, and a second one would not say so.
-    failed: Option<io::ErrorKind>,
 }
 
 /// What the head page says.
@@ -58,19 +43,18 @@ pub(super) struct Found {
     pub label: Vec<u8>,
 }
 
+impl Found {
+    /// Where the next record begins.
+    pub fn end(&self) -> u64 {
+        self.offset + self.header.room()
+    }
+}
+
 impl Segment {
     pub fn open(path: &Path, number: u64, writable: bool) -> io::Result<Segment> {
         let file = Medium::open(path, writable)?;
         let capacity = file.length()?;
-        let mut segment = Segment {
-            number,
-            generation: 0,
-            capacity,
-            path: path.to_owned(),
-            file,
-            flush: Mutex::default(),
-            flushed: Condvar::new(),
-        };
+        let mut segment = Segment { number, generation: 0, capacity, path: path.to_owned(), file };
         segment.generation = segment.head()?.map_or(0, |head| head.generation);
         Ok(segment)
     }
@@ -106,12 +90,18 @@ impl Segment {
         self.file.is_deleted()
     }
 
-    pub fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write(bytes, offset)
+    /// See [`Medium::bypass_cache`].
+    pub fn bypass_cache(&mut self) {
+        self.file.bypass_cache(&self.path);
+    }
+
+    /// Writes whole pages.
+    pub fn write_run(&self, pages: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
+        self.file.write_run(pages, offset)
     }
 
     pub fn free(&self, offset: u64) -> io::Result<()> {
-        self.file.write(&record::FREED, offset + record::STATE)
+        self.file.patch(&record::FREED, offset + record::STATE)
     }
 
     pub fn sync(&self) -> io::Result<()> {
@@ -140,9 +130,12 @@ impl Segment {
         Ok(sound.then(|| Found { offset, header, label: label.to_vec() }))
     }
 
-    /// The record at `offset` if it belongs to this life: how a scan goes from record to record.
-    pub fn next_at(&self, offset: u64) -> io::Result<Option<Found>> {
-        Ok(self.found_at(offset)?.filter(|found| found.header.generation == self.generation))
+    /// How a scan goes from record to record: `None` behind the last. What an older life left there is no record, nor is
+    /// what a power cut left behind a hole that newer records filled: their numbers are larger.
+    pub fn next(&self, before: Option<&Found>) -> io::Result<Option<Found>> {
+        let (offset, least) = before.map_or((FIRST, self.generation), |found| (found.end(), found.header.sequence + 1));
+        let follows = |found: &Found| found.header.generation == self.generation && found.header.sequence >= least;
+        Ok(self.found_at(offset)?.filter(follows))
     }
 
     /// Reads `buffer.len()` bytes of an object.
@@ -163,35 +156,5 @@ impl Segment {
             left -= piece.len() as u64;
         }
         Ok(hasher.finalize() == found.header.checksum)
-    }
-
-    /// Returns when all that the caller has written is on stable storage.
-    pub fn commit(&self) -> Result<(), SpoolError> {
-        let mut flush = self.flush.lock().unwrap_or_else(PoisonError::into_inner);
-        flush.written += 1;
-        let mine = flush.written;
-        loop {
-            if flush.durable >= mine {
-                return Ok(());
-            }
-            if let Some(kind) = flush.failed {
-                return Err(SpoolError::io("sync", &self.path)(kind.into()));
-            }
-            if flush.leading {
-                flush = self.flushed.wait(flush).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            flush.leading = true;
-            let covered = flush.written;
-            drop(flush);
-            let outcome = self.file.sync();
-            flush = self.flush.lock().unwrap_or_else(PoisonError::into_inner);
-            flush.leading = false;
-            match outcome {
-                Ok(()) => flush.durable = covered,
-                Err(error) => flush.failed = Some(error.kind()),
-            }
-            self.flushed.notify_all();
-        }
     }
 }

@@ -134,7 +134,7 @@ fn torn(then: u8) {
     let begin = Place::of(&last).unwrap().offset as usize;
     let path = segments(&Spool::attach(&folder.path().join("spool"))).remove(0);
     let whole = fs::read(&path).unwrap();
-    let label = record::label(&series(), &uid("1.5"), "").len();
+    let label = record::longest_label(&uid("1.5"), "");
     let end = begin + record::HEADER + label + b"the last object".len();
     for cut in begin..=end {
         let mut bytes = whole.clone();
@@ -165,18 +165,18 @@ fn a_torn_tail_of_older_bytes_is_cut_off() {
 }
 
 #[test]
-fn a_record_that_was_never_finished_does_not_hide_those_behind_it() {
+fn what_a_power_cut_left_behind_a_hole_does_not_come_back_when_the_hole_is_filled() {
     let (folder, spool) = spool();
-    let first = put(&spool, "1.4", b"first");
-    // another thread took this place, and the process was killed before it wrote
-    let label = record::label(&series(), &uid("1.5"), "");
-    let taken = spool.writer().unwrap().lock().take(&label, 100, 1).unwrap();
-    let behind = put(&spool, "1.6", b"behind");
-    assert_eq!(all(&Spool::attach(&spool.root)), names(&[&first, &behind]));
-    drop((spool, taken));
-    let spool = reopened(&folder);
-    assert_eq!(all(&spool), names(&[&first, &behind]));
-    assert_eq!(spool.read(&behind).unwrap(), b"behind");
+    let kept = put(&spool, "1.4", b"kept");
+    let lost = [put(&spool, "1.5", b"a hole"), put(&spool, "1.6", b"behind it")];
+    drop(spool);
+    let path = segments(&Spool::attach(&folder.path().join("spool"))).remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[Place::of(&lost[0]).unwrap().offset as usize..][..record::PAGE as usize].fill(0);
+    fs::write(&path, bytes).unwrap();
+    let filled = put(&reopened(&folder), "1.7", b"fills");
+    assert_eq!(Place::of(&filled).unwrap().offset, Place::of(&lost[0]).unwrap().offset);
+    assert_eq!(all(&reopened(&folder)), names(&[&kept, &filled]));
 }
 
 #[test]
@@ -298,8 +298,8 @@ fn a_spool_that_vanished_refuses_instead_of_losing() {
 fn the_reserve_is_filled_and_used() {
     let (_folder, spool) = spool();
     let (segment_bytes, stopping) = (SMALL.segment_bytes, Arc::default());
-    let log = spool.writer().unwrap().log.clone();
-    let reserve = Reserve { log, folder: spool.root.join(SEGMENTS), segment_bytes, wanted: 2, stopping };
+    let shared = spool.writer().unwrap().shared.clone();
+    let reserve = Reserve { shared, segment_bytes, wanted: 2, stopping };
     reserve.fill().unwrap();
     reserve.fill().unwrap();
     let made = segments(&spool);
