@@ -73,6 +73,20 @@ impl Meta {
         Ok((meta.transfer_syntax, meta.offset))
     }
 
+    /// As [`Meta::syntax`], of a file without preamble and prefix: what its meta group says or, without one, what its
+    /// first element looks like. `None`: it does not begin as a data set does.
+    #[must_use]
+    pub fn bare_syntax(bytes: &[u8]) -> Option<(Uid, usize)> {
+        let (texts, offset) = meta_group(bytes, 0);
+        if let Ok(named) = meta_uid(&texts, 2) {
+            return Some((named, offset));
+        }
+        let first = bytes.get(offset..)?.first_chunk::<6>().filter(|first| first.starts_with(&[8, 0]))?;
+        let is_explicit = first[4..].iter().all(u8::is_ascii_uppercase);
+        let syntax = if is_explicit { tables::EXPLICIT_LITTLE } else { tables::IMPLICIT_LITTLE };
+        Some((Uid::parse(syntax).ok()?, offset))
+    }
+
     /// As [`Meta::read`], but asks for the transfer syntax alone: all that the data set needs to be read.
     fn read_leniently(bytes: &[u8]) -> Result<Meta, Part10Error> {
         let (texts, offset) = meta_texts(bytes)?;
@@ -92,14 +106,19 @@ fn meta_texts(bytes: &[u8]) -> Result<([String; 3], usize), Part10Error> {
     if !Meta::is_part10(bytes) {
         return Err(Part10Error::NoPrefix);
     }
-    let (mut offset, mut texts) = (META, [const { String::new() }; 3]);
+    Ok(meta_group(bytes, META))
+}
+
+/// The values of [`META_UIDS`] in the meta group that begins at `offset`, and where it ends.
+fn meta_group(bytes: &[u8], mut offset: usize) -> ([String; 3], usize) {
+    let mut texts = [const { String::new() }; 3];
     while let Some((element, value)) = bytes.get(offset..).and_then(meta_element) {
         if let Some(place) = META_UIDS.iter().position(|(wanted, _)| *wanted == element) {
             texts[place] = String::from_utf8_lossy(&bytes[offset..][value.clone()]).into_owned();
         }
         offset += value.end;
     }
-    Ok((texts, offset))
+    (texts, offset)
 }
 
 fn meta_uid(texts: &[String; 3], place: usize) -> Result<Uid, Part10Error> {
@@ -247,6 +266,21 @@ mod tests {
         assert!(matches!(parse(b""), Err(Part10Error::NoPrefix)));
         assert!(matches!(parse(&[0; 500]), Err(Part10Error::NoPrefix)));
         assert!(matches!(parse(&overlong()[..140]), Err(Part10Error::BadUid { .. })));
+    }
+
+    #[test]
+    fn a_file_without_prefix_says_by_its_first_bytes_how_it_is_encoded() {
+        let check = |bytes: &[u8], expected: Option<(&str, usize)>| {
+            let found = Meta::bare_syntax(bytes);
+            assert_eq!(found.as_ref().map(|(syntax, offset)| (syntax.as_str(), *offset)), expected, "{bytes:?}");
+        };
+        check(b"\x08\0\x60\0CS\x02\0MR", Some((tables::EXPLICIT_LITTLE, 0)));
+        check(b"\x08\0\x60\0\x02\0\0\0MR", Some((tables::IMPLICIT_LITTLE, 0)));
+        let whole = overlong();
+        let (syntax, offset) = Meta::syntax(&whole).unwrap();
+        check(&whole[META..], Some((syntax.as_str(), offset - META)));
+        check(b"no data set", None);
+        check(b"", None);
     }
 
     #[test]

@@ -18,8 +18,9 @@ use super::Server;
 use super::access::Caller;
 use super::answer::{Form, Outcome};
 use super::multipart::{self, Content, Multipart, MultipartError, Part, Source};
-use crate::dicom::{Meta, StoreStatus, Uid, part10, tables, uid_of};
-use crate::intake::Arrival;
+use crate::dicom::part10::{self, Part10Error};
+use crate::dicom::{Meta, StoreStatus, Uid, tables, uid_of};
+use crate::intake::{Arrival, UnreadableFile};
 
 /// What stands for the calling AE title in rules and logs.
 const CALLING: &str = "STOW-RS";
@@ -164,7 +165,7 @@ impl Upload {
         let meta = match Meta::read(&file) {
             Ok(meta) => meta,
             Err(error) => {
-                tracing::warn!("a part is no DICOM file: {error}");
+                self.quarantine(file, error).await;
                 return outcome.unnamed.push(StoreStatus::CannotUnderstand.code());
             }
         };
@@ -172,6 +173,19 @@ impl Upload {
         match self.keep(Candidate { meta, file }).await {
             Ok(()) => outcome.stored.push((class, instance)),
             Err(reason) => outcome.failed.push((class, instance, reason)),
+        }
+    }
+
+    /// Keeps a part that is no DICOM file for the administrator.
+    async fn quarantine(&self, file: Vec<u8>, reason: Part10Error) {
+        let called = self.server.config.load().node.reception.ae_title.to_string();
+        let (intake, sender) = (self.server.intake.clone(), self.sender.clone());
+        let keep = move || {
+            let file = UnreadableFile { calling: CALLING, called: &called, sender: &sender, bytes: &file };
+            intake.quarantine_file(&file, StoreStatus::CannotUnderstand, &reason);
+        };
+        if let Err(fault) = tokio::task::spawn_blocking(keep).await {
+            tracing::error!("a part that is no DICOM file is not in the quarantine: {fault}");
         }
     }
 

@@ -30,6 +30,13 @@ pub(super) fn read_header(from: impl Read) -> Result<Dataset, IntakeError> {
     Ok(object.into_inner())
 }
 
+/// As [`read_header`], of a data set that no file has around it.
+pub(super) fn read_data_set(transfer_syntax: &Uid, dataset: &[u8]) -> Result<Dataset, IntakeError> {
+    let head = part10::head_as_announced("", "", transfer_syntax, None)
+        .map_err(|error| IntakeError::Unreadable(error.to_string()))?;
+    read_header(Cursor::new(head).chain(Cursor::new(dataset)))
+}
+
 /// Checks that the data set is readable, is the instance the command spoke of, and names its series.
 pub(super) fn check(head: &[u8], arrival: &Arrival<'_>) -> Result<Header, IntakeError> {
     let dataset = read_header(Cursor::new(head).chain(Cursor::new(arrival.dataset)))?;

@@ -38,7 +38,7 @@ use arrive::Note;
 pub use close::Closed;
 use commit::Committer;
 use commitment::Commitments;
-pub use quarantine::{Custody, Retry};
+pub use quarantine::{Custody, Retry, UnreadableFile};
 use quota::Quota;
 pub use rebuild::{Rebuilt, rebuild};
 use room::Room;

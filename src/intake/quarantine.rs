@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Arrival, Intake, IntakeError, arrive, sender_name};
 use crate::clock::Millis;
-use crate::dicom::{self, Meta, StoreStatus, Uid, part10};
+use crate::dicom::part10::{self, Part10Error};
+use crate::dicom::{self, Meta, StoreStatus, Uid};
 use crate::ledger::Recorded;
 use crate::scp::UnnamedObject;
 use crate::spool::Quarantined;
@@ -32,6 +33,15 @@ pub struct Custody {
     /// The last time somebody had it taken again, in vain, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retried: Option<(Millis, String)>,
+}
+
+/// A file of an upload that is none.
+#[derive(Debug, Clone, Copy)]
+pub struct UnreadableFile<'a> {
+    pub calling: &'a str,
+    pub called: &'a str,
+    pub sender: &'a str,
+    pub bytes: &'a [u8],
 }
 
 /// Under which identifiers an object of the quarantine is taken.
@@ -107,15 +117,39 @@ impl Intake {
         self.keep(&custody, &object.transfer_syntax, &object.dataset);
     }
 
+    /// As [`Intake::quarantine`], for a file of an upload that cannot be read, kept as it came. Blocking.
+    pub fn quarantine_file(&self, file: &UnreadableFile<'_>, status: StoreStatus, reason: &Part10Error) {
+        let custody = Custody {
+            reason: format!("the uploaded file: {reason}"),
+            status: format!("{:04X}", status.code()),
+            at: self.clock.now(),
+            calling: file.calling.to_owned(),
+            called: file.called.to_owned(),
+            sender: file.sender.to_owned(),
+            sop_class: String::new(),
+            sop_instance: String::new(),
+            transfer_syntax: String::new(),
+            retried: None,
+        };
+        self.write(&custody, &[file.bytes]);
+    }
+
     fn keep(&self, custody: &Custody, transfer_syntax: &Uid, dataset: &[u8]) {
         let Custody { sop_class, sop_instance, calling, .. } = custody;
-        let valid = Uid::parse(sop_instance).is_ok();
-        let announced = if valid { sop_instance } else { "" };
-        let name = format!("{}-{}.dcm", if valid { sop_instance } else { "no-uid" }, custody.at.0);
-        let head = part10::head_as_announced(sop_class, announced, transfer_syntax, Some(calling));
-        let kept = head
-            .map_err(|error| IntakeError::Unreadable(error.to_string()))
-            .and_then(|head| Ok(self.spool.quarantine(&name, &custody.text(), &[&head, dataset])?));
+        let announced = if Uid::parse(sop_instance).is_ok() { sop_instance } else { "" };
+        match part10::head_as_announced(sop_class, announced, transfer_syntax, Some(calling)) {
+            Ok(head) => self.write(custody, &[&head, dataset]),
+            Err(error) => tracing::error!(sop_instance, "refused, and not even quarantined: {error}"),
+        }
+    }
+
+    fn write(&self, custody: &Custody, parts: &[&[u8]]) {
+        let sop_instance = &custody.sop_instance;
+        let named = if Uid::parse(sop_instance).is_ok() { sop_instance } else { "no-uid" };
+        let name = format!("{named}-{}.dcm", custody.at.0);
+        // What is refused must not fill the disk that what is taken needs.
+        let room = self.room.check(custody.at);
+        let kept = room.and_then(|()| Ok(self.spool.quarantine(&name, &custody.text(), parts)?));
         match kept {
             Ok(path) => tracing::warn!(sop_instance, path = %path.display(), "quarantined: {}", custody.reason),
             Err(fault) => tracing::error!(sop_instance, "refused, and not even quarantined: {fault}"),
@@ -140,13 +174,16 @@ impl Intake {
 
     fn retake(&self, name: &str, custody: &Custody, how: Retry) -> Result<Recorded, IntakeError> {
         let bytes = self.spool.read_quarantined(name)?;
-        let unreadable = |error: part10::Part10Error| IntakeError::Unreadable(error.to_string());
-        let (transfer_syntax, offset) = Meta::syntax(&bytes).map_err(unreadable)?;
+        let (transfer_syntax, offset) = syntax_of(&bytes, how)?;
+        let dataset = &bytes[offset..];
         let uid = |announced: &str, tag, attribute| {
             let fault = |source| IntakeError::BadUid { attribute, source };
             match how {
                 Retry::AsAnnounced => Uid::parse(announced).map_err(fault),
-                Retry::AsDataSet => dicom::uid_of(&arrive::read_header(bytes.as_slice())?, tag).map_err(fault),
+                Retry::AsDataSet => {
+                    let header = arrive::read_data_set(&transfer_syntax, dataset)?;
+                    dicom::uid_of(&header, tag).map_err(fault)
+                }
             }
         };
         self.admit(&Arrival {
@@ -157,7 +194,7 @@ impl Intake {
             sop_class: &uid(&custody.sop_class, tags::SOP_CLASS_UID, "SOPClassUID")?,
             sop_instance: &uid(&custody.sop_instance, tags::SOP_INSTANCE_UID, "SOPInstanceUID")?,
             transfer_syntax: &transfer_syntax,
-            dataset: &bytes[offset..],
+            dataset,
         })
     }
 
@@ -172,4 +209,14 @@ impl Intake {
         }
         Ok(())
     }
+}
+
+/// The transfer syntax of a file and where its data set begins; of one without preamble only where its data set is to be
+/// believed.
+fn syntax_of(bytes: &[u8], how: Retry) -> Result<(Uid, usize), IntakeError> {
+    let bare = |error: Part10Error| match (&error, how) {
+        (Part10Error::NoPrefix, Retry::AsDataSet) => Meta::bare_syntax(bytes).ok_or(error),
+        _ => Err(error),
+    };
+    Meta::syntax(bytes).or_else(bare).map_err(|error| IntakeError::Unreadable(error.to_string()))
 }

@@ -1,12 +1,19 @@
-//! What was received, taken out again as plain files, also when the ledger has lost its rows.
+//! Whole series: very long ones, and what was received taken out again as plain files, also when the ledger has lost its
+//! rows.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use sagittal::ledger::{JobFilter, JobKind};
+
 use crate::support::modality::{self, Outgoing};
 use crate::support::phantom;
-use crate::support::site::Site;
+use crate::support::site::{Site, until};
+
+/// More than any scanner makes in one series today.
+const MANY: usize = 10_000;
+const ASSOCIATIONS: usize = 8;
 
 /// SOP Instance UIDs and data sets of the files in a folder.
 fn exported(site: &Site, series: &str, folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -41,5 +48,43 @@ fn a_series_is_exported_as_it_came_even_after_the_ledger_was_lost() {
     let mut again = site.command(&["series", "export", &series, "-o", "second"]);
     let refused = again.current_dir(site.folder.path()).output().unwrap();
     assert_eq!(refused.status.code(), Some(1), "existing files are not overwritten");
+    assert!(node.stop().success());
+}
+
+/// One series of 10,000 slices over several associations at once: one revision, all instances, an ordinary geometry, and
+/// its job is made; memory stays that of a node, not that of the series.
+#[test]
+fn a_series_of_ten_thousand_instances_is_one_revision() {
+    let site = Site::new(SocketAddr::from(([127, 0, 0, 1], 9)));
+    let node = std::fs::read_to_string(site.config().join("node.toml")).unwrap();
+    site.write("node.toml", &node.replace("\"10 s\"", "\"1 h\"").replace("\"200 ms\"", "\"4 s\""));
+    // Its job is to be made, not to be run.
+    site.write("pipelines.toml", "[pipeline.threshold]\nmodels = [\"threshold\"]\naccept = [\"no-geometry\"]\n");
+    let phantom = phantom::Series::new(4, 4, MANY).named("long", "series");
+    let sent: Vec<Outgoing> = phantom.instances().iter().map(|bytes| Outgoing::of_part10(bytes)).collect();
+
+    let node = site.start();
+    let address = node.address;
+    let taken: usize = std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            sent.chunks(MANY / ASSOCIATIONS).map(|part| scope.spawn(|| modality::send(address, part))).collect();
+        parts.into_iter().map(|part| part.join().unwrap().len()).sum()
+    });
+    assert_eq!(taken, MANY);
+    let series = phantom.series_uid().to_string();
+    let filter = JobFilter { series: Some(phantom.series_uid()), ..JobFilter::default() };
+    let (ledger, mut jobs) = (site.ledger(), Vec::new());
+    until("the job of the series", || {
+        jobs = ledger.jobs(&filter).unwrap();
+        !jobs.is_empty()
+    });
+    assert_eq!((jobs.len(), jobs[0].kind, jobs[0].revision), (1, JobKind::Infer, 1));
+    assert!(ledger.open_revisions().unwrap().is_empty());
+    assert_eq!(ledger.series_objects(&series).unwrap().len(), MANY);
+    let explained = site.command(&["rules", "explain", &series]).output().unwrap();
+    let explained = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(explained.contains("regular") && explained.contains("10000"), "{explained}");
+    let peak = node.peak_memory();
+    assert!(peak < 600 << 20, "{} MB", peak >> 20);
     assert!(node.stop().success());
 }

@@ -111,6 +111,36 @@ def test_one_bad_instance_keeps_no_other_back():
         assert status == 200 and len(tree.findall(".//{*}DicomAttribute[@keyword='ReferencedSOPInstanceUID']")) == 2, answer
 
 
+def test_parts_that_are_no_files_are_kept_and_taken_when_mended():
+    with Site("stow-unreadable", model={}) as site:
+        file = phantom.write(site.folder / "series", "unreadable", slices=1)[0]
+        _, syntax, instance, data = wire.read_raw(file)
+        uids = pydicom.dcmread(file)
+        # without its first 132 bytes, without the meta information too, and no DICOM at all
+        parts = file.read_bytes()[132:], data, b"no DICOM at all"
+        for number, part in enumerate(parts, 1):
+            status, _, answer = site.post(body(part))
+            assert status == 409 and reasons(answer) == ({}, [0xC000]), (status, answer)
+            assert len(quarantined(site.node)) == number, "a part that was refused is not in the quarantine"
+        for entry in quarantined(site.node):
+            assert (entry["calling"], entry["status"]) == ("STOW-RS", "C000") and "DICM" in entry["reason"], entry
+        sizes = {entry["length"]: entry["name"] for entry in quarantined(site.node)}
+        assert set(sizes) == set(map(len, parts)), (sizes, "bytes were added or lost")
+        for part in parts[:2]:
+            again = site.node.command("quarantine", "retry", sizes[len(part)], check=False)
+            assert again.returncode == 1 and "DICM" in again.stderr, again
+            site.node.command("quarantine", "retry", "--trust-data-set", sizes[len(part)])
+            assert held(site.node, str(uids.SeriesInstanceUID), instance) == (syntax, data)
+        junk = sizes[len(parts[2])]
+        again = site.node.command("quarantine", "retry", "--trust-data-set", junk, check=False)
+        assert again.returncode == 1, again
+        assert [entry["name"] for entry in quarantined(site.node)] == [junk]
+
+
+def quarantined(node):
+    return json.loads(node.command("quarantine", "list", "--json").stdout)
+
+
 def test_what_is_no_upload_is_refused_with_its_status():
     with Site("stow-refused", receive='max_object = "1 MiB"') as site:
         file = phantom.write(site.folder / "series", "refused", slices=1)[0].read_bytes()
