@@ -30,7 +30,11 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 [ "$dicom" != 0 ] || dicom="$(free_port)"
 [ "$http" != 0 ] || http="$(free_port)"
 
-sed -e "s|@AET@|$aet|; s|@FOLDER@|$folder|; s|@DICOM_PORT@|$dicom|; s|@HTTP_PORT@|$http|; s|@REMOTE@|$remote|" \
+# Debian's package orthanc-dicomweb: STOW-RS, QIDO-RS and WADO-RS under /dicom-web/.
+dicomweb=/usr/share/orthanc/plugins/libOrthancDicomWeb.so
+[ ! -e "$dicomweb" ] || plugins="\"$dicomweb\""
+
+sed -e "s|@PLUGINS@|${plugins:-}|; s|@AET@|$aet|; s|@FOLDER@|$folder|; s|@DICOM_PORT@|$dicom|; s|@HTTP_PORT@|$http|; s|@REMOTE@|$remote|" \
     -e "s|@NODE_HOST@|${node%:*}|; s|@NODE_PORT@|${node##*:}|" "$here/orthanc.json" >"$folder/orthanc.json"
 
 # Without TCP_NODELAY Orthanc answers every C-STORE some 40 ms late.

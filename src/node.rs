@@ -144,13 +144,15 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         config: config.clone(),
     };
     preload(runner.analyst.engine.clone());
+    let delivery = Delivery::new()?;
+    tasks.spawn(close_deliveries(delivery.clone(), stop.clone()));
     Workers {
         ledger: ledger.clone(),
         spool,
         clock: clock.clone(),
         config,
         runner,
-        delivery: Delivery::new()?,
+        delivery,
         bell: bell.clone(),
         progress,
         stop: stop.clone(),
@@ -177,6 +179,12 @@ async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError
     let listener = TcpListener::bind(listen).await.map_err(fault)?;
     let address = listener.local_addr().map_err(fault)?;
     Ok((listener, address))
+}
+
+/// Peers are told that no more comes; a delivery that is under way meanwhile tells its own.
+async fn close_deliveries(delivery: Delivery, stop: CancellationToken) {
+    stop.cancelled().await;
+    delivery.close().await;
 }
 
 /// Loads ONNX Runtime while nothing waits for it, and says now rather than at the first series when it is missing.

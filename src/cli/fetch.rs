@@ -185,7 +185,10 @@ async fn get(
     let keep = async |object: Object| {
         let kept = match (target, &mut node) {
             (Target::Folder(folder), _) => write(folder, &object),
-            (Target::Node(_), Some(node)) => node.store(&object).await.map_err(|error| error.to_string()),
+            (Target::Node(_), Some(node)) => {
+                let stored = node.store(&object).await.and_then(|verdict| node.accepted(&verdict));
+                stored.map_err(|error| error.to_string())
+            }
             (Target::Node(_), None) => Ok(()),
         };
         bar.inc(1);

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use crate::clock::Millis;
 use crate::dicom::Uid;
-use crate::ledger::{JobDetail, JobFilter, JobKind, JobRow, JobState, Ledger, LedgerError};
+use crate::ledger::{Delivered, JobDetail, JobFilter, JobKind, JobRow, JobState, Ledger, LedgerError};
 
 #[derive(Debug, clap::Args)]
 pub struct JobsArgs {
@@ -159,7 +159,9 @@ fn job_table(jobs: &[JobRow]) -> String {
 /// A delivery that nobody asked the peer about says so.
 fn state_text(job: &JobRow) -> String {
     match job.delivered {
-        Some(delivered) => delivered.to_string().replace('-', ", "),
+        Some(Delivered::Confirmed) => "confirmed".to_owned(),
+        Some(Delivered::SentUnconfirmed) => "sent, unconfirmed".to_owned(),
+        Some(Delivered::Reported) => "reported, not sent".to_owned(),
         None => job.state.to_string(),
     }
 }
@@ -182,9 +184,10 @@ fn shown(detail: &JobDetail) -> String {
     add("due", job.finished_at.is_none().then(|| time(job.scheduled_at)));
     add("last error", job.last_error.clone());
     add("series closed by", detail.closed_by.clone());
+    add("form", detail.choice.as_ref().map(form));
     add("geometry", detail.geometry.as_ref().map(ToString::to_string));
     add("rules revision", detail.rules_revision.clone());
-    aligned(&facts) + &attempts(detail) + &results(detail) + &deliveries(detail)
+    aligned(&facts) + &attempts(detail) + &results(detail) + &answers(detail) + &deliveries(detail)
 }
 
 fn attempts(detail: &JobDetail) -> String {
@@ -209,6 +212,30 @@ fn results(detail: &JobDetail) -> String {
     section("results", ["KIND", "SOP INSTANCE", "BYTES"], rows)
 }
 
+/// The form chosen for the destination, and those passed over with the reason.
+fn form(choice: &serde_json::Value) -> String {
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or("?").to_owned();
+    let passed = choice["passed_over"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let passed: Vec<String> = passed.iter().map(|one| format!("{}: {}", word(&one[0]), word(&one[1]))).collect();
+    let chosen = word(&choice["chosen"]);
+    if passed.is_empty() { chosen } else { format!("{chosen} ({})", passed.join(", ")) }
+}
+
+/// What the destination said of each object.
+fn answers(detail: &JobDetail) -> String {
+    let rows = detail.answers.iter().map(|row| {
+        [
+            row.verdict.answer.to_string(),
+            row.verdict.status.map_or_else(|| "-".to_owned(), |status| format!("{status:04x}")),
+            row.verdict.sop_instance.to_string(),
+            row.attempt.to_string(),
+            time(row.answered_at),
+            row.verdict.comment.clone().unwrap_or_default(),
+        ]
+    });
+    section("answers", ["ANSWER", "STATUS", "SOP INSTANCE", "ATTEMPT", "WHEN", "COMMENT"], rows)
+}
+
 fn deliveries(detail: &JobDetail) -> String {
     if detail.deliveries.is_empty() {
         String::new()
@@ -217,14 +244,14 @@ fn deliveries(detail: &JobDetail) -> String {
     }
 }
 
-fn section<const N: usize>(title: &str, head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(super) fn section<const N: usize>(title: &str, head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut all = vec![head.map(str::to_owned)];
     all.extend(rows);
     if all.len() == 1 { String::new() } else { format!("\n{title}\n{}", aligned(&all)) }
 }
 
 /// Columns as wide as their widest cell, two spaces between, no blanks at line ends.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: [usize; N] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut text = String::new();

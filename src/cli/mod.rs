@@ -8,6 +8,7 @@
 mod check;
 mod commitments;
 mod demo;
+mod destinations;
 mod echo;
 mod fetch;
 mod held;
@@ -71,6 +72,8 @@ enum Command {
         #[command(flatten)]
         args: jobs::JobsArgs,
     },
+    /// See where results go and what each destination takes; ask one whether it answers
+    Destinations(destinations::DestinationsArgs),
     /// See received series and close them by hand
     #[command(subcommand)]
     Series(series::Command),
@@ -274,6 +277,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
             let ledger = config.ledger_alone()?;
             jobs::run(&args, &ledger).map_err(|error| Failure::Failed(error.to_string()))
         }
+        Command::Destinations(args) => block_on(destinations::run(args)),
         Command::Series(command) => series::run(&command),
         Command::Quarantine(command) => quarantine::run(&command),
         Command::Commitments(command) => commitments::run(&command),

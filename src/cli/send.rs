@@ -1,6 +1,6 @@
 //! `sagittal send HOST:PORT FILE|DIR...`: sends DICOM files by C-STORE, over one association.
 //!
-//! Files are opened one at a time; what is no DICOM file is skipped and counted.
+//! A few files are read ahead of the one that is on its way; what is no DICOM file is skipped and counted.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeSet;
@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
 
 use crate::delivery::scu::{MAX_CONTEXTS, Peer, Scu, proposals};
 use crate::delivery::{DeliveryError, Object};
-use crate::dicom::{AeTitle, AeTitleError, Meta};
+use crate::dicom::{AeTitle, AeTitleError, Answer, Meta, Verdict};
 use crate::tls::{ClientFiles, Identity};
 
 /// The meta information is in here; private meta elements of more than this do not occur.
@@ -125,8 +126,9 @@ struct Item {
 
 /// Sends everything that is DICOM; an error when something was not stored.
 pub async fn run(args: SendArgs) -> Result<(), SendError> {
-    let Gathered { items, mut failures, skipped } = gather(&args.paths)?;
+    let Gathered { items, failures, skipped } = gather(&args.paths)?;
     let total = items.len() + failures.len();
+    let mut sent = Sent { failures, warned: Vec::new() };
     if total == 0 {
         return Err(SendError::Nothing(skipped));
     }
@@ -134,56 +136,94 @@ pub async fn run(args: SendArgs) -> Result<(), SendError> {
     let bar = progress(items.len(), args.json);
     let start = tokio::time::Instant::now();
     for batch in batches(items) {
-        failures.extend(send(&peer, args.peer.timeout(), &batch, &bar).await?);
+        send(&peer, args.peer.timeout(), batch, &bar, &mut sent).await?;
     }
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    let failed = failures.len();
+    let failed = sent.failures.len();
     if args.json {
-        let failures = failures.iter().map(|(path, reason)| serde_json::json!({ "file": path, "reason": reason }));
-        let failures: Vec<_> = failures.collect();
         let summary = serde_json::json!({
             "peer": peer.to_string(),
             "stored": total - failed,
             "skipped": skipped,
             "seconds": seconds,
-            "failures": failures,
+            "warnings": told(&sent.warned),
+            "failures": told(&sent.failures),
         });
         println!("{summary:#}");
     } else {
-        println!("{} of {total} files stored at {peer} in {seconds:.1} s, {skipped} skipped", total - failed);
+        let warned =
+            if sent.warned.is_empty() { String::new() } else { format!(", {} with a warning", sent.warned.len()) };
+        println!("{} of {total} files stored at {peer} in {seconds:.1} s{warned}, {skipped} skipped", total - failed);
+        sent.warned.iter().for_each(|(path, remark)| println!("{}: {remark}", path.display()));
     }
-    match failures.into_iter().next() {
+    match sent.failures.into_iter().next() {
         None => Ok(()),
         Some((path, first)) => Err(SendError::Incomplete { failed, total, path, first }),
     }
 }
 
-/// Sends `items` over one association; the files refused, with the reason.
+/// Sends `items` over one association; the next file is read while the peer thinks about the last one.
 async fn send(
     peer: &Peer,
     timeout: Duration,
-    items: &[Item],
+    items: Vec<Item>,
     bar: &ProgressBar,
-) -> Result<Vec<(PathBuf, String)>, SendError> {
+    sent: &mut Sent,
+) -> Result<(), SendError> {
     let contexts = proposals(items.iter().map(|item| (&item.meta.sop_class, &item.meta.transfer_syntax)));
     let mut scu = Scu::connect(peer, timeout, &contexts).await?;
-    let mut failures = Vec::new();
-    for Item { path, .. } in items {
-        let bytes = tokio::fs::read(path).await.map_err(|source| SendError::Read { path: path.clone(), source })?;
+    let mut files = read_ahead(items);
+    while let Some((path, read)) = files.recv().await {
+        let bytes = read.map_err(|source| SendError::Read { path: path.clone(), source })?;
         let stored = match Object::from_part10(&path.display().to_string(), bytes) {
             Ok(object) => scu.store(&object).await,
             Err(error) => Err(error),
         };
-        match stored {
-            Ok(()) => {}
-            Err(error) if error.is_about_one_object() => failures.push((path.clone(), error.to_string())),
+        match stored.and_then(|verdict| scu.accepted(&verdict).map(|()| verdict)) {
+            Ok(verdict) if verdict.answer == Answer::Warned => sent.warned.push((path, remark(&verdict))),
+            Ok(_) => {}
+            Err(error) if error.is_about_one_object() => sent.failures.push((path, error.to_string())),
             Err(error) => return Err(error.into()),
         }
         bar.inc(1);
     }
     scu.release().await;
-    Ok(failures)
+    Ok(())
+}
+
+/// Files read ahead: enough to hide the disk, few enough for any memory.
+const AHEAD: usize = 4;
+
+/// Reads files in order on a thread of its own; ends when nobody listens any more.
+fn read_ahead(items: Vec<Item>) -> mpsc::Receiver<(PathBuf, io::Result<Vec<u8>>)> {
+    let (to, from) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        for Item { path, .. } in items {
+            let read = fs::read(&path);
+            if to.blocking_send((path, read)).is_err() {
+                return;
+            }
+        }
+    });
+    from
+}
+
+fn remark(verdict: &Verdict) -> String {
+    let comment = verdict.comment.as_deref().unwrap_or("no comment");
+    format!("stored with status {:04x} ({comment})", verdict.status.unwrap_or_default())
+}
+
+/// What became of the files that were not simply stored, with the reason.
+#[derive(Default)]
+struct Sent {
+    failures: Vec<(PathBuf, String)>,
+    /// Stored, with a remark of the peer's.
+    warned: Vec<(PathBuf, String)>,
+}
+
+fn told(files: &[(PathBuf, String)]) -> Vec<serde_json::Value> {
+    files.iter().map(|(path, reason)| serde_json::json!({ "file": path, "reason": reason })).collect()
 }
 
 /// What was found below the paths named.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::node::{NodeConfig, ae_title, host_name, path};
 use super::quantity::duration;
-use super::secret::{Secret, Surroundings, password};
+use super::secret::Surroundings;
 use super::tls;
+use super::web::{self, WebPeer};
 use crate::dicom::AeTitle;
 use crate::rules::Severity;
 use crate::rules::section::{Entry, Section};
@@ -30,16 +31,43 @@ pub struct Destination {
 #[derive(Debug, Clone)]
 pub enum DestinationKind {
     /// C-STORE SCU. `confirm`: read back by C-FIND before the job counts as confirmed.
-    /// `tls`: what the connection is secured with, `None` for plain TCP.
-    Dicom { host: String, port: u16, called: AeTitle, calling: AeTitle, confirm: Confirm, tls: Option<ClientFiles> },
-    /// Orthanc REST: `POST /instances`. `url` has no slash at its end.
-    Orthanc { url: String, username: Option<String>, password: Option<Secret> },
+    /// `tls`: what the connection is secured with, `None` for plain TCP. `keep`: how long an association is kept open
+    /// for the next delivery.
+    Dicom {
+        host: String,
+        port: u16,
+        called: AeTitle,
+        calling: AeTitle,
+        confirm: Confirm,
+        tls: Option<ClientFiles>,
+        keep: Duration,
+    },
+    /// Orthanc REST: `POST /instances`.
+    Orthanc(OrthancPeer),
+    /// STOW-RS. `query`: read back by QIDO-RS before the job counts as confirmed.
+    DicomWeb { at: WebPeer, query: bool },
     /// A folder: `<folder>/<study>/<series>/<sop instance>.dcm`, written atomically.
     Folder { path: PathBuf },
+    /// Nothing is sent; the job says what would have been.
+    ReportOnly,
+}
+
+/// An Orthanc by its REST interface.
+#[derive(Debug, Clone)]
+pub struct OrthancPeer {
+    pub at: WebPeer,
+    /// Look for each object by its UID; else Orthanc's answer to the upload confirms.
+    pub query: bool,
+    /// For the series of the results; Orthanc 1.12 and newer.
+    pub labels: Vec<String>,
+    /// User metadata of the series of the results: number or name, value.
+    pub metadata: Vec<(String, String)>,
 }
 
 /// Some archives commit when their nightly copy is done; most within minutes.
 const COMMITMENT_WAIT: Duration = Duration::from_hours(1);
+/// Longer than the pause between the results of one study; shorter than the patience of any peer.
+const KEEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirm {
@@ -56,7 +84,9 @@ pub enum Confirm {
 enum Kind {
     Dicom,
     Orthanc,
+    DicomWeb,
     Folder,
+    ReportOnly,
 }
 
 /// Reads all destinations that are free of faults, and the names of all, faulty ones included.
@@ -79,8 +109,15 @@ fn read_one(
 ) -> Option<Destination> {
     let named = check_name(name, entry);
     let section = entry.section()?;
-    let kinds = [("dicom", Kind::Dicom), ("orthanc", Kind::Orthanc), ("folder", Kind::Folder)];
-    let kind = section.required("kind", "\"dicom\", \"orthanc\", \"folder\"")?.choice(&kinds)?;
+    let kinds = [
+        ("dicom", Kind::Dicom),
+        ("orthanc", Kind::Orthanc),
+        ("dicomweb", Kind::DicomWeb),
+        ("folder", Kind::Folder),
+        ("report-only", Kind::ReportOnly),
+    ];
+    let words = "\"dicom\", \"orthanc\", \"dicomweb\", \"folder\", \"report-only\"";
+    let kind = section.required("kind", words)?.choice(&kinds)?;
     let seconds = |key, default| section.get(key).map_or(Some(default), |e| duration(&e, 1.0, 86400.0));
     let timeout = seconds("timeout", Duration::from_secs(30));
     let backoff_cap = seconds("backoff_cap", Duration::from_mins(15));
@@ -92,7 +129,9 @@ fn read_one(
     let kind = match kind {
         Kind::Dicom => dicom(&section, node, around),
         Kind::Orthanc => orthanc(&section, around),
+        Kind::DicomWeb => dicomweb(&section, around),
         Kind::Folder => folder(&section, around),
+        Kind::ReportOnly => Some(DestinationKind::ReportOnly),
     };
     section.finish();
     Some(Destination {
@@ -123,6 +162,7 @@ fn dicom(section: &Section<'_>, node: Option<&NodeConfig>, around: &Surroundings
         None => node.map(|node| node.reception.ae_title.clone()),
     };
     let confirm = confirm(section);
+    let keep = section.get("keep_association").map_or(Some(KEEP), |entry| duration(&entry, 0.0, 300.0));
     let tls = tls::of_destination(section, host.as_deref(), around.folder());
     let (host, port, called) = (host?, port? as u16, called?);
     if let (Some(node), Some(entry)) = (node, host_entry)
@@ -132,7 +172,8 @@ fn dicom(section: &Section<'_>, node: Option<&NodeConfig>, around: &Surroundings
         entry.report(Severity::Fault, &found, "another node: results sent here would come back in", None);
         return None;
     }
-    Some(DestinationKind::Dicom { host, port, called, calling: calling?, confirm: confirm?, tls: tls? })
+    let (calling, confirm, tls, keep) = (calling?, confirm?, tls?, keep?);
+    Some(DestinationKind::Dicom { host, port, called, calling, confirm, tls, keep })
 }
 
 fn confirm(section: &Section<'_>) -> Option<Confirm> {
@@ -155,40 +196,47 @@ fn is_self(node: &NodeConfig, host: &str, port: u16) -> bool {
 }
 
 fn orthanc(section: &Section<'_>, around: &Surroundings<'_>) -> Option<DestinationKind> {
-    let url = section.required("url", "the URL of Orthanc, such as \"http://localhost:8042\"").and_then(|e| url(&e));
-    let username = match section.get("username") {
-        Some(entry) => entry.text().map(|text| Some(text.to_owned())),
-        None => Some(None),
+    let at = web::read(section, around, "the URL of Orthanc, such as \"http://localhost:8042\"");
+    let choices = [("answer", false), ("query", true)];
+    let query = section.get("confirm").map_or(Some(false), |entry| entry.choice(&choices));
+    let labels = section.get("labels").map_or(Some(Vec::new()), |entry| labels(&entry));
+    let metadata = match section.section("metadata") {
+        None => Some(Vec::new()),
+        Some(table) => table.entries().iter().map(|(name, entry)| metadatum(name, entry)).collect(),
     };
-    let password = password(section, around);
-    let (url, username, password) = (url?, username?, password?);
-    match (&username, &password) {
-        (Some(_), None) => {
-            section.lacks("password_file", "a username without a password", "password_file or password_env", None);
-            None
-        }
-        (None, Some(_)) => {
-            section.lacks("username", "a password without a username", "username and password", None);
-            None
-        }
-        _ => Some(DestinationKind::Orthanc { url, username, password }),
-    }
+    let (query, labels, metadata) = (query?, labels?, metadata?);
+    Some(DestinationKind::Orthanc(OrthancPeer { at: at?, query, labels, metadata }))
 }
 
-fn url(entry: &Entry<'_>) -> Option<String> {
-    let text = entry.text()?;
-    let allowed = "a URL that starts with http:// or https://";
-    let Ok(url) = reqwest::Url::parse(text) else { return entry.refuse(allowed, None) };
-    if !url.username().is_empty() || url.password().is_some() {
-        // The value is not repeated: it holds the password.
-        let hint = "use username with password_file or password_env".to_owned();
-        entry.report(Severity::Fault, "a URL with a user name or password in it", "a URL alone", Some(hint));
-        return None;
+/// Orthanc takes letters, digits, - and _ in a label.
+fn labels(entry: &Entry<'_>) -> Option<Vec<String>> {
+    let allowed = "labels of 1 to 64 letters, digits, - and _";
+    let fits = |text: &str| {
+        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let one = |entry: &Entry<'_>| {
+        let text = entry.text()?;
+        if fits(text) { Some(text.to_owned()) } else { entry.refuse(allowed, None) }
+    };
+    entry.items().iter().map(one).collect()
+}
+
+/// User metadata have numbers from 1024 on, or the names that Orthanc's `UserMetadata` gives them.
+fn metadatum(name: &str, entry: &Entry<'_>) -> Option<(String, String)> {
+    let allowed = "a number from 1024 to 65535, or a name of letters, digits and -";
+    let is_number = name.parse::<u32>().map(|number| (1024..=65535).contains(&number));
+    let fits = is_number.unwrap_or(!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    if !fits {
+        return entry.refuse_key(&format!("the metadata \"{name}\""), allowed, None);
     }
-    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
-        return entry.refuse(allowed, None);
-    }
-    Some(text.trim().trim_end_matches('/').to_owned())
+    Some((name.to_owned(), entry.text()?.to_owned()))
+}
+
+fn dicomweb(section: &Section<'_>, around: &Surroundings<'_>) -> Option<DestinationKind> {
+    let at = web::read(section, around, "the URL of the service, such as \"https://pacs.example/dicom-web\"");
+    let choices = [("query", true), ("none", false)];
+    let query = section.get("confirm").map_or(Some(true), |entry| entry.choice(&choices));
+    Some(DestinationKind::DicomWeb { at: at?, query: query? })
 }
 
 fn folder(section: &Section<'_>, around: &Surroundings<'_>) -> Option<DestinationKind> {

@@ -21,6 +21,7 @@ mod secret;
 mod tests;
 mod tls;
 mod users;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,7 +29,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use access::AeProfile;
-pub use destination::{Confirm, Destination, DestinationKind};
+pub use destination::{Confirm, Destination, DestinationKind, OrthancPeer};
 pub use files::{ConfigFiles, replace_rules, rules_owner};
 pub use http::HttpListener;
 pub use node::{Duplicates, Durability, LatePolicy, NodeConfig};
@@ -38,6 +39,7 @@ pub use reception::Reception;
 pub use secret::Secret;
 pub use tls::TlsListener;
 pub use users::Users;
+pub use web::{Login, WebPeer};
 
 use crate::rules::quantity;
 use crate::rules::section::{self, Section};

@@ -66,6 +66,12 @@ pub fn api_key(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Optio
     secret(section, around, &Place { file: "api_key_file", variable: "api_key_env", name: "API key" })
 }
 
+/// As [`password`], the bearer token that `token_file` or `token_env` names.
+#[allow(clippy::option_option, reason = "absent and faulty are two answers")]
+pub fn token(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Option<Secret>> {
+    secret(section, around, &Place { file: "token_file", variable: "token_env", name: "token" })
+}
+
 #[allow(clippy::option_option, reason = "absent and faulty are two answers")]
 fn secret(section: &Section<'_>, around: &Surroundings<'_>, place: &Place) -> Option<Option<Secret>> {
     let what = place.name;

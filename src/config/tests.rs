@@ -91,8 +91,9 @@ fn secrets_come_from_files_and_variables_and_never_show() {
     for key in ["password_env = \"SET\"", "password_file = \"password\""] {
         let kind = orthanc(key).unwrap();
         assert!(!format!("{kind:?}").contains("s3cret"));
-        let DestinationKind::Orthanc { url, password, .. } = kind else { panic!("{kind:?}") };
-        assert_eq!((url.as_str(), password.unwrap().reveal()), ("http://o:8042", "s3cret"));
+        let DestinationKind::Orthanc(OrthancPeer { at, .. }) = kind else { panic!("{kind:?}") };
+        let Login::Basic { password, .. } = at.login else { panic!("{:?}", at.login) };
+        assert_eq!((at.url.as_str(), password.reveal()), ("http://o:8042", "s3cret"));
     }
     for key in ["password = \"s3cret\"", "password_env = \"UNSET\"", "password_file = \"absent\"", ""] {
         let faults = orthanc(key).unwrap_err();

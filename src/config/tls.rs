@@ -81,6 +81,29 @@ pub(super) fn of_destination(section: &Section<'_>, host: Option<&str>, folder: 
     Some(Some(ClientFiles { ca: ca?, identity: identity?, server_name: server_name? }))
 }
 
+/// The TLS keys of a destination that is reached by HTTP; none of them: what the system trusts, and no certificate of ours.
+#[allow(clippy::option_option, reason = "absent and faulty are two answers")]
+pub(super) fn of_web(section: &Section<'_>, url: Option<&reqwest::Url>, folder: &Path) -> Option<Option<ClientFiles>> {
+    let (ca, certificate, key) = (section.get("ca"), section.get("certificate"), section.get("key"));
+    let named = [&ca, &certificate, &key].into_iter().flatten().next();
+    let Some(first) = named else { return Some(None) };
+    let url = url?;
+    if url.scheme() != "https" {
+        return first.refuse_key("a TLS key beside a URL without TLS", "a URL that starts with https://", None);
+    }
+    let Some(ca) = ca else {
+        section.lacks("ca", "a certificate without the authority that signs the peer's one", "a file, PEM", None);
+        return None;
+    };
+    let ca = authority(&ca, folder);
+    let identity = match (certificate, key) {
+        (None, None) => Some(None),
+        (certificate, key) => pair(section, certificate, key, folder).map(Some),
+    };
+    let server_name = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    Some(Some(ClientFiles { ca: ca?, identity: identity?, server_name }))
+}
+
 fn pair(
     section: &Section<'_>,
     certificate: Option<Entry<'_>>,

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::scu::{Chosen, Peer, Proposal, Scu};
+use super::contexts::{Chosen, Proposal};
+use super::scu::{Peer, Scu};
 use super::{DeliveryError, Object, Outcome};
 use crate::dicom::Uid;
 use crate::dicom::command::{Command, Normalized, Response};
@@ -71,10 +72,7 @@ fn normalized(message_id: u16, kind: u16) -> Normalized {
 
 /// Brings one report to `peer`; without an error the peer has taken it.
 pub async fn report(peer: &Peer, timeout: Duration, report: &Report) -> Result<(), DeliveryError> {
-    let proposal = Proposal {
-        abstract_syntax: STORAGE_COMMITMENT.to_owned(),
-        transfer_syntaxes: vec![EXPLICIT_LITTLE.to_owned(), IMPLICIT_LITTLE.to_owned()],
-    };
+    let proposal = Proposal::new(STORAGE_COMMITMENT, &[EXPLICIT_LITTLE, IMPLICIT_LITTLE]);
     // Some peers answer no role selection and take reports all the same: what counts is the report's answer.
     let mut scu = Scu::connect_providing(peer, timeout, &[proposal], &[STORAGE_COMMITMENT]).await?;
     let context = scu.context(STORAGE_COMMITMENT, |_| true);

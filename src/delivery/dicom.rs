@@ -10,78 +10,153 @@ use dicom_dictionary_std::tags;
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::scu::{Chosen, MAX_CONTEXTS, Peer, Proposal, Scu, proposals};
-use super::{DeliveryError, Object, Outcome, commitment};
-use crate::config::Confirm;
-use crate::dicom::{Dataset, Uid, tables, uid_of};
+use super::associations::Associations;
+use super::attempt::{Consignment, Outcome, Record, sum_up};
+use super::contexts::{Chosen, MAX_CONTEXTS, Proposal, learned, proposals};
+use super::scu::{Peer, Scu};
+use super::{DeliveryError, Object, commitment};
+use crate::config::{Confirm, Destination, DestinationKind};
+use crate::dicom::{Answer, Dataset, ladder, tables, uid_of};
 
-/// Stores all `objects` at `peer`. `transaction`: of the request to commit to them.
-pub async fn deliver(
-    peer: &Peer,
-    timeout: Duration,
-    confirm: Confirm,
-    transaction: Option<&Uid>,
-    objects: &[Object],
+/// How a peer is delivered to.
+#[derive(Debug)]
+pub(super) struct Manner {
+    pub peer: Peer,
+    /// For each answer.
+    pub timeout: Duration,
+    pub confirm: Confirm,
+    /// How long an association is kept for the next delivery.
+    pub keep: Duration,
+}
+
+impl Manner {
+    /// Of a destination that is reached by DICOM.
+    pub(super) fn of(destination: &Destination) -> Result<Manner, DeliveryError> {
+        let DestinationKind::Dicom { host, port, called, calling, confirm, tls, keep } = destination.kind.clone()
+        else {
+            let (peer, reason) = (destination.name.clone(), "it is no DICOM destination".to_owned());
+            return Err(DeliveryError::Protocol { peer, reason });
+        };
+        let peer = Peer { host, port, called, calling, tls };
+        Ok(Manner { peer, timeout: destination.timeout, confirm, keep })
+    }
+}
+
+/// Stores what `consignment` holds, over an association that is open still where there is one.
+pub(super) async fn deliver(
+    manner: &Manner,
+    associations: &Associations,
+    consignment: Consignment<'_>,
+    record: &mut Record,
 ) -> Result<Outcome, DeliveryError> {
-    let mut contexts = proposals(objects.iter().map(|object| (&object.sop_class, &object.transfer_syntax)));
+    let contexts = contexts(manner.confirm, consignment);
+    let mut kept = associations.take(&manner.peer, &contexts, manner.timeout).await;
+    loop {
+        let is_old = kept.is_some();
+        let mut scu = match kept.take() {
+            Some(scu) => scu,
+            None => connect(manner, &contexts, record).await?,
+        };
+        let outcome = converse(manner, &mut scu, consignment, record).await;
+        match &outcome {
+            // The peer ended it while nobody looked; nothing was said yet.
+            Err(error) if is_old && record.verdicts.is_empty() && error.ends_the_association() => {
+                tracing::debug!(peer = %manner.peer, "an association kept open was of no use any more: {error}");
+            }
+            Err(error) if error.ends_the_association() => return outcome,
+            _ => {
+                associations.keep(scu, manner.keep).await;
+                return outcome;
+            }
+        }
+    }
+}
+
+/// As few as the objects and the service that confirms need.
+fn contexts(confirm: Confirm, consignment: Consignment<'_>) -> Vec<Proposal> {
+    let mut contexts = proposals(consignment.unsent().map(|object| (&object.sop_class, &object.transfer_syntax)));
     let service = match confirm {
         Confirm::None => None,
-        Confirm::Query => Some((tables::STUDY_ROOT_FIND, vec![tables::IMPLICIT_LITTLE])),
+        Confirm::Query => Some(Proposal::new(tables::STUDY_ROOT_FIND, &[tables::IMPLICIT_LITTLE])),
         Confirm::Commitment { .. } => {
-            Some((tables::STORAGE_COMMITMENT, vec![tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE]))
+            let syntaxes = [tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE];
+            Some(Proposal::new(tables::STORAGE_COMMITMENT, &syntaxes))
         }
     };
-    if let Some((class, syntaxes)) = &service {
-        contexts.truncate(MAX_CONTEXTS - 1);
-        let transfer_syntaxes = syntaxes.iter().map(|&syntax| syntax.to_owned()).collect();
-        contexts.push(Proposal { abstract_syntax: (*class).to_owned(), transfer_syntaxes });
+    contexts.truncate(MAX_CONTEXTS - 1);
+    contexts.extend(service);
+    contexts
+}
+
+async fn connect(manner: &Manner, contexts: &[Proposal], record: &mut Record) -> Result<Scu, DeliveryError> {
+    let connected = Scu::connect(&manner.peer, manner.timeout, contexts).await;
+    match &connected {
+        Ok(scu) => record.learned.extend(scu.learned()),
+        Err(DeliveryError::NoContext { .. }) => record.learned.extend(learned(contexts, |_| None)),
+        Err(_) => {}
     }
-    let mut scu = Scu::connect(peer, timeout, &contexts).await?;
-    store(&mut scu, objects).await?;
-    let context = service.as_ref().and_then(|(class, _)| scu.context(class, |_| true));
-    let outcome = match (confirm, context, transaction) {
-        (Confirm::Query, Some(context), _) => find_all(&mut scu, peer, &context, objects).await?,
-        (Confirm::Commitment { .. }, Some(context), Some(transaction)) => {
-            commitment::request(&mut scu, peer, &context, transaction, objects).await?
-        }
-        (Confirm::Query | Confirm::Commitment { .. }, None, _) => {
-            tracing::warn!(%peer, "the destination does not offer the service that confirms; sent, unconfirmed");
-            Outcome::SentUnconfirmed
-        }
-        (Confirm::None | Confirm::Commitment { .. }, _, _) => Outcome::SentUnconfirmed,
+    connected
+}
+
+async fn converse(
+    manner: &Manner,
+    scu: &mut Scu,
+    consignment: Consignment<'_>,
+    record: &mut Record,
+) -> Result<Outcome, DeliveryError> {
+    store(scu, consignment, record).await?;
+    let peer = &manner.peer;
+    let service = match manner.confirm {
+        Confirm::None => return Ok(Outcome::SentUnconfirmed),
+        Confirm::Query => tables::STUDY_ROOT_FIND,
+        Confirm::Commitment { .. } => tables::STORAGE_COMMITMENT,
     };
-    scu.release().await;
-    Ok(outcome)
+    let Some(context) = scu.context(service, |_| true) else {
+        tracing::warn!(%peer, "the destination does not offer the service that confirms; sent, unconfirmed");
+        return Ok(Outcome::SentUnconfirmed);
+    };
+    match (manner.confirm, consignment.transaction) {
+        (Confirm::Query, _) => find_all(scu, peer, &context, consignment, record).await,
+        (_, Some(transaction)) => commitment::request(scu, peer, &context, transaction, consignment.objects).await,
+        (_, None) => Ok(Outcome::SentUnconfirmed),
+    }
 }
 
 /// Stores every object that can be stored; the association's own failures end it.
-async fn store(scu: &mut Scu, objects: &[Object]) -> Result<(), DeliveryError> {
+async fn store(scu: &mut Scu, consignment: Consignment<'_>, record: &mut Record) -> Result<(), DeliveryError> {
     let mut refused = Vec::new();
-    for object in objects {
+    for object in consignment.unsent() {
         match scu.store(object).await {
-            Ok(()) => {}
-            Err(error) if error.is_about_one_object() => refused.push(error),
+            Ok(verdict) => {
+                refused.extend(scu.accepted(&verdict).err());
+                record.verdicts.push(verdict);
+            }
+            Err(error) if error.is_about_one_object() => {
+                record.note(&object.sop_instance, Answer::Refused);
+                refused.push(error);
+            }
             Err(error) => return Err(error),
         }
     }
-    let failed = refused.len();
-    // What another attempt may mend decides: a permanent refusal beside it would hide it.
-    refused.sort_by_key(DeliveryError::is_permanent);
-    match refused.into_iter().next() {
-        None => Ok(()),
-        Some(only) if objects.len() == 1 => Err(only),
-        Some(first) => Err(DeliveryError::Partly { failed, total: objects.len(), first: Box::new(first) }),
-    }
+    sum_up(refused, consignment.objects.len())
 }
 
-async fn find_all(scu: &mut Scu, peer: &Peer, context: &Chosen, objects: &[Object]) -> Result<Outcome, DeliveryError> {
-    for object in objects {
+async fn find_all(
+    scu: &mut Scu,
+    peer: &Peer,
+    context: &Chosen,
+    consignment: Consignment<'_>,
+    record: &mut Record,
+) -> Result<Outcome, DeliveryError> {
+    let mut missing = Vec::new();
+    for object in consignment.objects {
         let identifier = identifier(scu, object)?;
         let matches = scu.find(context, tables::STUDY_ROOT_FIND, &identifier).await?;
         if !matches.iter().any(|found| names(found, object)) {
-            return Err(DeliveryError::NotFound { peer: peer.to_string(), instance: object.sop_instance.clone() });
+            missing.push(&object.sop_instance);
         }
     }
+    record.not_found(&peer.to_string(), consignment, &missing)?;
     Ok(Outcome::Confirmed)
 }
 
@@ -108,4 +183,17 @@ fn names(found: &[u8], object: &Object) -> bool {
     let implicit = TransferSyntaxRegistry.get(tables::IMPLICIT_LITTLE);
     let dataset = implicit.and_then(|syntax| Dataset::read_dataset_with_ts(found, syntax).ok());
     dataset.is_some_and(|dataset| uid_of(&dataset, tags::SOP_INSTANCE_UID).as_ref() == Ok(&object.sop_instance))
+}
+
+/// Associates for what results may need, and asks whether the peer is there (C-ECHO).
+pub(super) async fn probe(manner: &Manner, record: &mut Record) -> Result<String, DeliveryError> {
+    let everyones = [tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE];
+    let mut contexts = vec![Proposal::new(tables::VERIFICATION, &[tables::IMPLICIT_LITTLE])];
+    contexts.extend(ladder::LADDER.iter().map(|form| Proposal::new(form.sop_class(), &everyones)));
+    contexts
+        .extend([tables::STUDY_ROOT_FIND, tables::STORAGE_COMMITMENT].map(|class| Proposal::new(class, &everyones)));
+    let mut scu = connect(manner, &contexts, record).await?;
+    scu.echo().await?;
+    scu.release().await;
+    Ok("answered the C-ECHO".to_owned())
 }

@@ -7,15 +7,44 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{DeliveryError, Object, Outcome};
+use super::attempt::{Consignment, Outcome, Record};
+use super::{DeliveryError, Object};
+use crate::dicom::Answer;
 
-/// Writes all `objects` below `root`, which is made when absent.
-pub async fn deliver(root: PathBuf, objects: Vec<Object>) -> Result<Outcome, DeliveryError> {
-    let path = root.clone();
-    let written = tokio::task::spawn_blocking(move || objects.iter().try_for_each(|object| write(&root, object))).await;
-    let source = |error| io::Error::other(format!("the writing thread failed: {error}"));
-    written.map_err(|error| DeliveryError::Folder { action: "write into", path, source: source(error) })??;
+/// Writes what `consignment` holds below `root`, which is made when absent. A file that is there and whole stays.
+pub(super) async fn deliver(
+    root: PathBuf,
+    consignment: Consignment<'_>,
+    record: &mut Record,
+) -> Result<Outcome, DeliveryError> {
+    for object in consignment.objects {
+        let (root, copy) = (root.clone(), object.clone());
+        blocking(root.clone(), move || write(&root, &copy)).await?;
+        record.note(&object.sop_instance, Answer::Stored);
+    }
     Ok(Outcome::Confirmed)
+}
+
+/// Can a file be written below `root`?
+pub(super) async fn probe(root: PathBuf) -> Result<String, DeliveryError> {
+    let path = root.clone();
+    blocking(root, move || {
+        let draft = path.join(format!(".probe.{:016x}", fastrand::u64(..)));
+        let failed = |source| DeliveryError::Folder { action: "write into", path: path.clone(), source };
+        fs::create_dir_all(&path).map_err(failed)?;
+        store(&draft, b"").and_then(|()| fs::remove_file(&draft)).map_err(failed)?;
+        Ok("can be written".to_owned())
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    path: PathBuf,
+    work: impl FnOnce() -> Result<T, DeliveryError> + Send + 'static,
+) -> Result<T, DeliveryError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let source = |error| io::Error::other(format!("the writing thread failed: {error}"));
+    done.map_err(|error| DeliveryError::Folder { action: "write into", path, source: source(error) })?
 }
 
 fn write(root: &Path, object: &Object) -> Result<(), DeliveryError> {
@@ -83,7 +112,9 @@ mod tests {
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::write(target.with_file_name(".1.2.3.4.dcm.00ff"), b"half a").unwrap();
         for _ in 0..2 {
-            let outcome = deliver(folder.path().to_owned(), vec![object.clone()]).await.unwrap();
+            let (objects, mut record) = ([object.clone()], Record::default());
+            let done = deliver(folder.path().to_owned(), Consignment::new(&objects), &mut record).await;
+            let outcome = done.unwrap();
             assert_eq!(outcome, Outcome::Confirmed);
             assert_eq!(fs::read(&target).unwrap(), object.bytes);
         }
@@ -95,7 +126,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, b"x").unwrap();
-        let error = deliver(file.clone(), vec![object(tables::EXPLICIT_LITTLE)]).await.unwrap_err();
+        let objects = [object(tables::EXPLICIT_LITTLE)];
+        let done = deliver(file.clone(), Consignment::new(&objects), &mut Record::default()).await;
+        let error = done.unwrap_err();
         assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
         assert!(!error.is_permanent());
     }

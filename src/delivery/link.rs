@@ -4,6 +4,7 @@
 //! peer's certificate is checked against `ca` and the server name; there is no way to leave that out.
 
 use std::io;
+use std::time::Duration;
 
 use dicom_ul::association::{AsyncClientAssociation, ClientAssociationOptions, Error as UlError};
 use dicom_ul::pdu::{Pdu, PresentationContextNegotiated};
@@ -83,6 +84,15 @@ impl Link {
             Link::Plain(association) => association.receive().await,
             Link::Secured(association) => association.receive().await,
         }
+    }
+
+    /// Is nothing to be read, not even the end? A peer that speaks unasked wants to end the association.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        let stream = match self {
+            Link::Plain(association) => association.inner_stream(),
+            Link::Secured(association) => association.inner_stream().get_mut().0,
+        };
+        tokio::time::timeout(Duration::ZERO, stream.peek(&mut [0])).await.is_err()
     }
 
     /// Asks for release and waits for the answer.

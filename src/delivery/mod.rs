@@ -4,23 +4,33 @@
 //! attempt can help; retrying, backoff and the ledger are the worker's. Objects are sent as they lie in the
 //! spool: never changed beyond the transfer syntax that a peer insists on.
 
+mod associations;
+mod attempt;
 mod commitment;
+mod contexts;
 mod dicom;
+mod dicomweb;
 pub mod fetch;
 mod folder;
 mod link;
 mod orthanc;
 mod part10;
+mod report_only;
 pub mod scu;
+mod web;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Once;
 use std::time::Duration;
 
+use associations::Associations;
+use web::Web;
+
 use crate::config::{Destination, DestinationKind};
 use crate::dicom::Uid;
 
+pub use attempt::{Attempt, Consignment, Outcome, Record};
 pub use commitment::report;
 
 /// One DICOM object to be delivered.
@@ -31,17 +41,6 @@ pub struct Object {
     pub transfer_syntax: Uid,
     /// The whole Part 10 file.
     pub bytes: Vec<u8>,
-}
-
-/// What is known after a delivery without error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The destination has said that it holds every object.
-    Confirmed,
-    /// The destination took every object; nobody asked it afterwards.
-    SentUnconfirmed,
-    /// The destination took every object and the request to commit to them; its report is to come.
-    Asked,
 }
 
 /// Why a delivery failed. Messages name the peer and the remedy, never a patient attribute.
@@ -69,8 +68,6 @@ pub enum DeliveryError {
     Protocol { peer: String, reason: String },
     #[error("{url} answered {status}; {remedy}")]
     Http { url: String, status: u16, remedy: &'static str },
-    #[error("Orthanc at {url} did not keep {instance}: {answer}; look into Orthanc's log and filters")]
-    NotKept { url: String, instance: Uid, answer: String },
     #[error("cannot {action} {}: {source}; check the folder's rights and room", path.display())]
     Folder { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{what} is no readable DICOM object: {reason}")]
@@ -89,15 +86,25 @@ impl DeliveryError {
         )
     }
 
+    /// Is the association of no use any more?
+    fn ends_the_association(&self) -> bool {
+        let is_answer = matches!(
+            self,
+            DeliveryError::Partly { .. } | DeliveryError::NotFound { .. } | DeliveryError::NotCommitted { .. }
+        );
+        !is_answer && !self.is_about_one_object()
+    }
+
     /// Is another attempt pointless until somebody changes something?
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            DeliveryError::NoContext { .. } | DeliveryError::NotKept { .. } | DeliveryError::Unreadable { .. } => true,
+            DeliveryError::NoContext { .. } | DeliveryError::Unreadable { .. } => true,
             DeliveryError::Partly { first, .. } => first.is_permanent(),
             // These speak about the object or our rights; A7xx, 0110 and the rest about the moment.
             DeliveryError::Refused { status, .. } => {
-                matches!(status, 0x0117 | 0x0122 | 0x0124 | 0xa900..=0xa9ff | 0xc000..=0xcfff)
+                // 200 and 400 are Orthanc's: filtered out, and not understood.
+                matches!(status, 0x0117 | 0x0122 | 0x0124 | 0xa900..=0xa9ff | 0xc000..=0xcfff | 200 | 400)
             }
             DeliveryError::Http { status, .. } => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
             // A rejection is usually a peer being set up or restarted with another list of titles.
@@ -118,36 +125,71 @@ impl DeliveryError {
 #[derive(Debug, Clone)]
 pub struct Delivery {
     http: reqwest::Client,
+    associations: Associations,
 }
 
 impl Delivery {
     pub fn new() -> Result<Delivery, DeliveryError> {
         tls_provider();
         let http = reqwest::Client::builder().tcp_nodelay(true).build();
-        Ok(Delivery { http: http.map_err(|error| DeliveryError::Client(error.to_string()))? })
+        let http = http.map_err(|error| DeliveryError::Client(error.to_string()))?;
+        Ok(Delivery { http, associations: Associations::default() })
     }
 
-    /// Makes one attempt to bring all `objects` to `destination`. `transaction`: under which the destination is asked to
-    /// commit to them, where its configuration says so; without one it is not asked.
-    pub async fn deliver(
+    /// Makes one attempt to bring everything to `destination`.
+    pub async fn deliver(&self, destination: &Destination, consignment: Consignment<'_>) -> Attempt {
+        let mut record = Record::default();
+        // Boxed: associating makes a large future of it.
+        let outcome = Box::pin(self.bring(destination, consignment, &mut record)).await;
+        Attempt { outcome, record }
+    }
+
+    async fn bring(
         &self,
         destination: &Destination,
-        objects: &[Object],
-        transaction: Option<&Uid>,
+        consignment: Consignment<'_>,
+        record: &mut Record,
     ) -> Result<Outcome, DeliveryError> {
         let timeout = destination.timeout;
         match &destination.kind {
-            DestinationKind::Dicom { host, port, called, calling, confirm, tls } => {
-                let (host, called, calling, tls) = (host.clone(), called.clone(), calling.clone(), tls.clone());
-                let peer = scu::Peer { host, port: *port, called, calling, tls };
-                dicom::deliver(&peer, timeout, *confirm, transaction, objects).await
+            DestinationKind::Dicom { .. } => {
+                let manner = dicom::Manner::of(destination)?;
+                dicom::deliver(&manner, &self.associations, consignment, record).await
             }
-            DestinationKind::Orthanc { url, username, password } => {
-                let credentials = username.as_deref().map(|name| (name, password.as_ref()));
-                orthanc::deliver(&self.http, url, credentials, timeout, objects).await
+            DestinationKind::Orthanc(peer) => {
+                let web = Web::new(&self.http, &peer.at, timeout).await?;
+                orthanc::deliver(&web, peer, consignment, record).await
             }
-            DestinationKind::Folder { path } => folder::deliver(path.clone(), objects.to_vec()).await,
+            DestinationKind::DicomWeb { at, query } => {
+                let web = Web::new(&self.http, at, timeout).await?;
+                dicomweb::deliver(&web, *query, consignment, record).await
+            }
+            DestinationKind::Folder { path } => folder::deliver(path.clone(), consignment, record).await,
+            DestinationKind::ReportOnly => Ok(report_only::deliver(&destination.name, consignment, record)),
         }
+    }
+
+    /// Is `destination` there, and what does it take? Sends no object. `Ok`: what it says of itself.
+    pub async fn probe(&self, destination: &Destination) -> (Result<String, DeliveryError>, Record) {
+        let mut record = Record::default();
+        let said = Box::pin(self.ask(destination, &mut record)).await;
+        (said, record)
+    }
+
+    async fn ask(&self, destination: &Destination, record: &mut Record) -> Result<String, DeliveryError> {
+        let timeout = destination.timeout;
+        match &destination.kind {
+            DestinationKind::Dicom { .. } => dicom::probe(&dicom::Manner::of(destination)?, record).await,
+            DestinationKind::Orthanc(peer) => orthanc::probe(&Web::new(&self.http, &peer.at, timeout).await?).await,
+            DestinationKind::DicomWeb { at, .. } => dicomweb::probe(&Web::new(&self.http, at, timeout).await?).await,
+            DestinationKind::Folder { path } => folder::probe(path.clone()).await,
+            DestinationKind::ReportOnly => Ok("sends nothing".to_owned()),
+        }
+    }
+
+    /// Releases the associations that are kept open; the node stops.
+    pub async fn close(&self) {
+        self.associations.close().await;
     }
 }
 

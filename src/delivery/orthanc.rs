@@ -1,92 +1,149 @@
-//! Delivery to Orthanc's REST API: `POST /instances`, one object a request.
+//! Delivery to Orthanc's REST API: `POST /instances`, one object a request; Orthanc files it in its study by the UIDs.
 //!
-//! Orthanc answers after it has stored, so its `Status` is the confirmation. Never reads anything back.
+//! Orthanc answers after it has stored, so its `Status` is the confirmation; where the destination asks for more, each object
+//! is found again by its UID. The series of the results get the labels and metadata that the destination names.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
 
-use super::{DeliveryError, Object, Outcome};
-use crate::config::Secret;
+use super::attempt::{Consignment, Outcome, Record, refusal, sum_up};
+use super::web::Web;
+use super::{DeliveryError, Object};
+use crate::config::OrthancPeer;
+use crate::dicom::{Answer, Uid, Verdict};
 
-/// User name and password.
-type Credentials<'a> = (&'a str, Option<&'a Secret>);
+/// Orthanc's answer to an upload.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Uploaded {
+    status: String,
+    parent_series: String,
+}
 
-/// Posts all `objects` to the Orthanc at `url`.
-pub async fn deliver(
-    http: &Client,
-    url: &str,
-    credentials: Option<Credentials<'_>>,
-    timeout: Duration,
-    objects: &[Object],
+/// A resource that has a UID, as `/tools/lookup` lists it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Found {
+    r#type: String,
+}
+
+/// Posts what `consignment` holds.
+pub(super) async fn deliver(
+    web: &Web<'_>,
+    peer: &OrthancPeer,
+    consignment: Consignment<'_>,
+    record: &mut Record,
 ) -> Result<Outcome, DeliveryError> {
-    for object in objects {
-        post(http, url, credentials, timeout, object).await?;
+    let (mut refused, mut series) = (Vec::new(), BTreeSet::new());
+    for object in consignment.unsent() {
+        let (verdict, uploaded) = post(web, object).await?;
+        refused.extend(refusal(web.url(), &verdict));
+        if verdict.answer.is_held() {
+            series.insert(uploaded.parent_series);
+        }
+        record.verdicts.push(verdict);
+    }
+    for id in series.iter().filter(|id| !id.is_empty()) {
+        describe(web, peer, id).await?;
+    }
+    sum_up(refused, consignment.objects.len())?;
+    if peer.query {
+        find_all(web, consignment, record).await?;
     }
     Ok(Outcome::Confirmed)
 }
 
-async fn post(
-    http: &Client,
-    url: &str,
-    credentials: Option<Credentials<'_>>,
-    timeout: Duration,
-    object: &Object,
-) -> Result<(), DeliveryError> {
-    let failed = |error: reqwest::Error| {
-        let peer = url.to_owned();
-        if error.is_timeout() {
-            return DeliveryError::Timeout { peer, request: "POST /instances", after: timeout };
-        }
-        DeliveryError::Connect { peer, reason: innermost(&error) }
+async fn post(web: &Web<'_>, object: &Object) -> Result<(Verdict, Uploaded), DeliveryError> {
+    let request = web.request(Method::POST, "/instances").header("content-type", "application/dicom");
+    let response = web.send(request.body(object.bytes.clone()), "POST /instances").await?;
+    let status = response.status();
+    // Only this one says something of the object; the rest concerns the way to it.
+    if status != StatusCode::OK && status != StatusCode::BAD_REQUEST {
+        return Err(web.refused(status));
+    }
+    let text = web.text(response, "POST /instances").await?;
+    let uploaded: Uploaded = serde_json::from_str(&text).unwrap_or_default();
+    let answer = match (status, uploaded.status.as_str()) {
+        (StatusCode::OK, "Success" | "AlreadyStored") => Answer::Stored,
+        _ => Answer::Refused,
     };
-    let mut request = http.post(format!("{}/instances", url.trim_end_matches('/'))).timeout(timeout);
-    if let Some((name, password)) = credentials {
-        request = request.basic_auth(name, password.map(Secret::reveal));
-    }
-    let request = request.header("content-type", "application/dicom").body(object.bytes.clone());
-    let response = request.send().await.map_err(failed)?;
-    if response.status() != StatusCode::OK {
-        let status = response.status().as_u16();
-        return Err(DeliveryError::Http { url: url.to_owned(), status, remedy: remedy(response.status()) });
-    }
-    let answer: serde_json::Value = response.json().await.map_err(failed)?;
-    match answer.get("Status").and_then(serde_json::Value::as_str) {
-        Some("Success" | "AlreadyStored") => Ok(()),
-        other => {
-            let answer = other.unwrap_or("an answer without Status").to_owned();
-            Err(DeliveryError::NotKept { url: url.to_owned(), instance: object.sop_instance.clone(), answer })
+    let comment =
+        if uploaded.status.is_empty() { "an answer without Status".to_owned() } else { uploaded.status.clone() };
+    let verdict = Verdict {
+        sop_instance: object.sop_instance.clone(),
+        answer,
+        status: Some(status.as_u16()),
+        comment: Some(comment),
+    };
+    Ok((verdict, uploaded))
+}
+
+/// Labels and metadata of a series, by Orthanc's id. Repeating it changes nothing.
+async fn describe(web: &Web<'_>, peer: &OrthancPeer, series: &str) -> Result<(), DeliveryError> {
+    for label in &peer.labels {
+        let request = web.request(Method::PUT, &format!("/series/{series}/labels/{label}"));
+        let status = web.send(request, "PUT of a label").await?.status();
+        if status == StatusCode::NOT_FOUND {
+            tracing::warn!(url = web.url(), label, "no label was set: Orthanc has labels from 1.12 on");
+        } else if !status.is_success() {
+            return Err(web.refused(status));
         }
     }
+    for (name, value) in &peer.metadata {
+        let request = web.request(Method::PUT, &format!("/series/{series}/metadata/{name}")).body(value.clone());
+        let status = web.send(request, "PUT of metadata").await?.status();
+        if !status.is_success() {
+            return Err(web.refused(status));
+        }
+    }
+    Ok(())
 }
 
-fn remedy(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "check user name and password of the destination",
-        StatusCode::NOT_FOUND => "check the destination's url: it must be Orthanc's root",
-        StatusCode::BAD_REQUEST => "Orthanc cannot read the object; look into its log",
-        _ if status.is_server_error() => "Orthanc or its disk has a problem; look into its log",
-        _ => "look into Orthanc's log",
+async fn find_all(web: &Web<'_>, consignment: Consignment<'_>, record: &mut Record) -> Result<(), DeliveryError> {
+    let mut missing = Vec::new();
+    for object in consignment.objects {
+        if !is_there(web, &object.sop_instance).await? {
+            missing.push(&object.sop_instance);
+        }
     }
+    record.not_found(web.url(), consignment, &missing)
 }
 
-/// The cause that a human can act on is the last of the chain ("connection refused").
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+async fn is_there(web: &Web<'_>, instance: &Uid) -> Result<bool, DeliveryError> {
+    let request = web.request(Method::POST, "/tools/lookup").body(instance.to_string());
+    let response = web.send(request, "POST /tools/lookup").await?;
+    let status = response.status();
+    if status != StatusCode::OK {
+        return Err(web.refused(status));
     }
-    cause.to_string()
+    let found: Vec<Found> = serde_json::from_str(&web.text(response, "POST /tools/lookup").await?).unwrap_or_default();
+    Ok(found.iter().any(|resource| resource.r#type == "Instance"))
+}
+
+/// What Orthanc says of itself.
+pub(super) async fn probe(web: &Web<'_>) -> Result<String, DeliveryError> {
+    let response = web.send(web.request(Method::GET, "/system"), "GET /system").await?;
+    let status = response.status();
+    if status != StatusCode::OK {
+        return Err(web.refused(status));
+    }
+    let system: serde_json::Value = serde_json::from_str(&web.text(response, "GET /system").await?).unwrap_or_default();
+    let word = |key: &str| system.get(key).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
+    Ok(format!("Orthanc {} ({})", word("Version"), word("DicomAet")))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::time::Duration;
+
     use super::*;
-    use crate::config::{Destination, DestinationKind};
-    use crate::delivery::Delivery;
+    use crate::config::{Destination, DestinationKind, Login, Secret, WebPeer};
     use crate::delivery::part10::tests::object;
+    use crate::delivery::{Consignment, Delivery};
     use crate::dicom::tables;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -94,7 +151,7 @@ mod tests {
     /// One HTTP answer to one request; the outcome, and the request's bytes.
     async fn answered(status: &str, body: &str) -> (Result<Outcome, DeliveryError>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let object = object(tables::EXPLICIT_LITTLE);
         let length = object.bytes.len();
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -110,11 +167,9 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
             request
         });
-        let kind = DestinationKind::Orthanc {
-            url,
-            username: Some("sagittal".into()),
-            password: Some(Secret::new("secret".into())),
-        };
+        let login = Login::Basic { username: "sagittal".into(), password: Secret::new("secret".into()) };
+        let at = WebPeer { url, login, tls: None };
+        let kind = DestinationKind::Orthanc(OrthancPeer { at, query: false, labels: Vec::new(), metadata: Vec::new() });
         let destination = Destination {
             name: "pacs".into(),
             kind,
@@ -123,7 +178,7 @@ mod tests {
             backoff_cap: Duration::from_secs(1),
             concurrency: 1,
         };
-        let outcome = Delivery::new().unwrap().deliver(&destination, &[object], None).await;
+        let outcome = Delivery::new().unwrap().deliver(&destination, Consignment::new(&[object])).await.outcome;
         (outcome, server.await.unwrap())
     }
 
@@ -138,7 +193,8 @@ mod tests {
             assert!(request.ends_with(&object(tables::EXPLICIT_LITTLE).bytes));
         }
         let (outcome, _) = answered("200 OK", r#"{"Status":"FilteredOut"}"#).await;
-        assert!(matches!(outcome, Err(DeliveryError::NotKept { answer, .. }) if answer == "FilteredOut"));
+        let error = outcome.unwrap_err();
+        assert!(error.is_permanent() && error.to_string().contains("(FilteredOut)"), "{error}");
     }
 
     #[tokio::test]

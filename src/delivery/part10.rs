@@ -1,13 +1,15 @@
 //! An object to be sent: its file taken apart, and its data set in another transfer syntax (PS3.5 annex A).
 //!
-//! Only the native (not encapsulated) syntaxes are converted into each other; pixels are never decoded.
+//! The native (not encapsulated) syntaxes are converted into each other without touching pixels; compressed pixels are
+//! decoded where a codec is there. Nothing is ever compressed.
 
 use dicom_dictionary_std::tags;
 use dicom_encoding::transfer_syntax::{TransferSyntax, TransferSyntaxIndex};
+use dicom_pixeldata::Transcode;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::{DeliveryError, Object};
-use crate::dicom::{Dataset, Meta, SeriesKey, tables, uid_of};
+use crate::dicom::{Dataset, Meta, SeriesKey, part10, tables, uid_of};
 
 impl Object {
     /// Takes a Part 10 file; `what` names it in the error.
@@ -24,12 +26,28 @@ impl Object {
         Ok(&self.bytes[meta.offset.min(self.bytes.len())..])
     }
 
-    /// The data set encoded in `syntax`, a native one, as the object's own must be.
-    pub(super) fn transcoded(&self, syntax: &str) -> Result<Vec<u8>, DeliveryError> {
-        let (from, to) = (self.codec(self.transfer_syntax.as_str())?, self.codec(syntax)?);
-        let dataset = self.parsed(from)?;
+    /// The data set encoded in `syntax`, a native one. On a thread of its own: decoding takes its time, and a codec may
+    /// panic on a damaged codestream.
+    pub(super) async fn converted(&self, syntax: &str) -> Result<Vec<u8>, DeliveryError> {
+        let (object, syntax) = (self.clone(), syntax.to_owned());
+        let work = tokio::task::spawn_blocking(move || object.transcoded(&syntax));
+        work.await.unwrap_or_else(|_| Err(self.unreadable("its pixels cannot be decoded: damaged".to_owned())))
+    }
+
+    fn transcoded(&self, syntax: &str) -> Result<Vec<u8>, DeliveryError> {
+        let no_way = || self.unreadable(format!("it cannot be converted from {} to {syntax}", self.transfer_syntax));
+        let to = TransferSyntaxRegistry.get(syntax).filter(|_| is_native(syntax)).ok_or_else(no_way)?;
+        let own = TransferSyntaxRegistry.get(self.transfer_syntax.as_str()).ok_or_else(no_way)?;
         let mut bytes = Vec::with_capacity(self.bytes.len());
-        dataset.write_dataset_with_ts(&mut bytes, to).map_err(|error| self.unreadable(error.to_string()))?;
+        let unreadable = |error: &dyn std::error::Error| self.unreadable(described(error));
+        let written = if own.is_encapsulated_pixel_data() {
+            let mut object = part10::parse(&self.bytes).map_err(|error| unreadable(&error))?;
+            object.transcode(to).map_err(|error| unreadable(&error))?;
+            object.write_dataset_with_ts(&mut bytes, to)
+        } else {
+            self.parsed(own)?.write_dataset_with_ts(&mut bytes, to)
+        };
+        written.map_err(|error| unreadable(&error))?;
         Ok(bytes)
     }
 
@@ -52,12 +70,12 @@ impl Object {
     fn unreadable(&self, reason: String) -> DeliveryError {
         DeliveryError::Unreadable { what: self.sop_instance.to_string(), reason }
     }
+}
 
-    fn codec(&self, syntax: &str) -> Result<&'static TransferSyntax, DeliveryError> {
-        TransferSyntaxRegistry.get(syntax).filter(|_| is_native(syntax)).ok_or_else(|| {
-            self.unreadable(format!("its pixels cannot be converted between transfer syntaxes ({syntax})"))
-        })
-    }
+/// An error with its causes: the last one tells most.
+fn described(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Can `syntax` be converted to Implicit and Explicit VR Little Endian without touching pixels?
@@ -66,6 +84,11 @@ pub fn is_native(syntax: &str) -> bool {
         syntax,
         tables::IMPLICIT_LITTLE | tables::EXPLICIT_LITTLE | "1.2.840.10008.1.2.2" | "1.2.840.10008.1.2.1.99"
     )
+}
+
+/// Can an object in `syntax` be brought into Implicit and Explicit VR Little Endian, decoding its pixels if need be?
+pub fn is_convertible(syntax: &str) -> bool {
+    is_native(syntax) || TransferSyntaxRegistry.get(syntax).is_some_and(TransferSyntax::can_decode_all)
 }
 
 #[cfg(test)]

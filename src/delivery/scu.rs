@@ -11,19 +11,22 @@ use std::time::Duration;
 use dicom_ul::association::{ClientAssociationOptions, Error as UlError};
 use dicom_ul::pdu::{PDataValueType, Pdu};
 
+use super::attempt::refusal;
+use super::contexts::learned;
+pub use super::contexts::{Chosen, MAX_CONTEXTS, Proposal, proposals};
 use super::link::{Link, LinkError};
-use super::part10::is_native;
+use super::part10::{is_convertible, is_native};
 use super::{DeliveryError, Object};
 use crate::config::KnownPeer;
 use crate::dicom::command::{Command, Response, StoreRq};
 use crate::dicom::message::{Assembler, Body, Message, Pdv};
-use crate::dicom::{AeTitle, Uid, tables};
+use crate::dicom::{AeTitle, Answer, Learned, Verdict, tables};
 use crate::tls::ClientFiles;
 
-/// Presentation context IDs are the odd numbers up to 255 (PS3.8 section 9.3.2.2).
-pub const MAX_CONTEXTS: usize = 128;
 /// Largest PDU sent, whatever the peer takes: larger ones gain nothing and some peers choke.
 const MAX_SENT_PDU: usize = 128 * 1024;
+/// Bytes that are handed to the system at once: peers with small PDUs would cost a call for each of them.
+const WRITTEN: usize = 256 * 1024;
 const MAX_RECEIVED_PDU: u32 = 64 * 1024;
 /// A C-FIND identifier at the instance level is some hundred bytes.
 const MAX_IDENTIFIER: u64 = 1 << 20;
@@ -59,38 +62,12 @@ impl fmt::Display for Peer {
     }
 }
 
-/// A presentation context to be proposed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proposal {
-    pub abstract_syntax: String,
-    pub transfer_syntaxes: Vec<String>,
-}
-
-/// The contexts that objects of these (SOP class, transfer syntax) pairs need: one with their own syntax and,
-/// where conversion is possible, one with the syntaxes every peer knows.
-#[must_use]
-pub fn proposals<'a>(objects: impl IntoIterator<Item = (&'a Uid, &'a Uid)>) -> Vec<Proposal> {
-    let mut wanted: Vec<Proposal> = Vec::new();
-    let mut add = |class: &Uid, syntaxes: &[&str]| {
-        let transfer_syntaxes = syntaxes.iter().map(|&syntax| syntax.to_owned()).collect();
-        let proposal = Proposal { abstract_syntax: class.to_string(), transfer_syntaxes };
-        if !wanted.contains(&proposal) {
-            wanted.push(proposal);
-        }
-    };
-    for (class, syntax) in objects {
-        add(class, &[syntax.as_str()]);
-        if is_native(syntax.as_str()) {
-            add(class, &[tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE]);
-        }
-    }
-    wanted
-}
-
 /// An association that we asked for.
 pub struct Scu {
     link: Link,
     peer: Peer,
+    /// What was proposed, in the order of the context IDs.
+    proposed: Vec<Proposal>,
     timeout: Duration,
     last_id: u16,
     assembler: Assembler,
@@ -98,31 +75,13 @@ pub struct Scu {
     heard: VecDeque<Message>,
 }
 
-/// An accepted context: ID and transfer syntax.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chosen {
-    pub id: u8,
-    pub transfer_syntax: String,
-}
-
 /// Asks `peer` whether it is there (C-ECHO).
 pub async fn echo(peer: &Peer, timeout: Duration) -> Result<(), DeliveryError> {
-    let verification = Proposal {
-        abstract_syntax: tables::VERIFICATION.to_owned(),
-        transfer_syntaxes: vec![tables::IMPLICIT_LITTLE.to_owned()],
-    };
+    let verification = Proposal::new(tables::VERIFICATION, &[tables::IMPLICIT_LITTLE]);
     let mut scu = Scu::connect(peer, timeout, &[verification]).await?;
-    let context = scu.context(tables::VERIFICATION, |_| true);
-    let context = context.ok_or_else(|| scu.no_context("Verification".to_owned()))?;
-    let message_id = scu.next_id();
-    scu.send(context.id, &Command::EchoRq { message_id }, None).await?;
-    match scu.receive().await?.command {
-        Command::EchoRsp(Response { status: 0, .. }) => {
-            scu.release().await;
-            Ok(())
-        }
-        other => Err(scu.protocol(format!("the C-ECHO was answered with {other:?}"))),
-    }
+    scu.echo().await?;
+    scu.release().await;
+    Ok(())
 }
 
 impl Scu {
@@ -160,7 +119,36 @@ impl Scu {
         // Only a C-GET brings whole objects to the requestor.
         let limit = if provided.is_empty() { MAX_IDENTIFIER } else { MAX_FETCHED };
         let (peer, assembler, heard) = (peer.clone(), Assembler::new(limit), VecDeque::new());
-        Ok(Scu { link, peer, timeout, last_id: 0, assembler, heard })
+        let proposed = proposals.iter().take(MAX_CONTEXTS).cloned().collect();
+        Ok(Scu { link, peer, proposed, timeout, last_id: 0, assembler, heard })
+    }
+
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Was all of `contexts` proposed to the peer, whatever it answered?
+    #[must_use]
+    pub fn has_proposed(&self, contexts: &[Proposal]) -> bool {
+        contexts.iter().all(|context| self.proposed.contains(context))
+    }
+
+    /// What the peer's answer to the proposals tells about it.
+    #[must_use]
+    pub fn learned(&self) -> Vec<Learned> {
+        learned(&self.proposed, |place| self.transfer_syntax((2 * place + 1) as u8))
+    }
+
+    /// Does the peer still listen? One that has said something unasked wants to end the association.
+    pub async fn is_alive(&mut self) -> bool {
+        self.heard.is_empty() && self.link.is_quiet().await
+    }
+
+    /// The same association with another time limit for each answer.
+    #[must_use]
+    pub fn within(self, timeout: Duration) -> Scu {
+        Scu { timeout, ..self }
     }
 
     /// The first accepted context of `abstract_syntax` with a transfer syntax that `fits`.
@@ -179,11 +167,23 @@ impl Scu {
         Some(context.transfer_syntax.trim_end_matches(['\0', ' ']).to_owned())
     }
 
-    /// Stores one object; warnings (Bxxx) and "duplicate SOP instance" count as stored.
-    pub async fn store(&mut self, object: &Object) -> Result<(), DeliveryError> {
+    /// C-ECHO.
+    pub async fn echo(&mut self) -> Result<(), DeliveryError> {
+        let context = self.context(tables::VERIFICATION, |_| true);
+        let context = context.ok_or_else(|| self.no_context("Verification".to_owned()))?;
+        let message_id = self.next_id();
+        self.send(context.id, &Command::EchoRq { message_id }, None).await?;
+        match self.receive().await?.command {
+            Command::EchoRsp(Response { status: 0, .. }) => Ok(()),
+            other => Err(self.protocol(format!("the C-ECHO was answered with {other:?}"))),
+        }
+    }
+
+    /// Stores one object; what the peer said of it, or why it could not say anything.
+    pub async fn store(&mut self, object: &Object) -> Result<Verdict, DeliveryError> {
         let (class, own) = (object.sop_class.as_str(), object.transfer_syntax.as_str());
         let context = self.context(class, |syntax| syntax == own);
-        let context = context.or_else(|| self.context(class, |syntax| is_native(own) && is_native(syntax)));
+        let context = context.or_else(|| self.context(class, |syntax| is_convertible(own) && is_native(syntax)));
         let context = context.ok_or_else(|| self.no_context(described(class, own)))?;
         let message_id = self.next_id();
         let (sop_class, sop_instance) = (class.to_owned(), object.sop_instance.to_string());
@@ -191,17 +191,21 @@ impl Scu {
         if context.transfer_syntax == own {
             self.send(context.id, &request, Some(object.dataset()?)).await?;
         } else {
-            self.send(context.id, &request, Some(&object.transcoded(&context.transfer_syntax)?)).await?;
+            let converted = object.converted(&context.transfer_syntax).await?;
+            self.send(context.id, &request, Some(&converted)).await?;
         }
         match self.receive().await?.command {
-            Command::StoreRsp(Response { status: 0 | 0x0111 | 0xb000..=0xbfff, .. }) => Ok(()),
             Command::StoreRsp(Response { status, comment, .. }) => {
-                let (peer, instance) = (self.peer.to_string(), object.sop_instance.clone());
-                let comment = comment.unwrap_or_else(|| "no comment".to_owned());
-                Err(DeliveryError::Refused { peer, instance, status, comment })
+                let (sop_instance, answer) = (object.sop_instance.clone(), Answer::of_status(status));
+                Ok(Verdict { sop_instance, answer, status: Some(status), comment })
             }
             other => Err(self.protocol(format!("the C-STORE was answered with {other:?}"))),
         }
+    }
+
+    /// The error that a verdict of refusal is.
+    pub fn accepted(&self, verdict: &Verdict) -> Result<(), DeliveryError> {
+        refusal(&self.peer.to_string(), verdict).map_or(Ok(()), Err)
     }
 
     /// Asks by C-FIND in `context` with an encoded identifier; the identifiers of all matches.
@@ -252,17 +256,19 @@ impl Scu {
         let room = ((self.link.peer_max_pdu() as usize).clamp(64, MAX_SENT_PDU) - 6) & !1;
         let (peer, timeout) = (self.peer.to_string(), self.timeout);
         let link = &mut self.link;
-        let mut pdu = Vec::with_capacity(2 * 12 + 1024 + room);
-        append_pdata(&mut pdu, context, 1 | LAST, &command.encode());
+        let mut pdus = Vec::with_capacity(dataset.map_or(0, <[u8]>::len).min(WRITTEN) + room + 1024);
+        append_pdata(&mut pdus, context, 1 | LAST, &command.encode());
         let mut rest = dataset;
         while let Some(bytes) = rest {
             let (chunk, after) = bytes.split_at(bytes.len().min(room));
             rest = Some(after).filter(|after| !after.is_empty());
-            append_pdata(&mut pdu, context, if rest.is_none() { LAST } else { 0 }, chunk);
-            limited(&peer, "request", timeout, link.write(&pdu)).await?;
-            pdu.clear();
+            append_pdata(&mut pdus, context, if rest.is_none() { LAST } else { 0 }, chunk);
+            if pdus.len() >= WRITTEN {
+                limited(&peer, "request", timeout, link.write(&pdus)).await?;
+                pdus.clear();
+            }
         }
-        limited(&peer, "request", timeout, link.write(&pdu)).await
+        limited(&peer, "request", timeout, link.write(&pdus)).await
     }
 
     pub(super) async fn receive(&mut self) -> Result<Message, DeliveryError> {
@@ -337,30 +343,5 @@ fn not_associated(peer: &Peer, proposals: &[Proposal], error: UlError) -> Delive
             DeliveryError::Connect { peer, reason: source.to_string() }
         }
         other => DeliveryError::Connect { peer, reason: other.to_string() },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn contexts_are_proposed_once_and_with_a_way_out() {
-        let uid = |text: &str| Uid::parse(text).unwrap();
-        let (mr, ct) = (uid("1.2.840.10008.5.1.4.1.1.4"), uid("1.2.840.10008.5.1.4.1.1.2"));
-        let (implicit, jpeg) = (uid(tables::IMPLICIT_LITTLE), uid("1.2.840.10008.1.2.4.70"));
-        let got = proposals([(&mr, &implicit), (&mr, &implicit), (&ct, &jpeg)]);
-        let proposal = |class: &Uid, syntaxes: &[&str]| Proposal {
-            abstract_syntax: class.to_string(),
-            transfer_syntaxes: syntaxes.iter().map(|&s| s.to_owned()).collect(),
-        };
-        let expected = vec![
-            proposal(&mr, &[tables::IMPLICIT_LITTLE]),
-            proposal(&mr, &[tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE]),
-            proposal(&ct, &["1.2.840.10008.1.2.4.70"]),
-        ];
-        assert_eq!(got, expected);
     }
 }

@@ -10,11 +10,13 @@ pub mod command;
 pub mod commitment;
 mod extent;
 mod geometry;
+pub mod ladder;
 pub mod message;
 pub mod part10;
 mod status;
 pub mod tables;
 mod uid;
+mod verdict;
 
 pub use attributes::{Dataset, decimals, keyword_of, tag_of, text, texts, uid as uid_of};
 pub use code::Code;
@@ -25,6 +27,7 @@ pub use geometry::{
 pub use part10::{Meta, Part10Error, part10_head};
 pub use status::StoreStatus;
 pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};
+pub use verdict::{Answer, Learned, Verdict};
 
 /// Implementation Class UID (0002,0012) of everything this software writes or negotiates: `Uid::derived(&["sagittal", "implementation"])`.
 pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.255929190214718887164932969142124647075";

@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde_json::Value;
 
+use super::answers::{choice_of, verdicts_of};
 use super::lookups::results_of;
 use super::{AttemptRow, Counts, InputRow, JobDetail, JobFilter, JobRow, Ledger, LedgerError};
 
@@ -97,6 +98,8 @@ fn detail(connection: &Connection, job: JobRow) -> Result<JobDetail, LedgerError
         inputs: inputs_of(connection, parent.unwrap_or(job.id))?,
         attempts: attempts_of(connection, job.id)?,
         results: results_of(connection, parent.unwrap_or(job.id))?,
+        choice: json("choices.choice", choice_of(connection, job.id)?)?,
+        answers: verdicts_of(connection, job.id)?,
         deliveries: deliveries_of(connection, job.id)?,
         job,
     })

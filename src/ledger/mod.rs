@@ -7,6 +7,7 @@
 //! Journal: WAL, synchronous FULL (NORMAL for rows that the spool can bring back), foreign keys on, numbered
 //! migrations.
 
+mod answers;
 mod arrivals;
 pub mod backoff;
 mod claims;
@@ -39,6 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use answers::{CapabilityRow, VerdictRow};
 pub use commitments::{CommitmentAsked, CommitmentRow, DueReport};
 pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::VerdictRow;
 use crate::clock::Millis;
 use crate::dicom::{SeriesKey, Uid};
 
@@ -258,6 +259,8 @@ pub enum Delivered {
     Confirmed,
     /// The peer answered success to the transfer, nobody asked it again.
     SentUnconfirmed,
+    /// Nothing was sent: the destination only says what would have been.
+    Reported,
 }
 
 /// How an attempt ended badly, and what follows.
@@ -365,6 +368,10 @@ pub struct JobDetail {
     pub inputs: Vec<InputRow>,
     pub attempts: Vec<AttemptRow>,
     pub results: Vec<ResultRow>,
+    /// In which form the destination of a deliver job gets a segmentation.
+    pub choice: Option<serde_json::Value>,
+    /// What the destination of a deliver job said of each object, the latest word.
+    pub answers: Vec<VerdictRow>,
     /// Deliver jobs of an infer job.
     pub deliveries: Vec<JobRow>,
 }

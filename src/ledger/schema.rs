@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("rules_history", include_str!("migrations/0005_rules_history.sql")),
     ("commitment_ends", include_str!("migrations/0006_commitment_ends.sql")),
     ("decisions", include_str!("migrations/0007_decisions.sql")),
+    ("answers", include_str!("migrations/0008_answers.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.
@@ -104,6 +105,39 @@ mod tests {
         assert_eq!(setting("synchronous"), 2.into());
         assert_eq!(setting("foreign_keys"), 1.into());
         assert_eq!(setting("busy_timeout"), 10_000.into());
+    }
+
+    /// The tables of the first version with a job that has everything that refers to it, brought up to date.
+    #[test]
+    fn jobs_and_what_refers_to_them_outlive_the_migrations() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch("CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT, applied_at INTEGER)")
+            .unwrap();
+        old.execute_batch(MIGRATIONS[0].1).unwrap();
+        old.execute_batch(
+            "INSERT INTO migrations VALUES (1, 'initial', 0);
+             INSERT INTO series VALUES (1, '1.2', '1.3');
+             INSERT INTO revisions (id, series_id, number, opened_at, last_arrival_at, instances)
+             VALUES (1, 1, 1, 0, 0, 0);
+             INSERT INTO jobs (id, kind, state, priority, revision_id, parent_id, rule, pipeline, destinations, destination,
+                               shadow, max_attempts, scheduled_at, created_at, finished_at, delivered, attempt)
+             VALUES (7, 'infer', 'completed', 2, 1, NULL, 'r', 'p', '[]', NULL, 0, 5, 0, 0, 9, NULL, 1),
+                    (8, 'deliver', 'completed', 2, 1, 7, 'r', 'p', '[]', 'pacs', 0, 5, 0, 0, 9, 'confirmed', 1),
+                    (9, 'infer', 'available', 2, 1, NULL, 'r', 'p', '[]', NULL, 0, 5, 0, 0, NULL, NULL, 0);
+             INSERT INTO attempts VALUES (8, 1, 'w', 0, 1, 'completed', NULL);
+             DELETE FROM jobs WHERE id = 9;",
+        )
+        .unwrap();
+        drop(old);
+        let connection = open_writer(&path, Millis(2)).unwrap();
+        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(number("SELECT count(*) FROM jobs WHERE id IN (7, 8) AND finished_at = 9"), 2);
+        assert_eq!(number("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"), 9);
+        connection.execute("UPDATE jobs SET delivered = 'reported' WHERE id = 8", []).unwrap();
+        let refused = connection.execute("DELETE FROM jobs WHERE id = 8", []).unwrap_err();
+        assert!(refused.to_string().contains("FOREIGN KEY"), "{refused}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 
 use super::{ClosedBy, Delivered, JobKind, JobState, Priority, RulesSource};
 use crate::clock::Millis;
-use crate::dicom::Uid;
+use crate::dicom::{Answer, Uid};
 
 /// A text that is none of an enumeration's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +80,8 @@ words!(ClosedBy {
     Api = "api"
 });
 words!(RulesSource { Start = "start", File = "file", Signal = "signal", Rollback = "rollback", Api = "api" });
-words!(Delivered { Confirmed = "confirmed", SentUnconfirmed = "sent-unconfirmed" });
+words!(Delivered { Confirmed = "confirmed", SentUnconfirmed = "sent-unconfirmed", Reported = "reported" });
+words!(Answer { Stored = "stored", Warned = "warned", Refused = "refused", Missing = "missing", Reported = "reported" });
 
 impl Priority {
     pub const ALL: [Priority; 4] = [Priority::Stat, Priority::Urgent, Priority::Routine, Priority::OffPeak];
@@ -157,6 +158,9 @@ mod tests {
         }
         for delivered in Delivered::ALL {
             assert_eq!(serde_json::to_value(delivered).unwrap(), delivered.word());
+        }
+        for answer in Answer::ALL {
+            assert_eq!(serde_json::to_value(answer).unwrap(), answer.word());
         }
         for (rank, priority) in Priority::ALL.iter().enumerate() {
             assert_eq!(serde_json::to_value(priority).unwrap(), priority.to_string());

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use super::{Workers, blocking, lease::Lease};
 use crate::config::{Confirm, Destination, DestinationKind};
-use crate::delivery::{DeliveryError, Object, Outcome};
-use crate::ledger::{Claim, Confirmation, ConfirmationAsked, Delivered, JobKind, ResultRow, Setback, Work, backoff};
+use crate::delivery::{Attempt, Consignment, DeliveryError, Object, Outcome};
+use crate::dicom::ladder::{self, Form};
+use crate::ledger::{
+    Claim, Confirmation, ConfirmationAsked, Delivered, JobKind, Ledger, LedgerError, ResultRow, Setback, Work, backoff,
+};
 use crate::spool::{Location, Spool};
 
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -114,7 +117,11 @@ async fn bring(
     let known = blocking(move || ledger.take_confirmation(job)).await.map_err(Failure::Temporary)?;
     match known {
         Some(Confirmation::Held) => Ok(Brought::Delivered(Delivered::Confirmed)),
-        Some(Confirmation::Missing(why)) => Err(Failure::Temporary(why)),
+        Some(Confirmation::Missing(why)) => {
+            let ledger = workers.ledger.clone();
+            blocking(move || ledger.forget_acknowledged(job)).await.map_err(Failure::Temporary)?;
+            Err(Failure::Temporary(why))
+        }
         Some(Confirmation::Overdue) => {
             let destination = &target.name;
             tracing::warn!(job, destination, "no report of storage commitment came in time; sent, unconfirmed");
@@ -130,6 +137,8 @@ async fn send(
     target: &Destination,
     results: Vec<ResultRow>,
 ) -> Result<Brought, Failure> {
+    let (ledger, ours, name) = (workers.ledger.clone(), claim.clone(), target.name.clone());
+    let results = blocking(move || choose(&ledger, &ours, &name, results)).await.map_err(Failure::Temporary)?;
     let spool = workers.spool.clone();
     let objects = blocking(move || read_objects(&spool, results)).await.map_err(Failure::Temporary)?;
     let asked = match &target.kind {
@@ -141,13 +150,41 @@ async fn send(
         }
         _ => None,
     };
+    let (ledger, job) = (workers.ledger.clone(), claim.job);
+    let held = blocking(move || ledger.acknowledged(job)).await.map_err(Failure::Temporary)?;
     let transaction = asked.as_ref().map(|asked| &asked.transaction);
-    match (workers.delivery.deliver(target, &objects, transaction).await, asked) {
+    let consignment = Consignment { objects: &objects, held: &held, transaction };
+    let Attempt { outcome, record } = workers.delivery.deliver(target, consignment).await;
+    let (ledger, claim, name) = (workers.ledger.clone(), claim.clone(), target.name.clone());
+    let kept = blocking(move || ledger.record_answers(&claim, &name, &record.verdicts, &record.learned)).await;
+    kept.map_err(Failure::Temporary)?;
+    match (outcome, asked) {
         (Ok(Outcome::Asked), Some(asked)) => Ok(Brought::Asked(asked)),
         (Ok(Outcome::Confirmed), _) => Ok(Brought::Delivered(Delivered::Confirmed)),
+        (Ok(Outcome::Reported), _) => Ok(Brought::Delivered(Delivered::Reported)),
         (Ok(Outcome::SentUnconfirmed | Outcome::Asked), _) => Ok(Brought::Delivered(Delivered::SentUnconfirmed)),
         (Err(error), _) => Err(failure(&error)),
     }
+}
+
+/// Of the forms of a segmentation the one for this destination, and everything that is none.
+fn choose(
+    ledger: &Ledger,
+    claim: &Claim,
+    destination: &str,
+    results: Vec<ResultRow>,
+) -> Result<Vec<ResultRow>, LedgerError> {
+    let form_of = |row: &ResultRow| {
+        let is_segmentation = row.kind.starts_with("segmentation");
+        is_segmentation.then(|| Form::of_class(row.sop_class.as_str())).flatten()
+    };
+    let made: Vec<Form> = results.iter().filter_map(form_of).collect();
+    let known: Vec<_> = ledger.capabilities(Some(destination))?.into_iter().map(|row| row.learned).collect();
+    // What was made is what was asked for: the best of it.
+    let asked = ladder::LADDER.into_iter().find(|form| made.contains(form));
+    let Some(choice) = asked.and_then(|asked| ladder::choose(asked, &made, &known)) else { return Ok(results) };
+    ledger.record_choice(claim, &choice)?;
+    Ok(results.into_iter().filter(|row| form_of(row).is_none_or(|form| form == choice.chosen)).collect())
 }
 
 async fn wait_for_report(workers: &Workers, claim: Claim, destination: &str, asked: ConfirmationAsked) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sagittal::config::{KnownPeer, Retrieve};
 use sagittal::delivery::scu::Peer;
-use sagittal::delivery::{self, Delivery, DeliveryError, Outcome};
+use sagittal::delivery::{self, Consignment, Delivery, DeliveryError, Outcome};
 use sagittal::dicom::commitment::{Reason, Report};
 use sagittal::dicom::{AeTitle, Uid};
 use sagittal::ledger::{Delivered, JobFilter, JobKind, JobRow, JobState};
@@ -82,7 +82,8 @@ async fn deliver(manner: Manner) -> Result<Outcome, DeliveryError> {
     let config = sagittal::config::Config::load(&site.config()).unwrap();
     let (objects, transaction) = ([mr("1.2.3.1", EXPLICIT), mr("1.2.3.2", EXPLICIT)], Uid::parse("2.25.7").unwrap());
     let delivery = Delivery::new().unwrap();
-    let outcome = soon(delivery.deliver(&config.destinations["pacs"], &objects, Some(&transaction))).await;
+    let consignment = Consignment { objects: &objects, held: &[], transaction: Some(&transaction) };
+    let outcome = soon(delivery.deliver(&config.destinations["pacs"], consignment)).await.outcome;
     let asked = seen.borrow().clone().expect("a request");
     assert_eq!((&asked.request.transaction, asked.request.references.len()), (&transaction, 2));
     outcome

@@ -1,18 +1,20 @@
 //! Delivery by C-STORE to DCMTK, to ourselves and to nobody.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::balky::{Balky, Reaction, objects};
 use crate::support::inbox::{FULL, Receiver, options};
 use crate::support::instance::{EXPLICIT, IMPLICIT, mr};
 use crate::support::{dcmtk, soon};
 use sagittal::config::{Confirm, Destination, DestinationKind};
 use sagittal::delivery::scu::{self, Peer};
-use sagittal::delivery::{Delivery, DeliveryError, Object, Outcome};
-use sagittal::dicom::AeTitle;
+use sagittal::delivery::{Attempt, Consignment, Delivery, DeliveryError, Object, Outcome};
+use sagittal::dicom::{AeTitle, Answer};
 use tokio::net::TcpListener;
 
 fn destination(port: u16, called: &str, confirm: Confirm) -> Destination {
@@ -24,6 +26,7 @@ fn destination(port: u16, called: &str, confirm: Confirm) -> Destination {
         calling: title("SAGITTAL"),
         confirm,
         tls: None,
+        keep: Duration::ZERO,
     };
     Destination {
         name: "pacs".into(),
@@ -36,7 +39,7 @@ fn destination(port: u16, called: &str, confirm: Confirm) -> Destination {
 }
 
 async fn deliver(destination: &Destination, objects: &[Object]) -> Result<Outcome, DeliveryError> {
-    soon(Delivery::new().unwrap().deliver(destination, objects, None)).await
+    soon(Delivery::new().unwrap().deliver(destination, Consignment::new(objects))).await.outcome
 }
 
 /// DCMTK's storescp on a connection that we accept for it, as inetd would: no port to be guessed.
@@ -171,4 +174,81 @@ async fn an_archive_that_answers_queries_confirms() {
     archive.kill().unwrap();
     archive.wait().unwrap();
     assert_eq!(outcome.unwrap(), Outcome::Confirmed);
+}
+
+/// How many associations the objects came on.
+fn associations(peer: &Balky) -> usize {
+    peer.arrivals().into_iter().map(|(association, _)| association).collect::<BTreeSet<_>>().len()
+}
+
+fn to(peer: &Balky, keep: Duration) -> Destination {
+    let mut destination = destination(peer.address.port(), "PACS", Confirm::None);
+    if let DestinationKind::Dicom { keep: kept, .. } = &mut destination.kind {
+        *kept = keep;
+    }
+    destination
+}
+
+#[tokio::test]
+async fn an_association_serves_the_next_delivery_too_and_a_dead_one_is_replaced() {
+    // The third object's association is aborted after its acknowledgement.
+    let peer = Balky::start(|uid, _| if uid == "1.2.3.4" { Reaction::Abort } else { Reaction::Status(0) }).await;
+    let (destination, delivery) = (to(&peer, Duration::from_mins(1)), Delivery::new().unwrap());
+    for object in objects(3) {
+        let attempt = soon(delivery.deliver(&destination, Consignment::new(&[object]))).await;
+        assert_eq!(attempt.outcome.unwrap(), Outcome::SentUnconfirmed);
+    }
+    assert_eq!(associations(&peer), 1);
+    let error = soon(delivery.deliver(&destination, Consignment::new(&objects(4)[3..]))).await.outcome.unwrap_err();
+    assert!(!error.is_permanent(), "{error}");
+    // Once on the association kept open, once on one of its own: then it is the object.
+    assert_eq!(peer.arrivals().iter().filter(|(_, uid)| uid == "1.2.3.4").count(), 2);
+    soon(delivery.deliver(&destination, Consignment::new(&objects(1)))).await.outcome.unwrap();
+    assert_eq!(associations(&peer), 3);
+    delivery.close().await;
+}
+
+#[tokio::test]
+async fn every_object_has_its_own_verdict_and_an_acknowledged_one_is_not_sent_again() {
+    let peer = Balky::start(|uid, _| match uid {
+        "1.2.3.1" => Reaction::Status(0xb000),
+        "1.2.3.2" => Reaction::Status(0xa700),
+        "1.2.3.3" => Reaction::Status(0x0111),
+        _ => Reaction::Status(0xb007),
+    })
+    .await;
+    let (destination, objects) = (to(&peer, Duration::ZERO), objects(4));
+    let delivery = Delivery::new().unwrap();
+    let Attempt { outcome, record } = soon(delivery.deliver(&destination, Consignment::new(&objects))).await;
+    let error = outcome.unwrap_err();
+    assert!(!error.is_permanent() && error.to_string().starts_with("1 of 4 objects"), "{error}");
+    let said: Vec<_> = record.verdicts.iter().map(|v| (v.answer, v.status.unwrap())).collect();
+    let expected =
+        [(Answer::Warned, 0xb000), (Answer::Refused, 0xa700), (Answer::Warned, 0x0111), (Answer::Warned, 0xb007)];
+    assert_eq!(said, expected);
+    let held: Vec<_> = record.verdicts.iter().filter(|v| v.answer.is_held()).map(|v| v.sop_instance.clone()).collect();
+    let again = Consignment { held: &held, ..Consignment::new(&objects) };
+    soon(delivery.deliver(&destination, again)).await.outcome.unwrap_err();
+    assert_eq!(peer.arrivals().len(), 5);
+    let accepted: Vec<_> = record.learned.iter().map(|l| (l.transfer_syntax.as_str(), l.accepted)).collect();
+    assert_eq!(accepted, [(IMPLICIT, true)]);
+}
+
+/// PS3.5 section 10: a sender that can decode must be ready to send uncompressed.
+#[tokio::test]
+async fn compressed_pixels_are_decoded_for_a_peer_that_takes_no_others() {
+    if !dcmtk("storescp") || !dcmtk("dcmcrle") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, packed, received) =
+        (folder.path().join("plain.dcm"), folder.path().join("rle.dcm"), folder.path().join("received"));
+    fs::create_dir(&received).unwrap();
+    fs::write(&plain, mr("1.2.3.1", EXPLICIT).bytes).unwrap();
+    assert!(Command::new("dcmcrle").args([&plain, &packed]).status().unwrap().success());
+    let object = Object::from_part10("rle", fs::read(&packed).unwrap()).unwrap();
+    assert_eq!(object.transfer_syntax.as_str(), "1.2.840.10008.1.2.5");
+    let (outcome, files) = to_storescp(&["--bit-preserving", "--implicit"], &[object], &received).await;
+    assert_eq!(outcome.unwrap(), Outcome::SentUnconfirmed);
+    assert!(dataset(&files[0]) == dataset(&mr("1.2.3.1", IMPLICIT).bytes));
 }

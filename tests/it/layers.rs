@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("observe", "ledger"),
     ("intake", "dicom clock config rules spool ledger scp"),
     ("pipeline", "dicom volume config inference results spool ledger clock"),
-    ("worker", "clock config ledger pipeline delivery spool"),
+    ("worker", "clock dicom config ledger pipeline delivery spool"),
     ("reload", "config ledger"),
     ("http", "dicom clock config ledger intake observe reload"),
     (

@@ -67,7 +67,7 @@ fn the_keys_of_the_schema_are_those_that_the_parser_asks_for() {
     }
     same("node", &["properties", "receive", "properties", "users", "*"], "[receive.users.x]\nzzz = 1");
     same("destinations", &[], "zzz = 1");
-    for (position, kind) in ["dicom", "orthanc", "folder"].into_iter().enumerate() {
+    for (position, kind) in ["dicom", "orthanc", "dicomweb", "folder", "report-only"].into_iter().enumerate() {
         let whole: Value = serde_json::from_str(&of("destinations").unwrap()).unwrap();
         let each =
             whole["properties"]["destination"]["patternProperties"].as_object().unwrap().values().next().unwrap();

@@ -1,11 +1,13 @@
 //! What the tests talk to and talk with.
 
+pub mod balky;
 pub mod findings;
 pub mod inbox;
 pub mod instance;
 pub mod modality;
 pub mod models;
 pub mod onnx;
+pub mod outbox;
 pub mod pacs;
 pub mod parrot;
 pub mod phantom;

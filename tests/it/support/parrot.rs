@@ -31,6 +31,11 @@ impl Parrot {
         Parrot(stream)
     }
 
+    /// A connection that was made elsewhere.
+    pub fn on(stream: TcpStream) -> Parrot {
+        Parrot(stream)
+    }
+
     /// The next connection to `listener`.
     pub async fn accept(listener: &TcpListener) -> Parrot {
         Parrot(super::soon(listener.accept()).await.unwrap().0)
@@ -146,6 +151,33 @@ pub fn accept(request: &[u8], context: u8, user: &[u8]) -> Vec<u8> {
     body.extend(item(0x21, &[&[context, 0, 0, 0][..], &item(0x40, b"1.2.840.10008.1.2")].concat()));
     body.extend(item(0x50, &[&item(0x51, &[0, 0, 0x40, 0])[..], &item(0x52, b"1.2.3.4"), user].concat()));
     pdu(ACCEPT, &body)
+}
+
+/// The A-ASSOCIATE-AC to the body of a request: every context in Implicit VR Little Endian, PDUs of 16 KB.
+pub fn accept_all(request: &[u8]) -> Vec<u8> {
+    let mut body = request[..68].to_vec();
+    body.extend(item(0x10, b"1.2.840.10008.3.1.1.1"));
+    let mut rest = &request[68..];
+    while let [kind, _, high, low, after @ ..] = rest {
+        let (inside, next) = after.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+        if *kind == 0x20 {
+            body.extend(item(0x21, &[&[inside[0], 0, 0, 0][..], &item(0x40, b"1.2.840.10008.1.2")].concat()));
+        }
+        rest = next;
+    }
+    body.extend(item(0x50, &[item(0x51, &[0, 0, 0x40, 0]), item(0x52, b"1.2.3.4")].concat()));
+    pdu(ACCEPT, &body)
+}
+
+/// The values of a P-DATA-TF body: context, control, bytes.
+pub fn values(mut body: &[u8]) -> Vec<(u8, u8, Vec<u8>)> {
+    let mut found = Vec::new();
+    while let [a, b, c, d, after @ ..] = body {
+        let (value, next) = after.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        found.push((value[0], value[1], value[2..].to_vec()));
+        body = next;
+    }
+    found
 }
 
 /// An A-ASSOCIATE-RQ (PS3.8 section 9.3.2) from PARROT.

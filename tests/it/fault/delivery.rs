@@ -1,0 +1,140 @@
+//! Destinations with every fault a peer can have: what was acknowledged once is there once, the rest comes when it can, and
+//! the ledger tells the whole story.
+
+use std::time::Duration;
+
+use sagittal::dicom::Answer;
+use sagittal::ledger::{Delivered, JobDetail, JobState};
+use tokio::net::TcpListener;
+
+use crate::support::balky::{Balky, Reaction, objects};
+use crate::support::outbox::{Outbox, delivery_that};
+
+const OK: Reaction = Reaction::Status(0);
+
+fn pacs(port: u16, rest: &str) -> String {
+    format!(
+        "[destination.pacs]\nkind = \"dicom\"\nhost = \"127.0.0.1\"\nport = {port}\nae_title = \"PACS\"\n\
+         backoff_cap = \"1 h\"\ntimeout = \"20 s\"\n{rest}\n"
+    )
+}
+
+fn tried(times: u32) -> impl Fn(&JobDetail) -> bool {
+    move |detail| detail.job.attempt >= times && detail.job.state == JobState::Retryable
+}
+
+fn completed(detail: &JobDetail) -> bool {
+    detail.job.state == JobState::Completed
+}
+
+fn answers(detail: &JobDetail) -> Vec<Answer> {
+    detail.answers.iter().map(|row| row.verdict.answer).collect()
+}
+
+fn outcomes(detail: &JobDetail) -> Vec<&str> {
+    detail.attempts.iter().filter_map(|attempt| attempt.outcome.as_deref()).collect()
+}
+
+/// How often each object came.
+fn times(peer: &Balky) -> Vec<usize> {
+    let came = peer.arrivals();
+    (1..=3).map(|n| came.iter().filter(|(_, uid)| *uid == format!("1.2.3.{n}")).count()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_takes_some_and_refuses_others_gets_only_those_again() {
+    let full_once = |uid: &str, time| if uid == "1.2.3.2" && time == 1 { Reaction::Status(0xa700) } else { OK };
+    let peer = Balky::start(full_once).await;
+    let outbox = Outbox::new(&["pacs"], &pacs(peer.address.port(), "confirm = \"query\""), &objects(3));
+    let running = outbox.start().await;
+    let detail = delivery_that(running.ledger(), "pacs", tried(1)).await;
+    assert_eq!(answers(&detail), [Answer::Stored, Answer::Refused, Answer::Stored]);
+    assert!(detail.job.last_error.as_deref().unwrap().contains("status a700 (as told)"), "{detail:?}");
+    outbox.clock.advance(Duration::from_hours(1));
+    let detail = delivery_that(running.ledger(), "pacs", completed).await;
+    assert_eq!(detail.job.delivered, Some(Delivered::Confirmed));
+    assert_eq!(outcomes(&detail), ["retry", "completed"]);
+    assert_eq!(times(&peer), [1, 2, 1]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_aborts_in_the_middle_gets_the_rest_later() {
+    let peer = Balky::start(|uid, time| if uid == "1.2.3.2" && time == 1 { Reaction::Abort } else { OK }).await;
+    let outbox = Outbox::new(&["pacs"], &pacs(peer.address.port(), "confirm = \"query\""), &objects(3));
+    let running = outbox.start().await;
+    let detail = delivery_that(running.ledger(), "pacs", tried(1)).await;
+    assert_eq!(answers(&detail), [Answer::Stored]);
+    outbox.clock.advance(Duration::from_hours(1));
+    let detail = delivery_that(running.ledger(), "pacs", completed).await;
+    assert_eq!((detail.job.delivered, times(&peer)), (Some(Delivered::Confirmed), vec![1, 2, 1]));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warnings_are_stored_and_kept_and_a_permanent_refusal_is_given_up() {
+    let reactions = |uid: &str, _| Reaction::Status(if uid == "1.2.3.3" { 0xc001 } else { 0xb006 });
+    let peer = Balky::start(reactions).await;
+    let outbox = Outbox::new(&["pacs"], &pacs(peer.address.port(), "confirm = \"none\""), &objects(3));
+    let running = outbox.start().await;
+    let detail = delivery_that(running.ledger(), "pacs", |d| d.job.state == JobState::Discarded).await;
+    assert_eq!(answers(&detail), [Answer::Warned, Answer::Warned, Answer::Refused]);
+    assert_eq!(detail.answers[0].verdict.status, Some(0xb006));
+    assert_eq!(outcomes(&detail), ["gave-up"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_was_down_for_an_hour_has_everything_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let outbox = Outbox::new(&["pacs"], &pacs(port, "confirm = \"query\""), &objects(3));
+    let running = outbox.start().await;
+    let mut tries = 0;
+    while outbox.clock_hours() < 1.0 {
+        tries += 1;
+        let detail = delivery_that(running.ledger(), "pacs", tried(tries)).await;
+        assert!(detail.job.last_error.as_deref().unwrap().starts_with("cannot reach PACS@"), "{detail:?}");
+        outbox.clock.advance(Duration::from_mins(20));
+    }
+    let peer = Balky::on(TcpListener::bind(("127.0.0.1", port)).await.unwrap(), |_, _| OK, false);
+    outbox.clock.advance(Duration::from_hours(1));
+    let detail = delivery_that(running.ledger(), "pacs", completed).await;
+    assert_eq!((detail.job.delivered, times(&peer)), (Some(Delivered::Confirmed), vec![1, 1, 1]));
+    assert_eq!(outcomes(&detail).len() as u32, detail.job.attempt);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_peer_costs_an_attempt_and_the_others_nothing() {
+    let slow = Balky::start(|_, time| if time == 1 { Reaction::Silence } else { OK }).await;
+    let quick = Balky::start(|_, _| OK).await;
+    let text = pacs(slow.address.port(), "confirm = \"none\"").replace("20 s", "1 s")
+        + &pacs(quick.address.port(), "confirm = \"none\"").replace("destination.pacs", "destination.quick");
+    let outbox = Outbox::new(&["pacs", "quick"], &text, &objects(1));
+    let running = outbox.start().await;
+    delivery_that(running.ledger(), "quick", completed).await;
+    let detail = delivery_that(running.ledger(), "pacs", tried(1)).await;
+    assert!(detail.job.last_error.as_deref().unwrap().contains("did not answer the request in 1s"), "{detail:?}");
+    outbox.clock.advance(Duration::from_hours(1));
+    delivery_that(running.ledger(), "pacs", completed).await;
+    running.stop().await;
+}
+
+/// An archive that acknowledges and then does not find the objects is asked once more, and then sent them again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_and_is_not_found_is_sent_again() {
+    let peer = Balky::forgetful().await;
+    let outbox = Outbox::new(&["pacs"], &pacs(peer.address.port(), "confirm = \"query\""), &objects(2));
+    let running = outbox.start().await;
+    delivery_that(running.ledger(), "pacs", tried(1)).await;
+    outbox.clock.advance(Duration::from_hours(1));
+    let detail = delivery_that(running.ledger(), "pacs", tried(2)).await;
+    assert_eq!(answers(&detail), [Answer::Missing, Answer::Missing]);
+    assert_eq!(peer.arrivals().len(), 2, "asked again, not sent again");
+    outbox.clock.advance(Duration::from_hours(1));
+    let detail = delivery_that(running.ledger(), "pacs", completed).await;
+    assert_eq!((detail.job.delivered, peer.arrivals().len()), (Some(Delivered::Confirmed), 4));
+    running.stop().await;
+}
