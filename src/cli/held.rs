@@ -1,14 +1,13 @@
 //! `sagittal series held | waiting | release | drop`: what does not go on by itself, and what an operator does with it.
 
-use serde_json::Value;
-
 use super::jobs::time;
 use super::{ConfigFolder, Failure, history};
 use crate::ledger::WaitingRow;
+use crate::rules::{Explanation, Outcome, StudyRouting, StudyVerdict};
 
-/// Series that a rule keeps for an operator.
-pub fn list(config: &ConfigFolder, json: bool) -> Result<(), Failure> {
-    let rows = config.ledger_alone()?.holds()?;
+/// Series that a rule keeps for an operator; with `all` also those that it kept.
+pub fn list(config: &ConfigFolder, all: bool, json: bool) -> Result<(), Failure> {
+    let rows = config.ledger_alone()?.holds(all)?;
     if json {
         println!("{:#}", serde_json::to_value(rows).unwrap_or_default());
         return Ok(());
@@ -16,6 +15,9 @@ pub fn list(config: &ConfigFolder, json: bool) -> Result<(), Failure> {
     for row in rows {
         println!("{}  revision {}  since {}", row.series, row.revision, time(row.since));
         println!("    {}: {}", row.rule, row.reason);
+        if let (Some(outcome), Some(at)) = (row.outcome, row.ended_at) {
+            println!("    {outcome} at {} by {}", time(at), row.who.as_deref().unwrap_or("a newer revision"));
+        }
     }
     Ok(())
 }
@@ -39,21 +41,15 @@ pub fn waiting(config: &ConfigFolder, json: bool) -> Result<(), Failure> {
 
 /// A line for each rule that waits.
 fn lines(row: &WaitingRow) -> Vec<String> {
-    let Some(Value::Array(rules)) = row.explanation.as_ref().and_then(|explained| explained.get("rules")) else {
-        return Vec::new();
-    };
-    let line = |rule: &Value| {
-        let name = rule["name"].as_str()?;
-        let of_series = rule["outcome"]["lacking"].as_str().filter(|_| rule["outcome"]["outcome"] == "waits");
-        if let Some(lacking) = of_series {
-            return Some(format!("{name}: {lacking}"));
-        }
-        let missing = rule["verdict"]["missing"].as_array().filter(|_| rule["verdict"]["verdict"] == "waits")?;
-        let names: Vec<&str> = missing.iter().filter_map(Value::as_str).collect();
-        let lacking = if names.is_empty() { "quiet".to_owned() } else { format!("input {}", names.join(", ")) };
-        Some(format!("{name}: {lacking}"))
-    };
-    rules.iter().filter_map(line).collect()
+    let explained = row.explanation.clone().unwrap_or_default();
+    if row.series.is_none() {
+        let routing: StudyRouting = serde_json::from_value(explained).unwrap_or_default();
+        let waits = routing.rules.iter().filter(|rule| matches!(rule.verdict, StudyVerdict::Waits { .. }));
+        return waits.map(|rule| format!("{}: {}", rule.name, rule.verdict)).collect();
+    }
+    let explanation: Explanation = serde_json::from_value(explained).unwrap_or_default();
+    let waits = explanation.rules.iter().filter(|rule| matches!(rule.outcome, Outcome::Waits { .. }));
+    waits.map(|rule| format!("{}: {}", rule.name, rule.outcome)).collect()
 }
 
 pub fn release(folder: &ConfigFolder, series: &str) -> Result<(), Failure> {

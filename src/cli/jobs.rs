@@ -187,7 +187,15 @@ fn shown(detail: &JobDetail) -> String {
     add("form", detail.choice.as_ref().map(form));
     add("geometry", detail.geometry.as_ref().map(ToString::to_string));
     add("rules revision", detail.rules_revision.clone());
-    aligned(&facts) + &attempts(detail) + &results(detail) + &answers(detail) + &deliveries(detail)
+    aligned(&facts) + &inputs(detail) + &attempts(detail) + &results(detail) + &answers(detail) + &deliveries(detail)
+}
+
+fn inputs(detail: &JobDetail) -> String {
+    let rows = detail
+        .inputs
+        .iter()
+        .map(|input| [input.name.clone(), format!("{} r{}", input.series, input.revision), input.study.to_string()]);
+    section("inputs", ["NAME", "SERIES", "STUDY"], rows)
 }
 
 fn attempts(detail: &JobDetail) -> String {

@@ -27,6 +27,9 @@ pub enum Command {
     Held {
         #[command(flatten)]
         config: ConfigFolder,
+        /// Also those that were released or dropped, when and by whom
+        #[arg(long)]
+        all: bool,
         #[arg(long)]
         json: bool,
     },
@@ -67,7 +70,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::List { config, json } => list(config, *json),
         Command::Close { series, config } => close(config, series),
-        Command::Held { config, json } => held::list(config, *json),
+        Command::Held { config, all, json } => held::list(config, *all, *json),
         Command::Release { series, config } => held::release(config, series),
         Command::Drop { series, config } => held::drop_held(config, series),
         Command::Waiting { config, json } => held::waiting(config, *json),

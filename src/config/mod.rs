@@ -43,7 +43,7 @@ pub use web::{Login, WebPeer};
 
 use crate::rules::quantity;
 use crate::rules::section::{self, Section};
-use crate::rules::{CaseResult, Mode, Names, Rule, RuleSet, Scope, SeriesFacts, check_cases};
+use crate::rules::{CaseResult, Names, RuleSet, SeriesFacts, check_cases};
 pub use crate::rules::{Fault, Severity};
 use secret::Surroundings;
 
@@ -167,31 +167,11 @@ fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults>
 
     match (node, destinations, pipelines, rules) {
         (Some(node), Some(destinations), Some(pipelines), Some(rules)) if faults.iter().all(Fault::is_warning) => {
-            let (file, files) = (around.files.text("rules.toml").0, Arc::new(around.files.clone()));
-            let unserved: Vec<Fault> = rules.rules().iter().filter_map(|rule| unserved(&file, rule)).collect();
-            if !unserved.is_empty() {
-                faults.extend(unserved);
-                return Err(ConfigFaults(faults));
-            }
+            let files = Arc::new(around.files.clone());
             Ok((Config { node, destinations, pipelines, rules, files }, faults))
         }
         _ => Err(ConfigFaults(faults)),
     }
-}
-
-/// What the rule language can say and the node does not act on yet: refused, because a rule that is silently not
-/// obeyed is worse than none. A rule that is switched off may say it.
-fn unserved(file: &str, rule: &Rule) -> Option<Fault> {
-    let asked = [
-        (matches!(rule.scope, Scope::Study(_)), "scope = \"study\""),
-        (rule.quiet.is_some(), "quiet"),
-        (rule.wait_for.is_some(), "wait_for"),
-        (rule.accept.is_some(), "accept"),
-    ];
-    let (_, key) = asked.into_iter().find(|(there, _)| *there && rule.mode != Mode::Off)?;
-    let fault = Fault::of_file(file, key, "what this version of the node acts on");
-    let hint = "leave it out, or switch the rule off: mode = \"off\"".to_owned();
-    Some(Fault { line: rule.line, column: 1, key: format!("rule[\"{}\"]", rule.name), hint: Some(hint), ..fault })
 }
 
 /// `None` when the file cannot be read at all.

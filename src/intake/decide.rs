@@ -49,8 +49,10 @@ pub(super) fn decide(ledger: &Ledger, config: &Config, now: Millis, case: Case<'
 
 fn verdict(config: &Config, summary: &SeriesSummary, routing: Routing, explanation: &Explanation) -> Verdict {
     let usual = config.node.profile_of(&summary.facts.called_ae).priority;
-    let idle = |rule: &rules::RuleExplanation| {
-        matches!(rule.outcome, Outcome::NoMatch | Outcome::NotSeen | Outcome::Off | Outcome::NotReached { .. })
+    let idle = |rule: &rules::RuleExplanation| match &rule.outcome {
+        Outcome::NoMatch | Outcome::NotSeen | Outcome::Off | Outcome::NotReached { .. } => true,
+        Outcome::Study { inputs } => inputs.is_empty(),
+        _ => false,
     };
     Verdict {
         jobs: jobs_of(config, &routing.fired, &summary.facts.geometry, usual),

@@ -34,7 +34,7 @@ impl Intake {
             StudyNow { now: Some(self.clock.now().0), arriving: self.ledger.study_arriving(&due.what)?.map(|at| at.0) };
         let routing = config.rules.decide_study(&members.iter().map(Member::as_seen).collect::<Vec<_>>(), now);
         let before = match config.node.late {
-            LatePolicy::Ignore => self.ledger.fired_study_rules(&due.what)?,
+            LatePolicy::Ignore => self.ledger.rules_fired_in(&due.what)?,
             LatePolicy::Rerun => Vec::new(),
         };
         let jobs = jobs_of(&config, &routing, &members, &before);
@@ -46,6 +46,9 @@ impl Intake {
             jobs,
             due: next(&routing),
         };
+        for rule in routing.rules.iter().filter(|rule| matches!(rule.verdict, StudyVerdict::GivenUp { .. })) {
+            tracing::warn!(study = %due.what, rule = rule.name, "{}", rule.verdict);
+        }
         let jobs = self.ledger.decide_study(&decision)?.unwrap_or_default();
         tracing::info!(study = %due.what, jobs = jobs.len(), "the rules of the study are decided");
         Ok(jobs.len())
@@ -103,9 +106,8 @@ fn jobs_of(config: &Config, routing: &StudyRouting, members: &[Member], before: 
         StudyVerdict::Fires { job, inputs, .. } => Some((job, inputs)),
         _ => None,
     });
-    let fired_before = |name: &str| before.iter().any(|rules| rules.split(", ").any(|rule| rule == name));
     fires
-        .filter(|(job, _)| !fired_before(&job.name))
+        .filter(|(job, _)| !before.contains(&job.name))
         .filter_map(|(job, inputs)| make(config, job, inputs, members))
         .collect()
 }

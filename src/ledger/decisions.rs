@@ -10,16 +10,22 @@ use crate::dicom::SeriesKey;
 
 /// Columns of [`decision`].
 const DECISION: &str = "
-    SELECT s.study, s.series, r.number, r.instances, r.closed_at, r.closed_by, r.summary, r.explanation,
-           r.rules_revision
-    FROM revisions r JOIN series s ON s.id = r.series_id";
+    SELECT s.study, s.series, r.number, r.instances, r.closed_at, r.closed_by, r.summary";
+/// How a job came to be; a deliver job came of its parent.
+pub(super) const OF_JOB: &str = "
+    coalesce(j.explanation, p.explanation, r.explanation), coalesce(j.rules_revision, p.rules_revision, r.rules_revision)";
 
 impl Ledger {
-    /// What was decided about a series, whatever its study: the newest closed revision of each that has this UID.
+    /// What was decided about a series last, whatever its study: the newest closed revision of each that has this UID.
     pub fn decisions_of_series(&self, series: &str) -> Result<Vec<Decision>, LedgerError> {
         self.read(|transaction| {
             let mut statement = transaction.prepare_cached(&format!(
-                "{DECISION} WHERE s.series = ?1 AND r.number = (
+                "{DECISION}, coalesce(r.later_explanation, r.explanation),
+                     CASE WHEN r.later_explanation IS NULL THEN r.rules_revision
+                          ELSE json_extract(r.later_explanation, '$.rules_revision') END, 0, d.explanation
+                 FROM revisions r JOIN series s ON s.id = r.series_id
+                 LEFT JOIN study_decisions d ON d.study = s.study
+                 WHERE s.series = ?1 AND r.number = (
                      SELECT max(number) FROM revisions WHERE series_id = s.id AND closed_at IS NOT NULL)
                  ORDER BY r.id"
             ))?;
@@ -31,7 +37,11 @@ impl Ledger {
     /// The decision that made a job.
     pub fn decision_of_job(&self, job: i64) -> Result<Option<Decision>, LedgerError> {
         self.read(|transaction| {
-            let of_job = format!("{DECISION} JOIN jobs j ON j.revision_id = r.id WHERE j.id = ?1");
+            let of_job = format!(
+                "{DECISION}, {OF_JOB}, coalesce(p.inputs_key, j.inputs_key) IS NOT NULL, NULL
+                 FROM jobs j LEFT JOIN jobs p ON p.id = j.parent_id JOIN revisions r ON r.id = j.revision_id
+                 JOIN series s ON s.id = r.series_id WHERE j.id = ?1"
+            );
             Ok(transaction.prepare_cached(&of_job)?.query_row([job], decision).optional()?)
         })
     }
@@ -85,5 +95,7 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         summary: row.get(6)?,
         explanation: row.get(7)?,
         rules_revision: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+        of_study: row.get(9)?,
+        study_explanation: row.get(10)?,
     })
 }

@@ -8,7 +8,7 @@ use super::{ClosedRevision, Ledger, LedgerError, Redecision};
 use crate::clock::Millis;
 use crate::dicom::{SeriesKey, Uid};
 
-/// A series on hold.
+/// A series that is on hold or was.
 #[derive(Debug, Clone, Serialize)]
 pub struct HoldRow {
     pub study: Uid,
@@ -18,18 +18,23 @@ pub struct HoldRow {
     pub rule: String,
     pub reason: String,
     pub since: Millis,
+    pub ended_at: Option<Millis>,
+    /// `released`, `dropped`, or `superseded` by a newer revision.
+    pub outcome: Option<String>,
+    /// Who released or dropped it.
+    pub who: Option<String>,
 }
 
 impl Ledger {
-    /// Series on hold, the longest first.
-    pub fn holds(&self) -> Result<Vec<HoldRow>, LedgerError> {
+    /// Series on hold, the longest first; with `all` also those that were.
+    pub fn holds(&self, all: bool) -> Result<Vec<HoldRow>, LedgerError> {
         self.read(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "SELECT s.study, s.series, r.number, h.rule, h.reason, h.since
+                "SELECT s.study, s.series, r.number, h.rule, h.reason, h.since, h.ended_at, h.outcome, h.who
                  FROM holds h JOIN revisions r ON r.id = h.revision_id JOIN series s ON s.id = r.series_id
-                 WHERE h.ended_at IS NULL ORDER BY h.since, r.id",
+                 WHERE ?1 OR h.ended_at IS NULL ORDER BY h.since, r.id",
             )?;
-            let rows = statement.query_map([], hold_row)?;
+            let rows = statement.query_map([all], hold_row)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
@@ -103,5 +108,8 @@ fn hold_row(row: &Row<'_>) -> rusqlite::Result<HoldRow> {
         rule: row.get(3)?,
         reason: row.get(4)?,
         since: row.get(5)?,
+        ended_at: row.get(6)?,
+        outcome: row.get(7)?,
+        who: row.get(8)?,
     })
 }

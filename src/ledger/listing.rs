@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde_json::Value;
 
 use super::answers::{choice_of, verdicts_of};
+use super::decisions::OF_JOB;
 use super::lookups::results_of;
 use super::{AttemptRow, Counts, InputRow, JobDetail, JobFilter, JobRow, Ledger, LedgerError};
 
@@ -82,11 +83,10 @@ impl Ledger {
 
 fn detail(connection: &Connection, job: JobRow) -> Result<JobDetail, LedgerError> {
     let (parent, closed_by, geometry, explanation, rules_revision) = connection
-        .prepare_cached(
-            "SELECT j.parent_id, r.closed_by, r.geometry, coalesce(j.explanation, r.explanation),
-                    coalesce(j.rules_revision, r.rules_revision)
-             FROM jobs j JOIN revisions r ON r.id = j.revision_id WHERE j.id = ?1",
-        )?
+        .prepare_cached(&format!(
+            "SELECT j.parent_id, r.closed_by, r.geometry, {OF_JOB} FROM jobs j LEFT JOIN jobs p ON p.id = j.parent_id
+                 JOIN revisions r ON r.id = j.revision_id WHERE j.id = ?1"
+        ))?
         .query_row([job.id], |row| {
             Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })?;

@@ -27,12 +27,15 @@ impl Ledger {
         job: &NewInferJob,
         made_by: Option<MadeBy<'_>>,
     ) -> Result<i64, LedgerError> {
+        // one that was refused from the start keeps no other rule from having the work done
         let known: Option<(i64, JobState)> = transaction
             .prepare_cached(
                 "SELECT id, state FROM jobs WHERE revision_id = ?1 AND kind = 'infer' AND pipeline = ?2
-                 AND inputs_key IS ?3 ORDER BY id DESC LIMIT 1",
+                 AND inputs_key IS ?3 AND (?4 OR state <> 'discarded' OR attempt > 0) ORDER BY id DESC LIMIT 1",
             )?
-            .query_row(params![revision, job.pipeline, job.inputs_key()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row(params![revision, job.pipeline, job.inputs_key(), job.refused.is_some()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
         if let Some((id, state)) = known {
             self.widen(transaction, now, id, state, job)?;
@@ -47,7 +50,7 @@ impl Ledger {
         Ok(id)
     }
 
-    /// A further rule asks for the same work. What an operator or the last attempt ended stays as it is.
+    /// A further rule asks for the same work; one that asked before changes nothing. What an operator or the last attempt ended stays as it is.
     fn widen(
         &self,
         transaction: &Transaction<'_>,
@@ -59,8 +62,13 @@ impl Ledger {
         if matches!(state, JobState::Discarded | JobState::Cancelled) || job.refused.is_some() {
             return Ok(());
         }
-        let held: String =
-            transaction.query_row("SELECT destinations FROM jobs WHERE id = ?1", [id], |row| row.get(0))?;
+        let (held, rules): (String, String) =
+            transaction.query_row("SELECT destinations, rule FROM jobs WHERE id = ?1", [id], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        if format!(", {rules}, ").contains(&format!(", {}, ", job.rule)) {
+            return Ok(());
+        }
         let mut destinations = names_in(&held)?;
         let new: Vec<String> = job.destinations.iter().filter(|name| !destinations.contains(name)).cloned().collect();
         destinations.extend(new.iter().cloned());

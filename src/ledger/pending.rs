@@ -170,12 +170,12 @@ impl Ledger {
         })
     }
 
-    /// Rules of a study that made a job on one of its earlier states.
-    pub fn fired_study_rules(&self, study: &Uid) -> Result<Vec<String>, LedgerError> {
+    /// Rules that have fired in a study.
+    pub fn rules_fired_in(&self, study: &Uid) -> Result<Vec<String>, LedgerError> {
         self.read(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "SELECT DISTINCT j.rule FROM jobs j JOIN revisions r ON r.id = j.revision_id
-                 JOIN series s ON s.id = r.series_id WHERE s.study = ?1 AND j.inputs_key IS NOT NULL",
+                "SELECT DISTINCT f.rule FROM fired_rules f JOIN revisions r ON r.id = f.revision_id
+                 JOIN series s ON s.id = r.series_id WHERE s.study = ?1",
             )?;
             let rows = statement.query_map([study], |row| row.get(0))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -212,7 +212,10 @@ impl Ledger {
             }
             let made_by = Some(MadeBy { rules_revision: &decision.rules_revision, explanation: &decision.explanation });
             let jobs = decision.jobs.iter().filter_map(|job| Some((job.inputs.first()?.revision, job)));
-            let ids = jobs.map(|(revision, job)| self.ensure_job(transaction, now, revision, job, made_by));
+            let ids = jobs.map(|(revision, job)| {
+                remember_fired(transaction, revision, &job.rule)?;
+                self.ensure_job(transaction, now, revision, job, made_by)
+            });
             ids.collect::<Result<_, _>>().map(Some)
         })
     }
@@ -249,9 +252,7 @@ impl Ledger {
             .prepare_cached("UPDATE revisions SET due_at = ?2, unmatched = ?3 WHERE id = ?1")?
             .execute(params![revision, verdict.due, verdict.unmatched])?;
         for rule in &verdict.fired {
-            transaction
-                .prepare_cached("INSERT OR IGNORE INTO fired_rules (revision_id, rule) VALUES (?1, ?2)")?
-                .execute(params![revision, rule])?;
+            remember_fired(transaction, revision, rule)?;
         }
         if let Some(hold) = &verdict.hold {
             transaction
@@ -263,6 +264,13 @@ impl Ledger {
         }
         verdict.jobs.iter().map(|job| self.ensure_job(transaction, now, revision, job, made_by)).collect()
     }
+}
+
+fn remember_fired(transaction: &Transaction<'_>, revision: i64, rule: &str) -> Result<(), LedgerError> {
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO fired_rules (revision_id, rule) VALUES (?1, ?2)")?
+        .execute(params![revision, rule])?;
+    Ok(())
 }
 
 impl Redecision {

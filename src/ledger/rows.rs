@@ -326,7 +326,7 @@ pub struct HistoryRow {
     pub summary: String,
 }
 
-/// What was decided about a revision when it closed.
+/// What was decided about a revision, or why a job was made.
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub series: SeriesKey,
@@ -337,10 +337,14 @@ pub struct Decision {
     pub closed_by: ClosedBy,
     /// `SeriesSummary` as JSON.
     pub summary: String,
-    /// `Explanation` as JSON.
+    /// `Explanation` as JSON, or `StudyRouting`.
     pub explanation: String,
     /// Digest of the rules text that decided.
     pub rules_revision: String,
+    /// A rule of the whole study decided.
+    pub of_study: bool,
+    /// Of a series: `StudyRouting` as JSON, what was decided last about its study.
+    pub study_explanation: Option<String>,
 }
 
 /// One try of a job.

@@ -141,9 +141,7 @@ impl fmt::Display for Outcome {
             Outcome::Held { reason } => write!(f, "holds the series: {reason}"),
             Outcome::Stopped => f.write_str("matches and stops, nothing is run"),
             Outcome::Waits { until, lacking, .. } => {
-                let until = DateTime::from_timestamp_millis(*until).unwrap_or_default();
-                let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
-                write!(f, "waits until {until} at the latest: {lacking}")
+                write!(f, "waits until {} at the latest: {lacking}", moment(*until))
             }
             Outcome::Skipped { lacking } => write!(f, "matches, but has waited in vain: {lacking}"),
             Outcome::Study { inputs } if inputs.is_empty() => {
@@ -173,11 +171,20 @@ impl fmt::Display for Explanation {
     }
 }
 
-fn mark(holds: bool) -> char {
+/// Milliseconds since 1970-01-01 UTC, for people.
+pub(super) fn moment(at: i64) -> String {
+    DateTime::from_timestamp_millis(at).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+pub(super) fn mark(holds: bool) -> char {
     if holds { '✓' } else { '✗' }
 }
 
-fn write_conditions(f: &mut fmt::Formatter<'_>, conditions: &[ConditionExplanation], indent: &str) -> fmt::Result {
+pub(super) fn write_conditions(
+    f: &mut fmt::Formatter<'_>,
+    conditions: &[ConditionExplanation],
+    indent: &str,
+) -> fmt::Result {
     for (i, condition) in conditions.iter().enumerate() {
         let (branch, trunk) = if i + 1 == conditions.len() { ("└─", "   ") } else { ("├─", "│  ") };
         write!(f, "{indent}{branch} {} {}: {}", mark(condition.holds), condition.key, condition.expected)?;

@@ -31,6 +31,7 @@ pub mod section;
 mod study;
 #[cfg(test)]
 mod study_tests;
+mod study_tree;
 mod subject;
 mod summary;
 #[cfg(test)]

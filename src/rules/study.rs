@@ -87,6 +87,11 @@ impl Choose {
         ("latest", Choose::Latest),
         ("first", Choose::First),
     ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Choose::NAMES[self as usize].0
+    }
 }
 
 /// A finished series of the study or of an earlier one.

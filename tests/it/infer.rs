@@ -291,3 +291,75 @@ fn a_class_without_a_label_is_background() {
     let found = run(&engine, &package, head()).unwrap();
     assert_eq!(found.labels.iter().max(), Some(&0), "only label 1 is listed, the box is class 2");
 }
+
+/// Axial slices 1 mm apart, on none of the planes of [`head`]: 40 HU in a box between these corners (LPS mm), -1000 around it.
+fn other_series(low: [f64; 3], high: [f64; 3]) -> Volume {
+    let axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+    let grid = Grid { size: [30, 34, 36], origin: [-15.0, -24.0, 2.0], axes };
+    let voxels = Array3::from_shape_fn((36, 34, 30), |(k, j, i)| {
+        let at = grid.position([i as f64, j as f64, k as f64]);
+        if (0..3).all(|axis| (low[axis]..=high[axis]).contains(&at[axis])) { 40.0 } else { -1000.0 }
+    });
+    Volume { voxels, grid, sources: Vec::new() }
+}
+
+#[test]
+fn several_series_are_the_channels_of_one_network_on_the_firsts_grid() {
+    let Some(engine) = engine("several channels", &TestClock::at(0)) else { return };
+    let channels = r#"
+[[channel]]
+name = "t2"
+[[channel]]
+name = "adc"
+[[channel]]
+name = "dwi"
+intensity = [{ step = "fixed_window", low = 0.0, high = 40.0 }]
+"#;
+    let conformed = channels.to_owned() + &conform("only", 32);
+    let resized = conformed.replace(
+        r#"kind = "conform", axes = "LIA", size = 32, spacing = 1.0"#,
+        r#"kind = "resize", axes = "RAS", size = 32"#,
+    );
+    // ADC becomes 0.52 in its box, DWI 1 in its own; T2 weighs nothing
+    let network = onnx::weighted(&[0.0, 1.0, 1.0], 1.4);
+    let adc = other_series([-4.0, -15.0, 15.0], [5.0, -6.0, 26.0]);
+    let dwi = other_series([-20.0, -12.0, 0.0], [20.0, 20.0, 22.0]);
+    let grid = head().grid;
+    let both = |i: usize, j: usize, k: usize| {
+        let at = grid.position([i as f64, j as f64, k as f64]);
+        let within = |axis: usize, low: f64, high: f64| (low..=high).contains(&at[axis]);
+        within(0, -4.0, 5.0) && within(1, -12.0, -6.0) && within(2, 15.0, 22.0)
+    };
+    let expected = head().voxels.indexed_iter().map(|((k, j, i), _)| u8::from(both(i, j, k))).collect::<Vec<_>>();
+    assert!(expected.contains(&1) && expected.contains(&0));
+    let packages = Packages::new();
+    for (id, stage) in [("conformed", &conformed), ("resized", &resized)] {
+        let package = packages.add(id, &network, &[stage]);
+        let findings = engine.run_with(&package, head(), vec![adc.clone(), dwi.clone()], &|_| (), &|| false).unwrap();
+        let [Finding::Segmentation(found)] = findings.as_slice() else { panic!("one segmentation expected") };
+        assert_eq!(found.labels.iter().copied().collect::<Vec<_>>(), expected, "{id}");
+        assert_eq!(found.grid, grid);
+        let refused = run(&engine, &package, head()).unwrap_err();
+        assert!(refused.to_string().contains("another number of series"), "{refused}");
+    }
+}
+
+#[test]
+fn faulty_channels_are_named() {
+    let check = |channels: &str, words: &str| {
+        let text = manifest("x", &(channels.to_owned() + &conform("only", 32)));
+        let refused =
+            parse(&text.replace("FILE", "x.onnx").replace("SHA256", &"0".repeat(64)), Path::new("x")).unwrap_err();
+        assert!(refused.to_string().contains(words), "{refused}");
+    };
+    check("[[channel]]\nname = \"t2\"\n", "give two or more [[channel]]");
+    check(
+        "[[channel]]\nname = \"t2\"\n[[channel]]\nname = \"t2\"\n",
+        "channel `t2`: give every channel a name of its own",
+    );
+    let window = "intensity = [{ step = \"window_of\", stage = \"x\" }]\n";
+    check(
+        &format!("[[channel]]\nname = \"t2\"\n[[channel]]\nname = \"adc\"\n{window}"),
+        "channel `adc`: intensity: `x` is no",
+    );
+}

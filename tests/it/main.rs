@@ -19,5 +19,7 @@ mod results;
 mod rules;
 mod series;
 mod soak;
+mod study;
 mod support;
 mod tls;
+mod waiting;

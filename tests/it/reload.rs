@@ -5,14 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
 use sagittal::clock::SystemClock;
-use sagittal::config::{Config, replace_rules};
-use sagittal::intake::{Arrival, Intake};
-use sagittal::ledger::{ClosedBy, JobFilter, Ledger, RulesSource};
-use sagittal::reload::{ReloadError, Reloader};
-use sagittal::spool::{Spool, SpoolOptions};
+use sagittal::config::replace_rules;
+use sagittal::ledger::{JobFilter, RulesSource};
+use sagittal::reload::ReloadError;
 
+use crate::support::half::Half;
 use crate::support::modality::{self, Outgoing};
 use crate::support::phantom;
 use crate::support::site::{Site, until};
@@ -41,43 +39,8 @@ models = ["threshold"]
 models = ["threshold"]
 "#;
 
-/// The receiving half of a node, without the network.
-struct Half {
-    intake: Intake,
-    ledger: Ledger,
-    reloader: Reloader,
-}
-
 fn half(site: &Site) -> Half {
-    let config = Config::load(&site.config()).unwrap();
-    std::fs::create_dir_all(&config.node.data).unwrap();
-    let clock = Arc::new(SystemClock);
-    let ledger = sagittal::node::open_ledger(&config, clock.clone()).unwrap();
-    let options = SpoolOptions { reserve: 0, ..SpoolOptions::default() };
-    let spool = Spool::open_with(&sagittal::node::spool_path(&config.node), options).unwrap();
-    let config = Arc::new(ArcSwap::from_pointee(config));
-    let reloader = Reloader::start(config.clone(), ledger.clone()).unwrap();
-    Half { intake: Intake::new(Arc::new(spool), ledger.clone(), clock, config), ledger, reloader }
-}
-
-/// A series of one CT slice is received and closed.
-fn receive(intake: &Intake, name: &str) {
-    let phantom = phantom::Series::new(8, 8, 1).named(name, "series");
-    let outgoing = Outgoing::of_part10(&phantom.instances()[0]);
-    let uid = |text: &str| sagittal::dicom::Uid::parse(text).unwrap();
-    let arrival = Arrival {
-        calling: "MODALITY",
-        called: "SAGITTAL",
-        sender: "cli",
-        association: None,
-        sop_class: &uid(&outgoing.sop_class),
-        sop_instance: &uid(&outgoing.sop_instance),
-        transfer_syntax: &uid("1.2.840.10008.1.2.1"),
-        dataset: &outgoing.dataset,
-    };
-    intake.take(&arrival).unwrap();
-    let key = sagittal::dicom::SeriesKey { study: phantom.study_uid(), series: phantom.series_uid() };
-    intake.close_now(&key, ClosedBy::Operator).unwrap().unwrap();
+    Half::open(site, Arc::new(SystemClock))
 }
 
 #[test]
@@ -99,7 +62,8 @@ fn a_reload_under_load_never_mixes_two_revisions() {
             }
             flips
         });
-        (0..SERIES).for_each(|n| receive(&half.intake, &format!("study {n}")));
+        let series = |n: usize| phantom::Series::new(8, 8, 1).named(&format!("study {n}"), "series");
+        (0..SERIES).for_each(|n| half.receive(&series(n)));
         done.store(true, Ordering::Relaxed);
         assert!(flipping.join().unwrap() > 10, "the rules hardly changed");
     });

@@ -1,9 +1,11 @@
 //! `sagittal rules explain`: every rule, every condition, the value found and the verdict, of files as the node would see
 //! them, or of a received series as they were stored when it was decided about.
 
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -13,7 +15,7 @@ use crate::cli::jobs::time;
 use crate::config::Config;
 use crate::dicom::Uid;
 use crate::ledger::{Decision, LedgerError};
-use crate::rules::{Explanation, SeriesSummary};
+use crate::rules::{Explanation, SeriesSummary, StudyRouting};
 
 /// Exit code 2 when the configuration cannot be used, 3 when a file could not be read.
 #[derive(Debug, clap::Args)]
@@ -71,19 +73,44 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), RulesError> {
 struct Told {
     decision: Decision,
     summary: SeriesSummary,
-    then: Explanation,
+    then: Then,
+    /// What the rules of its study said last.
+    study: Option<StudyRouting>,
     now: Option<Explanation>,
+}
+
+/// What decided: the rules of one series, or those of the whole study.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Then {
+    Series(Explanation),
+    Study(StudyRouting),
+}
+
+impl fmt::Display for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Then::Series(explanation) => explanation.fmt(f),
+            Then::Study(routing) => routing.fmt(f),
+        }
+    }
 }
 
 impl Told {
     fn of(decision: Decision, config: &Config, now: bool) -> Result<Told, RulesError> {
         let summary: SeriesSummary = stored(&decision, "summary", &decision.summary)?;
-        let then = stored(&decision, "explanation", &decision.explanation)?;
+        let then = if decision.of_study {
+            Then::Study(stored(&decision, "explanation", &decision.explanation)?)
+        } else {
+            Then::Series(stored(&decision, "explanation", &decision.explanation)?)
+        };
+        let study = decision.study_explanation.as_ref();
+        let study = study.map(|text| stored(&decision, "explanation of the study", text)).transpose()?;
         let now = now.then(|| {
             let seen = config.node.profile_of(&summary.facts.called_ae).rules.as_ref();
             config.rules.decide_among(&summary, seen).1
         });
-        Ok(Told { decision, summary, then, now })
+        Ok(Told { decision, summary, then, study, now })
     }
 
     fn print(&self, config: &Config, out: &mut dyn Write) -> std::io::Result<()> {
@@ -94,6 +121,9 @@ impl Told {
         let same =
             if rules_revision == config.rules.revision() { "those of today" } else { "no longer those of today" };
         writeln!(out, "closed {at} by {closed_by}; rules {:.12}, {same}\n{}", rules_revision, self.then)?;
+        if let Some(study) = self.study.as_ref().filter(|study| !study.rules.is_empty()) {
+            writeln!(out, "Rules of the whole study ({:.12}) said last:\n{study}", study.rules_revision)?;
+        }
         match &self.now {
             Some(now) => writeln!(out, "The rules of today ({:.12}) would say:\n{now}", now.rules_revision),
             None => Ok(()),
@@ -105,7 +135,8 @@ impl Told {
         json!({
             "study": series.study, "series": series.series, "revision": number, "instances": instances,
             "closed_at": closed_at, "closed_by": closed_by, "rules_revision": rules_revision,
-            "summary": self.summary, "explanation": self.then, "now": self.now,
+            "summary": self.summary, "explanation": self.then, "study_rules": self.study,
+            "now": self.now,
         })
     }
 }

@@ -32,6 +32,11 @@ pub fn schema() -> Value {
             ("install", json!({ "type": "string" }), "The command that puts the ONNX files in place."),
             ("memory_mb", whole(1, u64::from(u32::MAX)), "Peak memory of one run, MB."),
             ("input", input(), "What a series must be for the model to make sense."),
+            (
+                "channel",
+                json!({ "type": "array", "items": channel(), "minItems": 2 }),
+                "Series that the network sees side by side, as its input's channels; the first gives the grid.",
+            ),
             ("stage", several(stage()), "Networks, run in order; the last one's labels are the finding."),
             ("label", several(label()), "What the labels mean."),
         ],
@@ -54,6 +59,17 @@ fn input() -> Value {
     )
 }
 
+fn channel() -> Value {
+    let steps = json!({ "type": "array", "items": intensity() });
+    table(
+        &["name"],
+        [
+            ("name", text(), "As in `inputs` of the study rule that chooses the series."),
+            ("intensity", steps, "Its own steps instead of the stage's."),
+        ],
+    )
+}
+
 fn stage() -> Value {
     let digests = json!({ "type": "array", "items": pattern("^[0-9A-Fa-f]{64}$"), "minItems": 1 });
     let cleanup = words(["largest_component", "largest_component_corners", "fill_holes"]);
@@ -63,7 +79,7 @@ fn stage() -> Value {
             ("name", json!({ "type": "string" }), "How later stages call it."),
             ("file", pattern("^[^/\\\\]+\\.onnx$"), "The ONNX file, in the model's folder."),
             ("sha256", digests, "Digests that are accepted for the file."),
-            ("input", json!({ "type": "string" }), "Name of the input tensor, [1, 1, a, b, c]."),
+            ("input", json!({ "type": "string" }), "Name of the input tensor, [1, channels, a, b, c]."),
             ("output", json!({ "type": "string" }), "Name of the output tensor, [1, classes, a, b, c]."),
             ("grid", grid(), "How the source volume becomes the network's tensor."),
             ("intensity", json!({ "type": "array", "items": intensity() }), "Steps of intensity preparation."),

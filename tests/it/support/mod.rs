@@ -2,6 +2,7 @@
 
 pub mod balky;
 pub mod findings;
+pub mod half;
 pub mod inbox;
 pub mod instance;
 pub mod modality;

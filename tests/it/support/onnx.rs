@@ -51,10 +51,15 @@ fn value_info(field: u64, name: &str, channels: u64) -> Vec<u8> {
     bytes(field, &[bytes(1, name.as_bytes()), bytes(2, &kind)].concat())
 }
 
-fn model(channels: u64, nodes: &[Vec<u8>], weights: &[Vec<u8>]) -> Vec<u8> {
+fn model(classes: u64, nodes: &[Vec<u8>], weights: &[Vec<u8>]) -> Vec<u8> {
+    model_of([1, classes], nodes, weights)
+}
+
+/// `channels`: of the input and of the output.
+fn model_of([seen, classes]: [u64; 2], nodes: &[Vec<u8>], weights: &[Vec<u8>]) -> Vec<u8> {
     let weights = weights.iter().flat_map(|w| bytes(5, w));
     let graph: Vec<u8> = nodes.concat().into_iter().chain(bytes(2, b"test")).chain(weights).collect();
-    let graph = [graph, value_info(11, "input", 1), value_info(12, "output", channels)].concat();
+    let graph = [graph, value_info(11, "input", seen), value_info(12, "output", classes)].concat();
     let opset = [bytes(1, b""), number(2, 18)].concat();
     [number(1, 9), bytes(7, &graph), bytes(8, &opset)].concat()
 }
@@ -82,4 +87,12 @@ pub fn not_a_number() -> Vec<u8> {
     let weights = [tensor("w", &[2, 1, 1, 1, 1], &[0.0, 0.0]), tensor("b", &[2], &[1.0, -1.0])];
     let nodes = [node("Conv", &["input", "w", "b"], "t", &[]), node("Log", &["t"], "output", &[])];
     model(2, &nodes, &weights)
+}
+
+/// Several channels: class 1 where the sum of all channels, each times its weight, exceeds `at`.
+pub fn weighted(weights: &[f32], at: f32) -> Vec<u8> {
+    let seen = weights.len() as u64;
+    let rows: Vec<f32> = weights.iter().map(|_| 0.0).chain(weights.iter().copied()).collect();
+    let weights = [tensor("w", &[2, seen, 1, 1, 1], &rows), tensor("b", &[2], &[0.0, -at])];
+    model_of([seen, 2], &[node("Conv", &["input", "w", "b"], "output", &[])], &weights)
 }
