@@ -4,7 +4,7 @@
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
 	@echo "make test     all that CI runs: unit, integration, documentation, Orthanc, DCMTK, validators"
-	@echo "make soak     the long runs: the node killed 1,000 times under load, mutated streams for minutes"
+	@echo "make soak     the long runs: the node killed 1,000 times under load, 200 structure sets, mutated streams for minutes"
 	@echo "make bench    Sagittal beside its peers: tables, and JSON in target/bench/"
 	@echo "make lint     rustfmt, clippy, the table of allowed imports"
 	@echo "make runtime | models | peers   the pieces that the above install by themselves"
@@ -16,6 +16,8 @@ test:
 	@scripts/test.sh
 
 soak:
+	@scripts/peers.sh
+	@SAGITTAL_PHANTOMS=200 scripts/cargo.sh test --release --test it -- --nocapture results::peers::random
 	@SAGITTAL_KILLS=1000 scripts/cargo.sh test --release --test it -- --nocapture soak::
 
 bench: bench-receive bench-e2e

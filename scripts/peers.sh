@@ -10,6 +10,7 @@ command -v Orthanc >/dev/null || [ -x /usr/sbin/Orthanc ] || missing+=(orthanc)
 [ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing+=(orthanc-dicomweb)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v zstd >/dev/null || missing+=(zstd)
+command -v plastimatch >/dev/null || missing+=(plastimatch)
 if [ ${#missing[@]} -gt 0 ]; then
     say "Installing ${missing[*]}"
     command -v apt-get >/dev/null || die "the suites need ${missing[*]}; there is no apt-get here to install them"
@@ -20,3 +21,5 @@ if [ ${#missing[@]} -gt 0 ]; then
         die "apt-get could not install ${missing[*]}; install them as root and run again"
 fi
 environment peers "$ROOT/tests/peers/requirements.txt" --only-binary=:all:
+environment structures "$ROOT/tests/peers/requirements-structures.txt" --only-binary=:all: \
+    --no-binary=dcmrtstruct2nii --no-deps

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use chrono::{Offset, TimeZone};
 
 use crate::clock::Millis;
-use crate::config::{Config, Pipeline};
+use crate::config::{Config, Pipeline, ResultKind};
 use crate::dicom::Uid;
 use crate::inference::{self, Channel, Engine, InferenceError, ModelPackage, ModelStore};
 use crate::ledger::{InstanceRow, JobInput, Ledger, LedgerError, ResultRow};
 use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::spool::{Location, Spool, SpoolError, sha256};
-use crate::volume::{Finding, InstanceSource, SeriesVolume, Volume, VolumeError, read_series};
+use crate::volume::{Finding, InstanceSource, Segmentation, SeriesVolume, Volume, VolumeError, read_series};
 
 /// Why a pipeline gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -193,6 +193,7 @@ impl Analyst {
         Ok(analysis)
     }
 
+    /// Writes every kind of result that the pipeline asks for, in their order, and hears the referee on each.
     fn write(
         &self,
         pipeline: &Pipeline,
@@ -202,7 +203,7 @@ impl Analyst {
         started_at: Millis,
         analysis: &mut Analysis,
     ) -> Result<(), PipelineError> {
-        let Finding::Segmentation(segmentation) = finding;
+        let Finding::Segmentation(found) = finding;
         let started_at = started_at.utc().unwrap_or_default();
         let number = self.series_number_base + pipeline.index * 10 + model_index as u32;
         let context = ResultContext {
@@ -210,21 +211,53 @@ impl Analyst {
             zone: chrono::Local.offset_from_utc_datetime(&started_at.naive_utc()).fix(),
             ..ResultContext::new(&pipeline.name, number, &pipeline.description, started_at)
         };
-        let object = match results::segmentation(source, segmentation, &context) {
-            Err(ResultError::NothingFound) => {
-                analysis.nothing_found.push(segmentation.algorithm.name.clone());
-                return Ok(());
+        let mut written: Vec<ResultObject> = Vec::with_capacity(pipeline.results.len());
+        for kind in &pipeline.results {
+            let context =
+                ResultContext { series_number: number + SERIES_OF_A_KIND * (*kind as u32), ..context.clone() };
+            match write_kind(*kind, pipeline, source, found, &written, &context) {
+                Err(PipelineError::Result(ResultError::NothingFound)) => {}
+                other => written.push(other?),
             }
-            other => other?,
-        };
-        let faults = results::verify::segmentation(&object.bytes, source, Some(segmentation));
-        if !faults.is_empty() {
-            let faults = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            return Err(PipelineError::Refused { kind: object.kind, faults });
         }
-        analysis.objects.push(object);
+        if written.is_empty() {
+            analysis.nothing_found.push(found.algorithm.name.clone());
+        }
+        analysis.objects.extend(written);
         Ok(())
     }
+}
+
+/// Results of one kind have series numbers of their own, this far from those of the kind before.
+const SERIES_OF_A_KIND: u32 = 1000;
+
+/// Writes one result, which may refer to those written before it, and hears the referee.
+fn write_kind(
+    kind: ResultKind,
+    pipeline: &Pipeline,
+    source: &SourceSeries,
+    found: &Segmentation,
+    written: &[ResultObject],
+    context: &ResultContext,
+) -> Result<ResultObject, PipelineError> {
+    let (object, faults) = match kind {
+        ResultKind::Seg => {
+            let object = results::segmentation(source, found, pipeline.seg, context)?;
+            let faults = results::verify::segmentation(&object.bytes, source, Some(found));
+            (object, faults)
+        }
+        ResultKind::RtStruct => {
+            let seg = written.iter().find(|object| object.kind == ResultKind::Seg.name());
+            let object = results::structure_set(source, found, seg.map(|seg| (seg, pipeline.seg)), context)?;
+            let faults = results::verify::structure_set(&object.bytes, source, Some(found));
+            (object, faults)
+        }
+    };
+    if faults.is_empty() {
+        return Ok(object);
+    }
+    let faults = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Err(PipelineError::Refused { kind: object.kind, faults })
 }
 
 /// An instance in the spool, read when its turn comes.

@@ -15,6 +15,7 @@ mod node;
 mod peer;
 mod pipeline;
 mod reception;
+mod results;
 pub mod schema;
 mod secret;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use node::{Duplicates, Durability, LatePolicy, NodeConfig};
 pub use peer::{Expected, KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
 pub use reception::Reception;
+pub use results::ResultKind;
 pub use secret::Secret;
 pub use tls::TlsListener;
 pub use users::Users;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::destination::check_name;
+use super::results::{self, ResultKind};
+use crate::dicom::SegForm;
 use crate::rules::section::{Entry, Section};
 use crate::rules::{Severity, did_you_mean, geometry_names};
 
@@ -19,6 +21,9 @@ pub struct Pipeline {
     pub accept: Vec<String>,
     /// SeriesDescription of the results, at most 64 characters.
     pub description: String,
+    /// What is written of each finding, in this order; default SEG alone.
+    pub results: Vec<ResultKind>,
+    pub seg: SegForm,
 }
 
 /// Reads all pipelines that are free of faults, and the names of all, faulty ones included.
@@ -46,8 +51,21 @@ fn read_one(name: &str, index: u32, entry: &Entry<'_>, folder: Option<&Path>) ->
         Some(entry) => entry.parsed(description),
         None => Some(name.to_owned()),
     };
+    let results = match section.get("results") {
+        Some(entry) => results::read_kinds(&entry),
+        None => Some(vec![ResultKind::Seg]),
+    };
+    let seg = results::read_seg(&section);
     section.finish();
-    Some(Pipeline { name: named?, index, models: models?, accept: accept?, description: description? })
+    Some(Pipeline {
+        name: named?,
+        index,
+        models: models?,
+        accept: accept?,
+        description: description?,
+        results: results?,
+        seg: seg?,
+    })
 }
 
 /// SeriesDescription is an LO (PS3.5 section 6.2).

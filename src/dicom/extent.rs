@@ -54,6 +54,11 @@ pub fn before_pixels(begin: Vec<u8>, from: impl Read, syntax: &TransferSyntax) -
     Ok(bytes)
 }
 
+/// Where in a data set PixelData begins, or where it ends without; checked up to there.
+pub fn up_to_pixels(bytes: &[u8], syntax: &TransferSyntax) -> Result<usize, ExtentError> {
+    Walk::new(Cow::Borrowed(bytes), std::io::empty(), syntax).run(true)
+}
+
 /// What the walk is in; the number: where it ends, where that is said.
 #[derive(Debug, Clone, Copy)]
 enum Inside {

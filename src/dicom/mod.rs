@@ -13,6 +13,7 @@ mod geometry;
 pub mod ladder;
 pub mod message;
 pub mod part10;
+mod segmentation;
 mod status;
 pub mod tables;
 mod uid;
@@ -25,6 +26,7 @@ pub use geometry::{
     GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub,
 };
 pub use part10::{Meta, Part10Error, part10_head};
+pub use segmentation::{SegForm, SegmentationType};
 pub use status::StoreStatus;
 pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};
 pub use verdict::{Answer, Learned, Verdict};

@@ -214,6 +214,18 @@ pub fn parse_header(mut from: impl Read) -> Result<FileDicomObject<Dataset>, Par
     data_set(until_pixels, &meta, header.as_slice())
 }
 
+/// The attributes before PixelData of a file that is not deflated, and where in `bytes` PixelData begins: for those who
+/// read the pixels where they lie.
+pub fn parse_around_pixels(bytes: &[u8]) -> Result<(FileDicomObject<Dataset>, usize), Part10Error> {
+    let meta = Meta::read_leniently(bytes)?;
+    let rest = &bytes[meta.offset..];
+    let explicit = TransferSyntaxRegistry.get(tables::EXPLICIT_LITTLE);
+    let syntax = TransferSyntaxRegistry.get(meta.transfer_syntax.as_str()).or(explicit);
+    let end = syntax.map_or(Err(ExtentError::Unreadable), |syntax| extent::up_to_pixels(rest, syntax))?;
+    let object = data_set(OpenFileOptions::new(), &meta, &rest[..end])?;
+    Ok((object, meta.offset + end))
+}
+
 /// What a transfer syntax without a codec is read as: an encapsulated one has Explicit VR Little Endian attributes
 /// (PS3.5 section A.4), and all accepted ones that the registry lacks are encapsulated. The deflated one, inflated, too.
 fn encapsulated(syntax: Uid) -> Uid {

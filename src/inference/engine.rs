@@ -124,7 +124,8 @@ impl Engine {
             ModelKind::Volume => Cascade { package, networks, progress, cancelled }.run(volume, further)?,
         };
         drop_unlisted(&mut labels, package);
-        Ok(vec![Finding::Segmentation(Segmentation { labels, grid, segments: package.segments.clone(), algorithm })])
+        let segments = package.segments.clone();
+        Ok(vec![Finding::Segmentation(Segmentation::of_labels(labels, grid, segments, algorithm))])
     }
 
     /// Checks and loads every network of a package, as a run would.

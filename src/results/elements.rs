@@ -31,6 +31,11 @@ pub(super) fn put_item(dataset: &mut Dataset, tag: Tag, item: Dataset) {
     put_items(dataset, tag, vec![item]);
 }
 
+/// Decimal strings as they stand.
+pub(super) fn put_decimals(dataset: &mut Dataset, tag: Tag, values: Vec<String>) {
+    put(dataset, tag, VR::DS, PrimitiveValue::Strs(values.into_iter().collect()));
+}
+
 /// One code as a sequence with one item.
 pub(super) fn put_code(dataset: &mut Dataset, tag: Tag, code: &Code, what: &'static str) -> Result<(), ResultError> {
     put_item(dataset, tag, code_item(code, what)?);

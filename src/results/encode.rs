@@ -1,43 +1,71 @@
-//! The file form of a result (PS3.10 section 7): preamble, meta group, data set in Explicit VR Little Endian,
-//! and room for pixel data at the end, which the caller fills in place.
+//! The file form of a result (PS3.10 section 7): preamble, meta group, data set, and how pixel data begins and ends.
+//!
+//! Data sets are written whole; pixel data follows as it is made, so that no second copy of it exists.
 
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::{tags, uids};
-use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
+use dicom_dictionary_std::tags;
+use dicom_encoding::TransferSyntaxIndex;
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::ResultError;
 use crate::dicom::{Dataset, Uid, part10_head};
 
-/// A Part 10 file of `dataset` ending in a Pixel Data element of `pixel_bytes` zero bytes.
-///
-/// Returns the file and where the pixel data begins in it. `dataset` must hold nothing beyond (7FE0,0010).
-pub(super) fn part10(
+const ITEM: Tag = Tag(0xfffe, 0xe000);
+const SEQUENCE_DELIMITER: Tag = Tag(0xfffe, 0xe0dd);
+/// The longest value that a 32-bit length can state; one more means "undefined".
+const LONGEST: u64 = 0xffff_fffe;
+
+/// Preamble, meta group and `dataset`, encoded in the transfer syntax `syntax`.
+pub(super) fn head(
     dataset: &Dataset,
     sop_class: &Uid,
     sop_instance: &Uid,
-    pixel_bytes: u64,
-) -> Result<(Vec<u8>, usize), ResultError> {
-    let length = u32::try_from(pixel_bytes).ok().filter(|n| *n < u32::MAX);
-    let Some(length) = length else { return Err(ResultError::TooLarge { bytes: pixel_bytes }) };
+    syntax: &Uid,
+) -> Result<Vec<u8>, ResultError> {
     let failed = |error: &dyn std::error::Error| ResultError::Encode(chain(error));
-    let syntax = Uid::parse(uids::EXPLICIT_VR_LITTLE_ENDIAN).map_err(|e| failed(&e))?;
-    let mut header = part10_head(sop_class, sop_instance, &syntax, None).map_err(|e| failed(&e))?;
-    dataset.write_dataset_with_ts(&mut header, &EXPLICIT_VR_LITTLE_ENDIAN.erased()).map_err(|e| failed(&e))?;
-    let start = header.len() + 12;
-    let mut file = Vec::with_capacity(start + length as usize);
-    file.append(&mut header);
-    file.extend(long_header(tags::PIXEL_DATA, VR::OB, length));
-    file.resize(start + length as usize, 0);
-    Ok((file, start))
+    let mut head = part10_head(sop_class, sop_instance, syntax, None).map_err(|e| failed(&e))?;
+    let known = TransferSyntaxRegistry.get(syntax.as_str());
+    let known = known.ok_or_else(|| ResultError::Encode(format!("no transfer syntax {syntax}")))?;
+    dataset.write_dataset_with_ts(&mut head, known).map_err(|e| failed(&e))?;
+    Ok(head)
+}
+
+/// What stands before native pixel data of `length` bytes, in Explicit VR Little Endian.
+pub(super) fn native_pixels(length: u64) -> Result<[u8; 12], ResultError> {
+    let fits = u32::try_from(length).ok().filter(|_| length <= LONGEST && length.is_multiple_of(2));
+    fits.map(|length| long_header(tags::PIXEL_DATA, VR::OB, length)).ok_or(ResultError::TooLarge { bytes: length })
+}
+
+/// What stands before encapsulated fragments (PS3.5 annex A.4): an empty offset table, so that they can be written as
+/// they are made.
+pub(super) fn encapsulated_pixels() -> Vec<u8> {
+    [&long_header(tags::PIXEL_DATA, VR::OB, u32::MAX)[..], &item_header(ITEM, 0)].concat()
+}
+
+/// What stands before one fragment.
+pub(super) fn fragment(length: usize) -> [u8; 8] {
+    item_header(ITEM, length as u32)
+}
+
+/// What stands behind the last fragment.
+pub(super) fn end_of_fragments() -> [u8; 8] {
+    item_header(SEQUENCE_DELIMITER, 0)
 }
 
 /// An explicit VR element header with a 32-bit length (PS3.5 section 7.1.2).
 fn long_header(tag: Tag, vr: VR, length: u32) -> [u8; 12] {
     let mut header = [0_u8; 12];
-    header[..2].copy_from_slice(&tag.group().to_le_bytes());
-    header[2..4].copy_from_slice(&tag.element().to_le_bytes());
+    header[..4].copy_from_slice(&item_header(tag, 0)[..4]);
     header[4..6].copy_from_slice(&vr.to_bytes());
     header[8..].copy_from_slice(&length.to_le_bytes());
+    header
+}
+
+fn item_header(tag: Tag, length: u32) -> [u8; 8] {
+    let mut header = [0_u8; 8];
+    header[..2].copy_from_slice(&tag.group().to_le_bytes());
+    header[2..4].copy_from_slice(&tag.element().to_le_bytes());
+    header[4..].copy_from_slice(&length.to_le_bytes());
     header
 }
 

@@ -4,21 +4,21 @@
 //! byte-identical objects (invariant 4). Knows no model and no peer.
 //! PS3.3 annex A.51 (Segmentation IOD) and the modules it names; PS3.10 for the file form.
 
-mod bits;
+mod character_set;
 mod color;
 mod context;
 mod elements;
 mod encode;
-mod frames;
 mod modules;
 pub mod read;
+mod rtstruct;
 mod seg;
-mod segments;
 mod source;
 pub mod verify;
 
 pub use context::ResultContext;
-pub use seg::segmentation;
+pub use rtstruct::structure_set;
+pub use seg::{SegDraft, segment_numbers, segmentation};
 pub use source::SourceSeries;
 
 use dicom_core::Tag;

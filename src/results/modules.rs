@@ -9,7 +9,7 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 use super::context::ResultContext;
-use super::elements::{plain, put, put_code, put_item, put_text, put_uid};
+use super::elements::{plain, put, put_code, put_item, put_items, put_text, put_uid, reference};
 use super::{ResultError, SourceSeries};
 use crate::dicom::{Dataset, Uid, text};
 use crate::volume::Algorithm;
@@ -172,6 +172,10 @@ pub(super) fn series(dataset: &mut Dataset, modality: &str, uid: &Uid, source: &
     let (date, time) = moment(context.started_at, source, context);
     put(dataset, tags::SERIES_DATE, VR::DA, date);
     put(dataset, tags::SERIES_TIME, VR::TM, time);
+}
+
+/// What General Series says about the body; RT Series does not have it.
+pub(super) fn body_part(dataset: &mut Dataset, source: &SourceSeries) {
     for tag in [tags::BODY_PART_EXAMINED, tags::LATERALITY] {
         if let Some(element) = source.header().get(tag) {
             dataset.put(element.clone());
@@ -208,7 +212,7 @@ pub(super) fn equipment(
     Ok(())
 }
 
-/// SOP Common and the content's own date.
+/// SOP Common.
 pub(super) fn instance(
     dataset: &mut Dataset,
     sop_class: &Uid,
@@ -219,12 +223,30 @@ pub(super) fn instance(
     put_uid(dataset, tags::SOP_CLASS_UID, sop_class);
     put_uid(dataset, tags::SOP_INSTANCE_UID, sop_instance);
     put(dataset, tags::INSTANCE_NUMBER, VR::IS, "1");
-    let (date, time) = moment(context.started_at, source, context);
-    put(dataset, tags::CONTENT_DATE, VR::DA, date);
-    put(dataset, tags::CONTENT_TIME, VR::TM, time);
     let (date, time) = moment(context.written_at, source, context);
     put(dataset, tags::INSTANCE_CREATION_DATE, VR::DA, date);
     put(dataset, tags::INSTANCE_CREATION_TIME, VR::TM, time);
+}
+
+/// When the content came to be: the start of the analysis, as a date and a time attribute.
+pub(super) fn content_moment(
+    dataset: &mut Dataset,
+    [date_tag, time_tag]: [Tag; 2],
+    source: &SourceSeries,
+    context: &ResultContext,
+) {
+    let (date, time) = moment(context.started_at, source, context);
+    put(dataset, date_tag, VR::DA, date);
+    put(dataset, time_tag, VR::TM, time);
+}
+
+/// Common Instance Reference: viewers refuse a SEG that does not name its images here.
+pub(super) fn referenced_series(dataset: &mut Dataset, source: &SourceSeries) {
+    let mut item = InMemDicomObject::new_empty();
+    put_uid(&mut item, tags::SERIES_INSTANCE_UID, source.series());
+    let images = source.slices().iter().map(|s| reference(&s.class, &s.instance)).collect();
+    put_items(&mut item, tags::REFERENCED_INSTANCE_SEQUENCE, images);
+    put_item(dataset, tags::REFERENCED_SERIES_SEQUENCE, item);
 }
 
 /// Several texts as one value.

@@ -42,7 +42,7 @@ pub fn segmentation(part10: &[u8]) -> Result<Segmentation, ReadError> {
     let bits = file.element(tags::PIXEL_DATA).ok().and_then(|e| e.to_bytes().ok());
     let labels = labels(&bits.ok_or(ReadError::Missing("PixelData"))?, &frames, &grid)?;
     let segments = items(&file, tags::SEGMENT_SEQUENCE).iter().map(segment).collect::<Result<Vec<_>, _>>()?;
-    Ok(Segmentation { labels, grid, segments, algorithm: algorithm(&file) })
+    Ok(Segmentation::of_labels(labels, grid, segments, algorithm(&file)))
 }
 
 fn items(dataset: &Dataset, tag: Tag) -> &[Dataset] {

@@ -16,10 +16,28 @@ pub enum Finding {
 pub struct Segmentation {
     /// `[k][j][i]`, 0 is background, other values are `Segment::label`. At most 255 labels.
     pub labels: Array3<u8>,
+    /// Further label maps of the same shape, for segments that share voxels with others. Usually none; where one
+    /// voxel may have one label only, `labels` goes before the first of these, and so on.
+    pub overlays: Vec<Array3<u8>>,
+    /// How probable each of `segments` is in each voxel, 255 being certain; empty where the model does not say.
+    pub probabilities: Vec<Array3<u8>>,
     pub grid: Grid,
-    /// In the order of `label`; labels without voxels stay listed.
+    /// In the order of `label`, each label in one map only; labels without voxels stay listed.
     pub segments: Vec<Segment>,
     pub algorithm: Algorithm,
+}
+
+impl Segmentation {
+    /// A label map whose segments share no voxel, without probabilities.
+    #[must_use]
+    pub fn of_labels(labels: Array3<u8>, grid: Grid, segments: Vec<Segment>, algorithm: Algorithm) -> Segmentation {
+        Segmentation { labels, overlays: Vec::new(), probabilities: Vec::new(), grid, segments, algorithm }
+    }
+
+    /// All label maps, `labels` first.
+    pub fn layers(&self) -> impl Iterator<Item = &Array3<u8>> + Clone {
+        std::iter::once(&self.labels).chain(&self.overlays)
+    }
 }
 
 /// One label of a segmentation.

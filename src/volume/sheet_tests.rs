@@ -23,7 +23,7 @@ fn subject() -> (Volume, Segmentation) {
         color: [255, 0, 0],
     };
     let algorithm = Algorithm { name: "m".into(), version: "1".into(), manufacturer: "x".into(), digest: "0".into() };
-    let segmentation = Segmentation { labels, grid: grid.clone(), segments: vec![segment], algorithm };
+    let segmentation = Segmentation::of_labels(labels, grid.clone(), vec![segment], algorithm);
     (Volume { voxels, grid, sources: vec![] }, segmentation)
 }
 

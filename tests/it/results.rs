@@ -1,5 +1,8 @@
-//! Segmentations as DICOM SEG: written, refereed, read back.
+//! Results: written, refereed, read back, and opened by other people's software.
 
+mod forms;
 mod mutations;
 mod peers;
 mod round_trip;
+mod rtstruct;
+mod whole_way;

@@ -1,10 +1,11 @@
-"""Checks a DICOM SEG with other people's software.
+"""Checks DICOM SEGs with other people's software.
 
-usage: check_seg.py SEG SOURCE_DIR MASK
+usage: check_seg.py [SEG SOURCE_DIR MASK]...
 
-SOURCE_DIR holds the single-frame source images and nothing else. MASK is the label map the SEG was made from:
-  .npy             [k][j][i], slice k being the k-th source file by name
-  .nii, .nii.gz    placed by its affine; its voxels must coincide with the source's
+SOURCE_DIR holds the single-frame source images and nothing else. MASK is what the SEG was made from:
+  .npy             [k][j][i], a label map, slice k being the k-th source file by name; or [n][k][j][i], the
+                   value of each segment: 0 and 1, or the shares of a FRACTIONAL SEG
+  .nii, .nii.gz    a label map placed by its affine; its voxels must coincide with the source's
 Segment n of the SEG is the n-th label, ascending, that has voxels in the mask.
 
 Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
@@ -80,9 +81,11 @@ def scatter(shape, indices):
 
 
 def expected_masks(path, source):
-    """One boolean [k][j][i] a segment."""
+    """One [k][j][i] a segment."""
     if path.endswith(".npy"):
         labels = np.load(path)
+        if labels.ndim == 4:
+            return list(labels)
         return [labels == label for label in np.unique(labels) if label]
     image = nibabel.load(path)
     labels = np.asarray(image.dataobj)
@@ -106,7 +109,7 @@ def check_dciodvfy(seg, source):
     for line in inherited:
         # The tag names the attribute; its value stays out of the log.
         print("inherited from the source:", line.split(" <")[0].split(" [")[0])
-    if rest != ["Segmentation"]:
+    if rest not in (["Segmentation"], ["LabelMapSegmentation"]):
         yield f"dciodvfy printed {rest}"
 
 
@@ -124,13 +127,9 @@ def check_dcmqi(seg, source, expected):
         if code:
             yield f"segimage2itkimage failed: {lines[-3:]}"
             return
-        found = {}
-        for file in sorted(Path(folder).glob("*.nii*")):
-            image = nibabel.load(file)
-            labels = np.asarray(image.dataobj)
-            for label in (int(v) for v in np.unique(labels) if v):
-                mask = scatter(source.shape, source.indices(points_of(image, labels == label)))
-                found[label] = found.get(label, False) | mask
+        fractional = pydicom.dcmread(seg, specific_tags=["SegmentationType"]).SegmentationType == "FRACTIONAL"
+        read = shares if fractional else segments
+        found = read([nibabel.load(file) for file in by_number(folder)], source)
     if sorted(found) != list(range(1, len(expected) + 1)):
         yield f"dcmqi reads the segments {sorted(found)}, expected {len(expected)}"
     for number, mask in enumerate(expected, 1):
@@ -138,36 +137,68 @@ def check_dcmqi(seg, source, expected):
             yield f"dcmqi: segment {number} differs in {int((found[number] != mask).sum())} voxels"
 
 
+def by_number(folder):
+    """What dcmqi wrote, in the order of the numbers in the names."""
+    return sorted(Path(folder).glob("*.nii*"), key=lambda file: int("".join(c for c in file.name if c.isdigit()) or 0))
+
+
+def segments(images, source):
+    """Masks by segment number, the value in dcmqi's images."""
+    found = {}
+    for image in images:
+        labels = np.asarray(image.dataobj)
+        for label in (int(v) for v in np.unique(labels) if v):
+            mask = scatter(source.shape, source.indices(points_of(image, labels == label)))
+            found[label] = found.get(label, False) | mask
+    return found
+
+
+def shares(images, source):
+    """Values by segment number: dcmqi writes an image for each segment of a FRACTIONAL SEG."""
+    found = {}
+    for number, image in enumerate(images, 1):
+        values = np.asarray(image.dataobj)
+        found[number] = np.zeros(source.shape, values.dtype)
+        marked = values != 0
+        found[number][tuple(source.indices(points_of(image, marked)).T)] = values[marked]
+    return found
+
+
 def check_highdicom(seg, source, expected):
     read = highdicom.seg.segread(seg)
     pixels = read.get_pixels_by_source_instance(
-        source.uids, combine_segments=False, assert_missing_frames_are_empty=True
+        source.uids, combine_segments=False, assert_missing_frames_are_empty=True, rescale_fractional=False
     )
     if pixels.shape != (*source.shape, len(expected)):
         yield f"highdicom reads {pixels.shape}, expected {(*source.shape, len(expected))}"
         return
     for number, mask in enumerate(expected, 1):
-        wrong = int((pixels[..., number - 1].astype(bool) != mask).sum())
+        wrong = int((pixels[..., number - 1] != mask).sum())
         if wrong:
             yield f"highdicom: segment {number} differs in {wrong} voxels"
 
 
-def main(seg, folder, mask):
+def faults_of(seg, folder, mask):
     source = Source(folder)
     expected = expected_masks(mask, source)
-    faults = [
-        *check_dciodvfy(seg, source),
-        *check_dcentvfy(seg, source),
-        *check_dcmqi(seg, source, expected),
-        *check_highdicom(seg, source, expected),
-    ]
-    for fault in faults:
-        print(fault)
-    print(f"{len(expected)} segments, {sum(int(m.sum()) for m in expected)} voxels, {len(faults)} faults")
-    return 1 if faults else 0
+    yield from check_dciodvfy(seg, source)
+    yield from check_dcentvfy(seg, source)
+    yield from check_dcmqi(seg, source, expected)
+    yield from check_highdicom(seg, source, expected)
+
+
+def main(arguments):
+    cases = list(zip(*[iter(arguments)] * 3))
+    count = 0
+    for seg, folder, mask in cases:
+        for fault in faults_of(seg, folder, mask):
+            print(f"{Path(seg).parent.name}: {fault}")
+            count += 1
+    print(f"{len(cases)} segmentations, {count} faults")
+    return 1 if count else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 4 or len(sys.argv) % 3 != 1:
         sys.exit(__doc__)
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

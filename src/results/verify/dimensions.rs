@@ -19,7 +19,8 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
         Some((tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE)),
         Some((tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE)),
     ];
-    if pointers != wanted {
+    // The frames of a label map hold all segments.
+    if pointers != wanted[usize::from(object.is_labelmap())..] {
         faults.push(Fault::new("V6", "DimensionIndexSequence does not index by segment and position"));
     }
     let organization = |item: &Dataset| text(item, tags::DIMENSION_ORGANIZATION_UID);
@@ -31,7 +32,7 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     let mut distinct: Vec<f64> = places.iter().copied().flatten().collect();
     distinct.sort_by(f64::total_cmp);
     distinct.dedup_by(|a, b| (*a - *b).abs() < SAME_PLACE);
-    let wrong = object.frames.iter().zip(&places).filter(|(f, place)| !indexed(f, **place, &distinct)).count();
+    let wrong = object.frames.iter().zip(&places).filter(|(f, place)| !indexed(object, f, **place, &distinct)).count();
     if wrong > 0 {
         faults.push(Fault::new("V6", format!("{wrong} frames have DimensionIndexValues other than segment and rank")));
     }
@@ -49,8 +50,12 @@ fn along_normal(frame: &Frame, source: &SourceSeries) -> Option<f64> {
     Some(dot(source.slices()[0].plane.normal(), position))
 }
 
-fn indexed(frame: &Frame, place: Option<f64>, distinct: &[f64]) -> bool {
-    let (Some(segment), Some(place)) = (frame.segment, place) else { return false };
-    let rank = distinct.iter().position(|d| (d - place).abs() < SAME_PLACE);
-    rank.is_some_and(|rank| frame.index == [u32::from(segment), rank as u32 + 1])
+fn indexed(object: &SegObject, frame: &Frame, place: Option<f64>, distinct: &[f64]) -> bool {
+    let rank = place.and_then(|place| distinct.iter().position(|d| (d - place).abs() < SAME_PLACE));
+    let Some(rank) = rank.map(|rank| rank as u32 + 1) else { return false };
+    match (frame.segment, object.is_labelmap()) {
+        (Some(segment), false) => frame.index == [u32::from(segment), rank],
+        (None, true) => frame.index == [rank],
+        _ => false,
+    }
 }

@@ -2,10 +2,10 @@
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use dicom_object::FileMetaTable;
 use dicom_object::mem::InMemElement;
 
 use super::Fault;
-use super::reader::SegObject;
 use crate::dicom::{Dataset, keyword_of, text, texts};
 use crate::results::SourceSeries;
 use crate::results::modules::COPIED;
@@ -22,19 +22,19 @@ const ALWAYS: &[Tag] = &[
     tags::ACCESSION_NUMBER,
     tags::REFERRING_PHYSICIAN_NAME,
     tags::SERIES_NUMBER,
-    tags::CONTENT_CREATOR_NAME,
     tags::POSITION_REFERENCE_INDICATOR,
 ];
 
-pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
-    let (own, theirs) = (&object.dataset, source.header());
+/// `also` must be there, too, if empty.
+pub(super) fn check(meta: &FileMetaTable, own: &Dataset, source: &SourceSeries, also: &[Tag]) -> Vec<Fault> {
+    let theirs = source.header();
     let mut faults = Vec::new();
     for tag in COPIED.iter().filter(|tag| **tag != tags::SPECIFIC_CHARACTER_SET) {
         if !same(own.get(*tag), theirs.get(*tag)) {
             faults.push(Fault::new("V1", format!("{} differs from the source's", keyword_of(*tag))));
         }
     }
-    for tag in ALWAYS.iter().filter(|tag| own.get(**tag).is_none()) {
+    for tag in ALWAYS.iter().chain(also).filter(|tag| own.get(**tag).is_none()) {
         faults.push(Fault::new("C3", format!("{} is missing; it must be there, if empty", keyword_of(*tag))));
     }
     if text(own, tags::FRAME_OF_REFERENCE_UID).as_deref() != Some(source.frame_of_reference().as_str()) {
@@ -44,13 +44,13 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     if charset != texts(theirs, tags::SPECIFIC_CHARACTER_SET) && charset != ["ISO_IR 192"] {
         faults.push(Fault::new("V10", "SpecificCharacterSet is neither the source's nor ISO_IR 192"));
     }
-    faults.extend(own_uids(object, source));
+    faults.extend(own_uids(meta, own, source));
     faults
 }
 
-fn own_uids(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
+fn own_uids(meta: &FileMetaTable, own: &Dataset, source: &SourceSeries) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let read = |tag| text(&object.dataset, tag).unwrap_or_default();
+    let read = |tag| text(own, tag).unwrap_or_default();
     let series = read(tags::SERIES_INSTANCE_UID);
     if series.is_empty() || series == source.series().as_str() {
         faults.push(Fault::new("V12", "SeriesInstanceUID is missing or the source's own"));
@@ -59,7 +59,6 @@ fn own_uids(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     if instance.is_empty() || source.slices().iter().any(|s| s.instance.as_str() == instance) {
         faults.push(Fault::new("V12", "SOPInstanceUID is missing or a source image's"));
     }
-    let meta = &object.meta;
     let trimmed = |uid: &str| uid.trim_end_matches(['\0', ' ']).to_owned();
     if trimmed(meta.media_storage_sop_instance_uid()) != instance
         || trimmed(meta.media_storage_sop_class_uid()) != read(tags::SOP_CLASS_UID)

@@ -8,15 +8,22 @@ mod dimensions;
 mod geometry;
 mod identity;
 mod image;
+mod pixel_data;
 mod pixels;
+mod raster;
 mod reader;
 mod references;
+mod rtstruct;
 mod segments;
+mod truth;
 mod values;
 
 use std::fmt;
 
+use dicom_dictionary_std::tags;
+
 use reader::SegObject;
+use truth::Truth;
 
 use super::SourceSeries;
 use crate::volume;
@@ -41,6 +48,8 @@ impl fmt::Display for Fault {
     }
 }
 
+pub use rtstruct::structure_set;
+
 /// Checks a DICOM SEG (Part 10 bytes) made over `source`; with `expected`, also that it holds exactly that
 /// finding's voxels and segments. An empty answer means that it may be sent.
 #[must_use]
@@ -49,13 +58,14 @@ pub fn segmentation(bytes: &[u8], source: &SourceSeries, expected: Option<&volum
         Ok(object) => object,
         Err(fault) => return vec![fault],
     };
-    let mut faults = identity::check(&object, source);
+    let truth = expected.zip(object.stored).map(|(finding, stored)| Truth::new(finding, stored));
+    let mut faults = identity::check(&object.meta, &object.dataset, source, &[tags::CONTENT_CREATOR_NAME]);
     faults.extend(references::check(&object, source));
     faults.extend(geometry::check(&object, source));
     faults.extend(dimensions::check(&object, source));
-    faults.extend(segments::check(&object, expected));
+    faults.extend(segments::check(&object, truth.as_ref()));
     faults.extend(image::check(&object, source));
-    faults.extend(values::check(&object, source));
-    faults.extend(pixels::check(&object, source, expected));
+    faults.extend(values::check(&object.dataset, source, values::Lengths::Short));
+    faults.extend(pixels::check(&object, source, truth.as_ref()));
     faults
 }

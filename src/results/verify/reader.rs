@@ -1,23 +1,29 @@
-//! The object as the referee reads it: parsed from the bytes, frames resolved to source slices.
+//! The object as the referee reads it: parsed from the bytes, frames resolved to source slices, pixels left where
+//! they lie.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Cursor;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::FileMetaTable;
 
 use super::Fault;
-use crate::dicom::{Dataset, text, texts};
+use super::pixel_data::PixelData;
+use crate::dicom::{Dataset, SegmentationType, part10, text, texts};
 use crate::results::SourceSeries;
 
 /// A segmentation object, read.
-pub(super) struct SegObject {
+pub(super) struct SegObject<'b> {
     pub meta: FileMetaTable,
     pub dataset: Dataset,
+    /// Segmentation Type; `None` where it is none of the three.
+    pub stored: Option<SegmentationType>,
     pub frames: Vec<Frame>,
     pub rows: usize,
     pub columns: usize,
+    /// `None` where there is no well-formed Pixel Data element at the end.
+    pub pixel_data: Option<PixelData<'b>>,
 }
 
 /// One item of the per-frame functional groups.
@@ -31,9 +37,9 @@ pub(super) struct Frame {
     pub sources: Vec<(String, String)>,
 }
 
-impl SegObject {
-    pub fn read(bytes: &[u8], source: &SourceSeries) -> Result<SegObject, Fault> {
-        let object = dicom_object::from_reader(Cursor::new(bytes))
+impl<'b> SegObject<'b> {
+    pub fn read(bytes: &'b [u8], source: &SourceSeries) -> Result<SegObject<'b>, Fault> {
+        let (object, end) = part10::parse_around_pixels(bytes)
             .map_err(|e| Fault::new("V8", format!("the object is no readable DICOM file: {e}")))?;
         let meta = object.meta().clone();
         let dataset = object.into_inner();
@@ -43,12 +49,28 @@ impl SegObject {
         let frames = frames.iter().map(|groups| Frame::of(groups, &slices)).collect();
         let size = |tag| number(&dataset, tag).unwrap_or(0);
         let (rows, columns) = (size(tags::ROWS), size(tags::COLUMNS));
-        Ok(SegObject { meta, dataset, frames, rows, columns })
+        let stated = text(&dataset, tags::SEGMENTATION_TYPE);
+        let stored = SegmentationType::ALL.into_iter().find(|t| stated.as_deref() == Some(t.name()));
+        Ok(SegObject { meta, dataset, stored, frames, rows, columns, pixel_data: PixelData::read(&bytes[end..]) })
     }
 
-    /// The raw bytes of Pixel Data.
-    pub fn pixel_data(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
-        self.dataset.get(tags::PIXEL_DATA)?.to_bytes().ok()
+    pub fn is_labelmap(&self) -> bool {
+        self.stored == Some(SegmentationType::Labelmap)
+    }
+
+    /// The items that describe its segments.
+    pub fn segments(&self) -> &[Dataset] {
+        items(&self.dataset, tags::SEGMENT_SEQUENCE)
+    }
+
+    /// Voxels of a frame.
+    pub fn area(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// The bytes of frame `index`, one a voxel; not for BINARY.
+    pub fn frame_bytes(&self, index: usize) -> Option<Cow<'_, [u8]>> {
+        self.pixel_data.as_ref()?.frame(index, self.area())
     }
 }
 

@@ -7,26 +7,28 @@ use dicom_dictionary_std::tags;
 
 use super::Fault;
 use super::reader::{SegObject, items, number};
+use super::truth::Truth;
 use crate::dicom::{Code, Dataset, keyword_of, text};
 use crate::results::color::cielab;
-use crate::volume;
+use crate::volume::Segment;
 
-pub(super) fn check(object: &SegObject, expected: Option<&volume::Segmentation>) -> Vec<Fault> {
-    let segments = items(&object.dataset, tags::SEGMENT_SEQUENCE);
+pub(super) fn check(object: &SegObject, expected: Option<&Truth>) -> Vec<Fault> {
+    let segments = object.segments();
     let mut faults = Vec::new();
     let numbers: Vec<_> = segments.iter().map(|s| number(s, tags::SEGMENT_NUMBER)).collect();
     let gapless = numbers.iter().enumerate().all(|(i, n)| *n == Some(i + 1));
     if segments.is_empty() || !gapless {
         faults.push(Fault::new("S3", "segment numbers do not run from 1 without gaps"));
     }
-    let unknown = object.frames.iter().filter(|f| !numbers.contains(&f.segment.map(usize::from))).count();
+    let named = |f: &&super::reader::Frame| !object.is_labelmap() || f.segment.is_some();
+    let unknown = object.frames.iter().filter(named).filter(|f| !numbers.contains(&f.segment.map(usize::from))).count();
     if unknown > 0 {
         faults.push(Fault::new("S3", format!("{unknown} frames name a segment that is not described")));
     }
     faults.extend(segments.iter().zip(1..).flat_map(|(segment, n)| described(segment, n)));
     faults.extend(tracking(segments));
-    if let Some(expected) = expected {
-        faults.extend(as_found(segments, expected));
+    if let Some(truth) = expected {
+        faults.extend(as_found(segments, &truth.segments));
     }
     faults
 }
@@ -66,14 +68,11 @@ fn tracking(segments: &[Dataset]) -> Vec<Fault> {
 }
 
 /// The found segments, in their order, under the names, codes and colours of the model.
-fn as_found(segments: &[Dataset], expected: &volume::Segmentation) -> Vec<Fault> {
-    let mut present = [false; 256];
-    expected.labels.iter().for_each(|label| present[usize::from(*label)] = true);
-    let found: Vec<_> = expected.segments.iter().filter(|s| present[usize::from(s.label)]).collect();
+fn as_found(segments: &[Dataset], found: &[&Segment]) -> Vec<Fault> {
     if found.len() != segments.len() {
         return vec![Fault::new("S4", format!("{} segments were found, {} described", found.len(), segments.len()))];
     }
-    let differs = |(n, (found, segment)): (usize, (&&volume::Segment, &Dataset))| {
+    let differs = |(n, (found, segment)): (usize, (&&Segment, &Dataset))| {
         let coded = |tag, wanted: &Code| {
             code(segment, tag).is_some_and(|c| (c.value, c.scheme) == (wanted.value.clone(), wanted.scheme.clone()))
         };

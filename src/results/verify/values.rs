@@ -7,31 +7,37 @@ use dicom_dictionary_std::tags;
 use dicom_object::mem::InMemElement;
 
 use super::Fault;
-use super::reader::SegObject;
-use crate::dicom::{Uid, keyword_of};
+use crate::dicom::{Dataset, Uid, keyword_of};
 use crate::results::SourceSeries;
 use crate::results::modules::COPIED;
 
-pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
+/// What the encoding allows: the 16-bit lengths of Explicit VR, or the 32-bit ones of Implicit VR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lengths {
+    Short,
+    Long,
+}
+
+pub(super) fn check(object: &Dataset, source: &SourceSeries, lengths: Lengths) -> Vec<Fault> {
     let mut faults = Vec::new();
     // What refers to the source must say what the source says, well-formed or not.
     let mut foreign: HashSet<&str> = source.slices().iter().map(|s| s.instance.as_str()).collect();
     foreign.extend([source.study(), source.series(), source.frame_of_reference()].map(Uid::as_str));
-    for element in &object.dataset {
+    for element in object {
         // Copied values are the source's, right or wrong: V1 holds them to that.
         let copied = COPIED.contains(&element.header().tag);
         if !copied && element.header().tag != tags::PIXEL_DATA {
-            walk(element, &foreign, &mut faults);
+            walk(element, &foreign, lengths, &mut faults);
         }
     }
     faults
 }
 
-fn walk(element: &InMemElement, foreign: &HashSet<&str>, faults: &mut Vec<Fault>) {
+fn walk(element: &InMemElement, foreign: &HashSet<&str>, lengths: Lengths, faults: &mut Vec<Fault>) {
     let tag = element.header().tag;
     if let Some(items) = element.value().items() {
         let elements = items.iter().flat_map(IntoIterator::into_iter);
-        elements.for_each(|inner| walk(inner, foreign, faults));
+        elements.for_each(|inner| walk(inner, foreign, lengths, faults));
         return;
     }
     if tag.group() % 2 == 1 {
@@ -39,7 +45,7 @@ fn walk(element: &InMemElement, foreign: &HashSet<&str>, faults: &mut Vec<Fault>
     }
     let Ok(values) = element.value().to_multi_str() else { return };
     let vr = element.vr();
-    let short_length = !matches!(vr, VR::OB | VR::OW | VR::UT | VR::UC | VR::UR | VR::UN);
+    let short_length = lengths == Lengths::Short && !matches!(vr, VR::OB | VR::OW | VR::UT | VR::UC | VR::UR | VR::UN);
     if short_length && values.iter().map(|v| v.len() + 1).sum::<usize>() > 65535 {
         faults.push(Fault::new("V11", format!("{} exceeds the 65534 bytes of its length field", keyword_of(tag))));
     }

@@ -8,7 +8,7 @@ use dicom_core::value::{PrimitiveValue, Value};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::DefaultDicomObject;
-use sagittal::dicom::Dataset;
+use sagittal::dicom::{Dataset, SegForm};
 use sagittal::results::{SourceSeries, segmentation, verify};
 use sagittal::volume::Segmentation;
 
@@ -113,7 +113,7 @@ const MUTATIONS: &[(&str, &str, Change)] = &[
 fn golden() -> (SourceSeries, Segmentation, Vec<u8>) {
     let series = Series::new(25, 21, 8);
     let (source, finding) = (source(&series), scattered(&series, 3));
-    let object = segmentation(&source, &finding, &context()).unwrap();
+    let object = segmentation(&source, &finding, SegForm::default(), &context()).unwrap();
     (source, finding, object.bytes)
 }
 

@@ -1,25 +1,87 @@
-//! Segmentations in other people's hands: dciodvfy, dcentvfy, dcmqi and highdicom, through
-//! `tests/peers/check_seg.py`. Says so and passes where their Python environment is absent.
+//! Results in other people's hands: dciodvfy, dcentvfy, dcmqi and highdicom for segmentations, plastimatch,
+//! dcmrtstruct2nii, rt-utils and drtdump for structure sets, through the scripts of `tests/peers`. Says so and passes
+//! where their Python environment is absent.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use ndarray::Array3;
-use sagittal::dicom::Code;
-use sagittal::results::{SourceSeries, segmentation, verify};
+use ndarray::{Array3, Array4, Axis};
+use sagittal::dicom::{Code, SegForm, SegmentationType};
+use sagittal::results::{SourceSeries, segment_numbers, segmentation, structure_set, verify};
 use sagittal::volume::{Grid, Segmentation};
+use tempfile::TempDir;
 
-use crate::support::findings::{algorithm, context, scattered, segment, source};
+use crate::support::findings::{FORMS, algorithm, blobs, context, graded, overlapping, scattered, segment, source};
 use crate::support::phantom::Series;
 
-/// The interpreter of an environment with `tests/peers/requirements.txt`.
-fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("SAGITTAL_PEERS_PYTHON").map(PathBuf::from);
-    let found = named.or_else(|| Some(repository().join(".venv/peers/bin/python"))).filter(|p| p.exists());
+/// Objects for a script to look at, each with its source images and what it should show.
+struct Cases {
+    folder: TempDir,
+    arguments: Vec<PathBuf>,
+}
+
+impl Cases {
+    fn new() -> Cases {
+        Cases { folder: tempfile::tempdir().unwrap(), arguments: Vec::new() }
+    }
+
+    fn add(&mut self, name: &str, object: &[u8], sources: PathBuf, mask: &[u8]) {
+        let case = self.folder.path().join(format!("{} {name}", self.arguments.len() / 3));
+        std::fs::create_dir(&case).unwrap();
+        let [object_path, mask_path] = ["object.dcm", "mask.npy"].map(|file| case.join(file));
+        std::fs::write(&object_path, object).unwrap();
+        std::fs::write(&mask_path, mask).unwrap();
+        self.arguments.extend([object_path, sources, mask_path]);
+    }
+
+    /// The series' files, named in volume order.
+    fn written(&self, series: &Series) -> PathBuf {
+        let folder = self.folder.path().join(format!("source {}", self.arguments.len() / 3));
+        std::fs::create_dir_all(&folder).unwrap();
+        for (k, file) in series.instances().iter().enumerate() {
+            std::fs::write(folder.join(format!("{k:04}.dcm")), file).unwrap();
+        }
+        folder
+    }
+
+    fn seg(&mut self, name: &str, series: &Series, finding: &Segmentation, form: SegForm) {
+        let object = segmentation(&source(series), finding, form, &context()).unwrap();
+        let sources = self.written(series);
+        self.add(name, &object.bytes, sources, &npy(&shown(finding, form)));
+    }
+
+    fn structures(&mut self, name: &str, series: &Series, finding: &Segmentation) {
+        let object = structure_set(&source(series), finding, None, &context()).unwrap();
+        let sources = self.written(series);
+        self.add(name, &object.bytes, sources, &npy(&shown(finding, SegForm::default())));
+    }
+
+    /// What the script says of all cases, and whether they passed.
+    fn ask(&self, python: &Path, script: &str) -> (bool, String) {
+        let script = repository().join("tests/peers").join(script);
+        let done = Command::new(python).arg(script).args(&self.arguments).output().unwrap();
+        let said = [done.stdout, done.stderr].concat();
+        (done.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    fn check(&self, python: &Path, script: &str) {
+        let (passed, said) = self.ask(python, script);
+        assert!(passed, "{said}");
+    }
+}
+
+const SEG: &str = "check_seg.py";
+const RTSTRUCT: &str = "check_rtstruct.py";
+
+/// The interpreter of an environment of `scripts/peers.sh`.
+fn python(environment: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("SAGITTAL_PEERS_PYTHON").filter(|_| environment == "peers").map(PathBuf::from);
+    let own = repository().join(".venv").join(environment).join("bin/python");
+    let found = named.or(Some(own)).filter(|python| python.exists());
     if found.is_none() {
-        eprintln!("SKIPPED: no Python with the peers; run `make peers` or set SAGITTAL_PEERS_PYTHON");
+        eprintln!("SKIPPED: no Python environment {environment}; run `make peers`");
     }
     found
 }
@@ -28,42 +90,32 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Asserts that a SEG made from `finding` passes every gate of `check_seg.py`.
-fn check(python: &Path, name: &str, seg: &[u8], sources: &Path, finding: &Segmentation) {
-    let (passed, said) = ask(python, seg, sources, finding);
-    assert!(passed, "{name}: {said}");
-}
-
-fn ask(python: &Path, seg: &[u8], sources: &Path, finding: &Segmentation) -> (bool, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let (seg_path, mask_path) = (folder.path().join("seg.dcm"), folder.path().join("mask.npy"));
-    std::fs::write(&seg_path, seg).unwrap();
-    std::fs::write(&mask_path, npy(&finding.labels)).unwrap();
-    let script = repository().join("tests/peers/check_seg.py");
-    let done = Command::new(python).arg(script).arg(&seg_path).arg(sources).arg(&mask_path).output().unwrap();
-    let said = [done.stdout, done.stderr].concat();
-    (done.status.success(), String::from_utf8_lossy(&said).into_owned())
-}
-
-/// Writes the series' files, named in volume order.
-fn written(series: &Series) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (k, file) in series.instances().iter().enumerate() {
-        std::fs::write(folder.path().join(format!("{k:04}.dcm")), file).unwrap();
+/// The value of each segment in each voxel, `[segment][k][j][i]`, as an object of one form should have it.
+fn shown(finding: &Segmentation, form: SegForm) -> Array4<u8> {
+    let fractional = form.stored == SegmentationType::Fractional;
+    let numbers = segment_numbers(finding, form).unwrap();
+    let (slices, rows, columns) = finding.labels.dim();
+    let mut all = Array4::zeros((numbers.len(), slices, rows, columns));
+    for (mut values, (label, _)) in all.axis_iter_mut(Axis(0)).zip(&numbers) {
+        let place = finding.segments.iter().position(|s| s.label == *label).unwrap();
+        match finding.probabilities.get(place).filter(|_| fractional) {
+            Some(shares) => values.assign(shares),
+            None => values.indexed_iter_mut().for_each(|(at, value)| {
+                let mut labels = finding.layers().map(|layer| layer[at]).filter(|label| *label > 0);
+                let here = match form.stored {
+                    SegmentationType::Labelmap => labels.next() == Some(*label),
+                    _ => labels.any(|other| other == *label),
+                };
+                *value = if here && fractional { 255 } else { u8::from(here) };
+            }),
+        }
     }
-    folder
-}
-
-fn check_phantom(python: &Path, name: &str, series: &Series, segments: u8) {
-    let folder = written(series);
-    let finding = scattered(series, segments);
-    let object = segmentation(&source(series), &finding, &context()).unwrap();
-    check(python, name, &object.bytes, folder.path(), &finding);
+    all
 }
 
 #[test]
 fn phantoms_satisfy_every_peer() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("peers") else { return };
     let all = [
         ("unaligned frames", Series::new(5, 5, 4), 1),
         ("odd frames, oblique", Series::mr(127, 127, 6).oblique(), 3),
@@ -74,20 +126,45 @@ fn phantoms_satisfy_every_peer() {
         ("missing slices", Series::new(33, 17, 9).without(&[3, 4]), 3),
         ("many segments", Series::new(65, 63, 12), 104),
     ];
+    let mut cases = Cases::new();
     for (name, series, segments) in all {
-        check_phantom(&python, name, &series, segments);
+        cases.seg(name, &series, &scattered(&series, segments), SegForm::default());
     }
+    let series = Series::new(33, 17, 5);
+    cases.seg("overlapping segments", &series, &overlapping(&series), SegForm::default());
+    cases.check(&python, SEG);
 }
 
 #[test]
-fn patients_of_every_script_satisfy_every_peer() {
-    let Some(python) = python() else { return };
+fn every_form_satisfies_every_peer() {
+    let Some(python) = python("peers") else { return };
+    let mut cases = Cases::new();
+    for form in FORMS.into_iter().skip(1) {
+        let name = format!("{} {}", form.stored.name(), if form.rle { "RLE" } else { "plain" });
+        let odd = Series::new(33, 17, 5);
+        cases.seg(&name, &odd, &scattered(&odd, 3), form);
+        let oblique = Series::mr(65, 63, 6).oblique().reversed();
+        cases.seg(&format!("{name}, oblique"), &oblique, &scattered(&oblique, 104), form);
+        if form.stored == SegmentationType::Fractional {
+            cases.seg(&format!("{name}, overlapping"), &odd, &overlapping(&odd), form);
+            cases.seg(&format!("{name}, probabilities"), &odd, &graded(&odd), form);
+        }
+    }
+    cases.check(&python, SEG);
+}
+
+/// Patients of several scripts, with and without what a hospital's records may hold.
+fn patients() -> Vec<Series> {
     let small = || Series::new(9, 7, 3);
-    let all = [
+    vec![
         small().charset(Some("ISO_IR 100"), "Müller^Jörg"),
         small().charset(Some("ISO_IR 192"), "Müller^Jörg"),
+        // What dicom-rs knows no codec for is carried byte for byte: Çelik^Ayşe in Latin-5.
+        small().charset(Some("ISO_IR 148"), "\u{c7}elik^Ay\u{fe}e"),
         small().charset(Some("GB18030"), "Wang^XiaoDong=王^小东"),
         small().charset(Some("\\ISO 2022 IR 87"), "Yamada^Tarou=\u{1b}$B;3ED\u{1b}(B^\u{1b}$BB@O:\u{1b}(B"),
+        small()
+            .charset(Some("\\ISO 2022 IR 149"), "Hong^Gildong=\u{1b}$)C\u{fb}\u{f3}^\u{1b}$)C\u{d1}\u{ce}\u{d4}\u{d7}"),
         small().charset(None, "Mueller^Joerg"),
         small().lacking(tags::TIMEZONE_OFFSET_FROM_UTC).lacking(tags::ISSUER_OF_PATIENT_ID),
         small()
@@ -104,59 +181,104 @@ fn patients_of_every_script_satisfy_every_peer() {
             .with(tags::CLINICAL_TRIAL_SITE_NAME, VR::LO, "")
             .with(tags::PATIENT_IDENTITY_REMOVED, VR::CS, "YES")
             .with(tags::DEIDENTIFICATION_METHOD, VR::LO, "by hand"),
-    ];
-    for (index, series) in all.iter().enumerate() {
-        check_phantom(&python, &format!("patient {index}"), series, 2);
+    ]
+}
+
+#[test]
+fn patients_of_every_script_satisfy_every_peer() {
+    let Some(python) = python("peers") else { return };
+    let mut cases = Cases::new();
+    for (index, series) in patients().iter().enumerate() {
+        cases.seg(&format!("patient {index}"), series, &scattered(series, 2), SegForm::default());
     }
+    cases.check(&python, SEG);
 }
 
 /// The gates are no formality: one voxel, one character, one code.
 #[test]
 fn peers_object_to_what_is_wrong() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("peers") else { return };
     let series = Series::new(9, 7, 3);
-    let folder = written(&series);
-    let mut finding = scattered(&series, 2);
-    let right = segmentation(&source(&series), &finding, &context()).unwrap().bytes;
-    let objection = |seg: &[u8], finding: &Segmentation, expected: &str| {
-        let (passed, said) = ask(&python, seg, folder.path(), finding);
-        assert!(!passed && said.contains(expected), "{said}");
+    let finding = scattered(&series, 2);
+    let written = |series: &Series, finding: &Segmentation| {
+        segmentation(&source(series), finding, SegForm::default(), &context()).unwrap().bytes
     };
-    let other = series.clone().with(tags::PATIENT_ID, VR::LO, "PID002");
-    let stranger = segmentation(&source(&other), &finding, &context()).unwrap().bytes;
-    objection(&stranger, &finding, "dcentvfy printed");
+    let stranger = written(&series.clone().with(tags::PATIENT_ID, VR::LO, "PID002"), &finding);
     let mut outdated = finding.clone();
     outdated.segments[0].property = Code::new("T-A0100", "SRT", "Brain");
-    let outdated = segmentation(&source(&series), &outdated, &context()).unwrap().bytes;
-    objection(&outdated, &finding, "dciodvfy printed");
-    let voxel = finding.labels.iter_mut().find(|label| **label == 1).unwrap();
-    *voxel = 2;
-    objection(&right, &finding, "dcmqi: segment 1 differs in 1 voxels");
-    objection(&right, &finding, "highdicom: segment 2 differs in 1 voxels");
+    let mut shifted = finding.clone();
+    *shifted.labels.iter_mut().find(|label| **label == 1).unwrap() = 2;
+    let mut cases = Cases::new();
+    let objects =
+        [("stranger", stranger), ("outdated", written(&series, &outdated)), ("right", written(&series, &finding))];
+    for (name, object) in &objects {
+        let expected = if *name == "right" { &shifted } else { &finding };
+        let sources = cases.written(&series);
+        cases.add(name, object, sources, &npy(&shown(expected, SegForm::default())));
+    }
+    let (passed, said) = cases.ask(&python, SEG);
+    assert!(!passed);
+    for expected in [
+        "stranger: dcentvfy printed",
+        "outdated: dciodvfy printed",
+        "right: dcmqi: segment 1 differs in 1 voxels",
+        "right: highdicom: segment 2 differs in 1 voxels",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn structure_sets_are_the_masks_for_every_reader() {
+    let Some(python) = python("structures") else { return };
+    let mut cases = Cases::new();
+    for (index, series) in patients().iter().enumerate() {
+        cases.structures(&format!("patient {index}"), series, &scattered(series, 2));
+    }
+    let series = Series::new(33, 17, 5);
+    cases.structures("overlapping segments", &series, &overlapping(&series));
+    let one = Series::new(33, 17, 1);
+    cases.structures("one slice", &one, &scattered(&one, 2));
+    cases.check(&python, RTSTRUCT);
+}
+
+/// Random shapes with holes, islands in holes, corners that touch, at the borders: 200 with `make soak`.
+#[test]
+fn random_phantoms_are_exact_in_every_reader() {
+    let Some(python) = python("structures") else { return };
+    let count = std::env::var("SAGITTAL_PHANTOMS").ok().and_then(|count| count.parse().ok()).unwrap_or(12);
+    let mut cases = Cases::new();
+    for seed in 0..count {
+        let (series, finding) = blobs(seed);
+        cases.structures(&format!("phantom {seed}"), &series, &finding);
+    }
+    cases.check(&python, RTSTRUCT);
 }
 
 /// The 384-slice T1 study of the assets, whose orientation is oblique, whose decimals are overlong and whose
 /// patient has an age without a unit.
 #[test]
 fn the_real_t1_study_satisfies_every_peer() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("peers") else { return };
     let assets = std::env::var_os("SAGITTAL_ASSETS").map_or(repository().join("../shared/assets"), PathBuf::from);
     let archive = assets.join("data/mr_t1_dicom/T1w_384slices.tar.zst");
-    let folder = tempfile::tempdir().unwrap();
-    let unpacked = Command::new("tar").arg("--zstd").arg("-xf").arg(&archive).arg("-C").arg(folder.path()).status();
+    let mut cases = Cases::new();
+    let folder = cases.folder.path();
+    let unpacked = Command::new("tar").arg("--zstd").arg("-xf").arg(&archive).arg("-C").arg(folder).status();
     if !archive.exists() || !unpacked.is_ok_and(|s| s.success()) {
         eprintln!("SKIPPED: the T1 study is absent, or tar cannot unpack zstd");
         return;
     }
-    let images = folder.path().join("dicoms");
+    let images = folder.join("dicoms");
     let mut files: Vec<_> = std::fs::read_dir(&images).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let bytes: Vec<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     let source = SourceSeries::from_part10(&bytes).unwrap();
     let finding = ellipsoids(&source);
-    let object = segmentation(&source, &finding, &context()).unwrap();
+    let object = segmentation(&source, &finding, SegForm::default(), &context()).unwrap();
     assert_eq!(verify::segmentation(&object.bytes, &source, Some(&finding)), []);
-    check(&python, "T1", &object.bytes, &images, &finding);
+    cases.add("T1", &object.bytes, images, &npy(&shown(&finding, SegForm::default())));
+    cases.check(&python, SEG);
 }
 
 /// Two nested ellipsoids on the source's grid.
@@ -172,19 +294,19 @@ fn ellipsoids(source: &SourceSeries) -> Segmentation {
         let r = centred(k, count).powi(2) + centred(j, rows).powi(2) + centred(i, columns).powi(2);
         u8::from(r < 0.4) + u8::from(r < 0.1)
     });
-    Segmentation { labels, grid, segments: vec![segment(1), segment(2)], algorithm: algorithm() }
+    Segmentation::of_labels(labels, grid, vec![segment(1), segment(2)], algorithm())
 }
 
 /// NumPy's own file format, version 1.0, of unsigned bytes in C order.
-fn npy(labels: &Array3<u8>) -> Vec<u8> {
-    let (k, j, i) = labels.dim();
-    let mut header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({k}, {j}, {i}), }}");
+fn npy(values: &Array4<u8>) -> Vec<u8> {
+    let (n, k, j, i) = values.dim();
+    let mut header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({n}, {k}, {j}, {i}), }}");
     let padding = 63 - (10 + header.len()) % 64;
     header.push_str(&" ".repeat(padding));
     header.push('\n');
     let mut file = b"\x93NUMPY\x01\x00".to_vec();
     file.extend((header.len() as u16).to_le_bytes());
     file.extend(header.as_bytes());
-    file.extend(labels.iter());
+    file.extend(values.iter());
     file
 }

@@ -5,15 +5,15 @@ use std::io::Cursor;
 use dicom_core::header::HasLength;
 use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
-use sagittal::dicom::{Dataset, text, texts};
+use sagittal::dicom::{Dataset, SegForm, text, texts};
 use sagittal::results::{ResultError, ResultObject, SourceSeries, segmentation, verify};
 use sagittal::volume::Segmentation;
 
-use crate::support::findings::{context, labelled, scattered, segment, source};
+use crate::support::findings::{FORMS, context, labelled, scattered, segment, source};
 use crate::support::phantom::Series;
 
 fn write(series: &Series, finding: &Segmentation) -> ResultObject {
-    segmentation(&source(series), finding, &context()).unwrap()
+    segmentation(&source(series), finding, SegForm::default(), &context()).unwrap()
 }
 
 fn dataset(object: &ResultObject) -> Dataset {
@@ -22,9 +22,11 @@ fn dataset(object: &ResultObject) -> Dataset {
 
 /// The referee unpacks every voxel with code of its own and compares it with the finding.
 fn check(series: &Series, finding: &Segmentation) {
-    let object = write(series, finding);
-    let faults = verify::segmentation(&object.bytes, &source(series), Some(finding));
-    assert!(faults.is_empty(), "{faults:?}");
+    for form in FORMS {
+        let object = segmentation(&source(series), finding, form, &context()).unwrap();
+        let faults = verify::segmentation(&object.bytes, &source(series), Some(finding));
+        assert!(faults.is_empty(), "{form:?}: {faults:?}");
+    }
 }
 
 #[test]
@@ -99,7 +101,7 @@ fn frames_are_segment_by_segment_ascending_along_the_normal() {
 #[test]
 fn nothing_found_is_an_answer_of_its_own() {
     let series = Series::new(8, 8, 3);
-    let result = segmentation(&source(&series), &labelled(&series, 2, |_, _, _| 0), &context());
+    let result = segmentation(&source(&series), &labelled(&series, 2, |_, _, _| 0), SegForm::default(), &context());
     assert!(matches!(result, Err(ResultError::NothingFound)), "{result:?}");
 }
 
@@ -110,7 +112,7 @@ fn what_does_not_fit_together_is_refused() {
     let refused = |change: &dyn Fn(&mut Segmentation)| {
         let mut finding = finding.clone();
         change(&mut finding);
-        segmentation(&source(&series), &finding, &context()).unwrap_err()
+        segmentation(&source(&series), &finding, SegForm::default(), &context()).unwrap_err()
     };
     let mismatch = |e: ResultError| matches!(e, ResultError::GridMismatch { .. });
     assert!(mismatch(refused(&|f| f.grid.origin[2] += 1.0)));
@@ -193,7 +195,7 @@ fn a_label_outside_the_character_set_turns_the_object_to_utf8() {
     assert_eq!(texts(&dataset(&object), tags::SPECIFIC_CHARACTER_SET), ["ISO_IR 192"]);
     assert!(verify::segmentation(&object.bytes, &source(&latin), Some(&finding)).is_empty());
     let extended = Series::new(6, 6, 2).charset(Some("\\ISO 2022 IR 149"), "Hong=\u{1b}$)C\u{fb}\u{f3}");
-    let refused = segmentation(&source(&extended), &finding, &context());
+    let refused = segmentation(&source(&extended), &finding, SegForm::default(), &context());
     assert!(matches!(refused, Err(ResultError::Unencodable { .. })), "{refused:?}");
 }
 

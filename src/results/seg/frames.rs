@@ -1,33 +1,25 @@
 //! Which frames a segmentation has, in which order, and their functional groups (PS3.3 section C.7.6.16).
 //!
 //! Order: segment by segment, each ascending along the slice normal; slices without a voxel of the segment
-//! have no frame.
+//! have no frame. A label map has one frame for each slice with a voxel of any segment.
 
 use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use ndarray::{ArrayView2, Axis};
-use rayon::prelude::*;
 
-use super::elements::{code_item, decimal_string, put, put_item, put_items, put_uid, reference};
-use super::source::decimal_texts;
-use super::{ResultError, SourceSeries};
-use crate::dicom::{Code, Dataset, Uid, decimals};
-use crate::volume::{Segment, Segmentation};
+use super::census::Census;
+use crate::dicom::{Code, Dataset, SegForm, SegmentationType, Uid, decimals};
+use crate::results::elements::{code_item, decimal_string, put, put_decimals, put_item, put_items, put_uid, reference};
+use crate::results::source::{Slice, decimal_texts};
+use crate::results::{ResultError, SourceSeries};
+use crate::volume::Segment;
 
-/// Where each label occurs.
-pub(super) struct Census {
-    /// Voxels of each label in the volume.
-    pub voxels: [u64; 256],
-    /// `[k][label]`: whether the label has voxels on slice `k`.
-    present: Vec<[bool; 256]>,
-}
-
-/// One frame: a segment on a slice.
+/// One frame: a segment on a slice, or a slice of a label map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
-    /// From 1.
-    pub segment: u16,
+    /// From 1; `None` in a label map, whose frames hold all segments.
+    pub segment: Option<u16>,
+    /// The segment's label in the finding; 0 in a label map.
     pub label: u8,
     /// Slice `k` of the source.
     pub slice: usize,
@@ -35,47 +27,24 @@ pub(super) struct Frame {
     pub rank: u32,
 }
 
-/// Counts the labels slice by slice.
-pub(super) fn census(finding: &Segmentation) -> Census {
-    let slices = (0..finding.labels.len_of(Axis(0))).into_par_iter();
-    let counts: Vec<[u64; 256]> = slices.map(|k| count(finding.labels.index_axis(Axis(0), k))).collect();
-    let mut voxels = [0_u64; 256];
-    let mut present = Vec::with_capacity(counts.len());
-    for counts in counts {
-        present.push(counts.map(|n| n > 0));
-        for (total, n) in voxels.iter_mut().zip(counts) {
-            *total += n;
-        }
-    }
-    Census { voxels, present }
-}
-
-fn count(slice: ArrayView2<u8>) -> [u64; 256] {
-    let mut counts = [0_u64; 256];
-    for row in slice.rows() {
-        // Background is most of a volume.
-        if row.iter().fold(0, |any, label| any | label) == 0 {
-            counts[0] += row.len() as u64;
-            continue;
-        }
-        row.iter().for_each(|label| counts[usize::from(*label)] += 1);
-    }
-    counts
-}
-
 /// The frames in their order in the object.
-pub(super) fn plan(census: &Census, segments: &[&Segment], source: &SourceSeries) -> Vec<Frame> {
+pub(super) fn plan(census: &Census, segments: &[&Segment], source: &SourceSeries, form: SegForm) -> Vec<Frame> {
     let has = |k: usize, s: &Segment| census.present[k][usize::from(s.label)];
     let marked: Vec<usize> = source.ascending().into_iter().filter(|k| segments.iter().any(|s| has(*k, s))).collect();
-    let frames_of = |(segment, s): (u16, &&Segment)| {
-        let ranked = (1_u32..).zip(marked.iter().copied()).filter(|(_, k)| has(*k, s));
-        ranked.map(|(rank, slice)| Frame { segment, label: s.label, slice, rank }).collect::<Vec<_>>()
+    let ranked = (1_u32..).zip(marked);
+    if form.stored == SegmentationType::Labelmap {
+        return ranked.map(|(rank, slice)| Frame { segment: None, label: 0, slice, rank }).collect();
+    }
+    let frames_of = |(number, s): (u16, &&Segment)| {
+        let (segment, label) = (Some(number), s.label);
+        let own = ranked.clone().filter(|(_, k)| has(*k, s));
+        own.map(|(rank, slice)| Frame { segment, label, slice, rank }).collect::<Vec<_>>()
     };
     (1_u16..).zip(segments).flat_map(frames_of).collect()
 }
 
-/// Adds the multi-frame dimension module; frames are indexed by segment, then position.
-pub(super) fn dimensions(dataset: &mut Dataset, organization: &Uid) {
+/// Adds the multi-frame dimension module; frames are indexed by segment, where they have one, then position.
+pub(super) fn dimensions(dataset: &mut Dataset, organization: &Uid, form: SegForm) {
     let mut item = InMemDicomObject::new_empty();
     put_uid(&mut item, tags::DIMENSION_ORGANIZATION_UID, organization);
     put_item(dataset, tags::DIMENSION_ORGANIZATION_SEQUENCE, item);
@@ -90,7 +59,11 @@ pub(super) fn dimensions(dataset: &mut Dataset, organization: &Uid) {
     let by_segment =
         index(tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "ReferencedSegmentNumber");
     let by_position = index(tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "ImagePositionPatient");
-    put_items(dataset, tags::DIMENSION_INDEX_SEQUENCE, vec![by_segment, by_position]);
+    let indices = match form.stored {
+        SegmentationType::Labelmap => vec![by_position],
+        SegmentationType::Binary | SegmentationType::Fractional => vec![by_segment, by_position],
+    };
+    put_items(dataset, tags::DIMENSION_INDEX_SEQUENCE, indices);
 }
 
 /// Adds the shared groups: orientation and pixel measures of the source.
@@ -132,17 +105,20 @@ pub(super) fn frame_groups(dataset: &mut Dataset, frames: &[Frame], source: &Sou
     let derivation = derivations(source)?;
     let items = frames.iter().map(|frame| {
         let mut content = InMemDicomObject::new_empty();
-        let index = PrimitiveValue::U32([u32::from(frame.segment), frame.rank].into_iter().collect());
+        let index = frame.segment.map(u32::from).into_iter().chain([frame.rank]);
+        let index = PrimitiveValue::U32(index.collect());
         put(&mut content, tags::DIMENSION_INDEX_VALUES, VR::UL, index);
         let mut position = InMemDicomObject::new_empty();
         put_decimals(&mut position, tags::IMAGE_POSITION_PATIENT, source.slices()[frame.slice].position.clone());
-        let mut segment = InMemDicomObject::new_empty();
-        put(&mut segment, tags::REFERENCED_SEGMENT_NUMBER, VR::US, PrimitiveValue::from(frame.segment));
         let mut item = InMemDicomObject::new_empty();
         put_item(&mut item, tags::DERIVATION_IMAGE_SEQUENCE, derivation[frame.slice].clone());
         put_item(&mut item, tags::FRAME_CONTENT_SEQUENCE, content);
         put_item(&mut item, tags::PLANE_POSITION_SEQUENCE, position);
-        put_item(&mut item, tags::SEGMENT_IDENTIFICATION_SEQUENCE, segment);
+        if let Some(number) = frame.segment {
+            let mut segment = InMemDicomObject::new_empty();
+            put(&mut segment, tags::REFERENCED_SEGMENT_NUMBER, VR::US, PrimitiveValue::from(number));
+            put_item(&mut item, tags::SEGMENT_IDENTIFICATION_SEQUENCE, segment);
+        }
         item
     });
     put_items(dataset, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, items.collect());
@@ -154,7 +130,7 @@ fn derivations(source: &SourceSeries) -> Result<Vec<Dataset>, ResultError> {
     let made = code_item(&Code::new("113076", "DCM", "Segmentation"), "the derivation")?;
     let purpose = Code::new("121322", "DCM", "Source image for image processing operation");
     let purpose = code_item(&purpose, "the purpose of reference")?;
-    let of_slice = |slice: &super::source::Slice| {
+    let of_slice = |slice: &Slice| {
         let mut image = reference(&slice.class, &slice.instance);
         put(&mut image, tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
         put_item(&mut image, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, purpose.clone());
@@ -164,8 +140,4 @@ fn derivations(source: &SourceSeries) -> Result<Vec<Dataset>, ResultError> {
         item
     };
     Ok(source.slices().iter().map(of_slice).collect())
-}
-
-pub(super) fn put_decimals(dataset: &mut Dataset, tag: Tag, values: Vec<String>) {
-    put(dataset, tag, VR::DS, PrimitiveValue::Strs(values.into_iter().collect()));
 }

@@ -4,10 +4,10 @@ use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::color::cielab;
-use super::elements::{code_item, plain, put, put_code, put_item, put_items, put_text, put_uid};
-use super::{ResultContext, ResultError, SourceSeries};
 use crate::dicom::{Code, Dataset};
+use crate::results::color::cielab;
+use crate::results::elements::{code_item, plain, put, put_code, put_item, put_items, put_text, put_uid};
+use crate::results::{ResultContext, ResultError, SourceSeries};
 use crate::volume::{Algorithm, Segment, Segmentation};
 
 /// The segments that have voxels, in the order of the finding; segment number = index + 1.
@@ -42,7 +42,7 @@ pub(super) fn describe(
         put(&mut item, tags::SEGMENT_NUMBER, VR::US, PrimitiveValue::from(number));
         put_text(&mut item, tags::SEGMENT_ALGORITHM_NAME, VR::LO, &algorithm.name);
         put_item(&mut item, tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, identification.clone());
-        let tracking = format!("{}-{number}", segment.name);
+        let tracking = format!("{}-{}", segment.name, segment.label);
         put(&mut item, tags::TRACKING_ID, VR::UT, plain(&tracking, 128));
         put_uid(&mut item, tags::TRACKING_UID, &context.tracking_uid(source, algorithm, &segment.label.to_string()));
         items.push(item);

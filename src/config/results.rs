@@ -1,0 +1,68 @@
+//! Which DICOM objects a pipeline writes, and in which form: `results` and `[pipeline.<name>.seg]`.
+
+use crate::dicom::{SegForm, SegmentationType};
+use crate::rules::section::{Entry, Section};
+
+/// A kind of result. The order is the one in which the results of a job are written and sent: what is referred to
+/// comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResultKind {
+    /// Segmentation Storage, or Label Map Segmentation Storage.
+    Seg,
+    /// RT Structure Set Storage.
+    RtStruct,
+}
+
+impl ResultKind {
+    pub const ALL: [ResultKind; 2] = [ResultKind::Seg, ResultKind::RtStruct];
+
+    /// The word for it in `pipelines.toml`, in the ledger and in file names.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ResultKind::Seg => "seg",
+            ResultKind::RtStruct => "rtstruct",
+        }
+    }
+}
+
+pub(super) const FORMS: &[(&str, SegForm)] = &[
+    ("binary", SegForm { stored: SegmentationType::Binary, rle: false }),
+    ("labelmap", SegForm { stored: SegmentationType::Labelmap, rle: false }),
+    ("labelmap-rle", SegForm { stored: SegmentationType::Labelmap, rle: true }),
+    ("fractional", SegForm { stored: SegmentationType::Fractional, rle: false }),
+    ("fractional-rle", SegForm { stored: SegmentationType::Fractional, rle: true }),
+];
+
+/// `results`, sorted, each kind once.
+pub(super) fn read_kinds(entry: &Entry<'_>) -> Option<Vec<ResultKind>> {
+    let words = ResultKind::ALL.map(|kind| (kind.name(), kind));
+    let items = entry.items();
+    if items.is_empty() {
+        return entry.refuse("at least one kind of result", None);
+    }
+    let mut kinds = Vec::with_capacity(items.len());
+    for item in &items {
+        match item.choice(&words) {
+            Some(kind) if kinds.contains(&kind) => {
+                item.refuse::<()>("every kind of result once", None);
+            }
+            Some(kind) => kinds.push(kind),
+            None => {}
+        }
+    }
+    kinds.sort_unstable();
+    (kinds.len() == items.len()).then_some(kinds)
+}
+
+/// `[pipeline.<name>.seg]`; an absent table is the default form.
+pub(super) fn read_seg(section: &Section<'_>) -> Option<SegForm> {
+    let Some(entry) = section.get("seg") else { return Some(SegForm::default()) };
+    let seg = entry.section()?;
+    let form = match seg.get("form") {
+        Some(form) => form.choice(FORMS),
+        None => Some(SegForm::default()),
+    };
+    seg.finish();
+    form
+}

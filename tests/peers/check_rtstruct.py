@@ -1,0 +1,164 @@
+"""Checks RT structure sets with other people's software.
+
+usage: check_rtstruct.py [RTSTRUCT SOURCE_DIR MASK]...
+
+SOURCE_DIR holds the single-frame source images, named in volume order, and nothing else. MASK is an .npy of
+[n][k][j][i]: the voxels of the n-th ROI, slice k being the k-th source file by name.
+
+Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
+  dciodvfy          prints the IOD's name and nothing else
+  dcentvfy          prints nothing for all source images and the structure set, but for its one known false alarm
+  drtdump           prints no warning and no error
+  plastimatch       (Debian), dcmrtstruct2nii, rt-utils: each fills the contours to exactly the mask
+
+dciodvfy and dcentvfy are those of .venv/peers. plastimatch cannot place slices that are oblique or alone, and
+rt-utils takes rows for columns in sizes and spacings, so that it reads square images in square pixels only.
+"""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+
+with contextlib.redirect_stdout(io.StringIO()):
+    from dcmrtstruct2nii import dcmrtstruct2nii
+    from rt_utils import RTStructBuilder
+
+PEERS = Path(__file__).resolve().parents[2] / ".venv/peers/bin"
+# dcentvfy takes the study's UID, which R2 of the reference wants as an instance's, for one.
+FALSE_ALARM = "Missing SOPInstanceUID that was referenced"
+
+
+def run(*command):
+    path = f"{PEERS}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, capture_output=True, timeout=600, env={**os.environ, "PATH": path})
+    lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
+    return done.returncode, [line for line in lines if line.strip()]
+
+
+def check_validators(path, files):
+    lines = run("dciodvfy", path)[1]
+    if lines != ["RTStructureSet"]:
+        yield f"dciodvfy printed {lines[:5]}"
+    study = pydicom.dcmread(path, specific_tags=["StudyInstanceUID"]).StudyInstanceUID
+    lines = [line for line in run("dcentvfy", *files, path)[1] if not (FALSE_ALARM in line and study in line)]
+    if lines:
+        yield f"dcentvfy printed {lines[:5]}"
+    code, lines = run("drtdump", path)
+    wrong = [line for line in lines if line.startswith(("W:", "E:", "F:"))]
+    if code or wrong:
+        yield f"drtdump gave {code}, {wrong[:5]}"
+
+
+class Source:
+    """The source series, and which of its files lies at a place along the normal."""
+
+    def __init__(self, folder):
+        self.files = sorted(Path(folder).iterdir())
+        headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in self.files]
+        self.row, self.column = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)
+        self.spacing = np.array(headers[0].PixelSpacing, float)
+        self.positions = np.array([h.ImagePositionPatient for h in headers], float)
+        self.shape = (len(headers), headers[0].Rows, headers[0].Columns)
+        self.is_square = self.shape[1] == self.shape[2] and self.spacing[0] == self.spacing[1]
+        self.is_axial = np.allclose([self.row, self.column], [[1, 0, 0], [0, 1, 0]])
+
+    def slices(self):
+        """Source slices in ascending order along the normal."""
+        return np.argsort(self.positions @ np.cross(self.row, self.column))
+
+    def scatter(self, image):
+        """The mask of a SimpleITK image, in the order of the files, found by where its voxels are."""
+        mask = np.zeros(self.shape, bool)
+        values = sitk.GetArrayFromImage(image)
+        for k, j, i in np.argwhere(values):
+            point = np.array(image.TransformIndexToPhysicalPoint((int(i), int(j), int(k))))
+            offset = point - self.positions
+            slice_ = np.abs(offset @ np.cross(self.row, self.column)).argmin()
+            at = (offset[slice_] @ self.column / self.spacing[0], offset[slice_] @ self.row / self.spacing[1])
+            mask[(slice_, *(int(v) for v in np.rint(at)))] = True
+        return mask
+
+
+def by_plastimatch(path, source, names):
+    with tempfile.TemporaryDirectory() as folder:
+        ct = str(source.files[0].parent)
+        out = f"{folder}/masks"
+        code, lines = run(
+            "plastimatch", "convert", "--input", path, "--referenced-ct", ct,
+            "--output-prefix", out, "--prefix-format", "nrrd",
+        )
+        if code:
+            raise ValueError(f"plastimatch gave {code}: {lines[-3:]}")
+        for name in names:
+            yield source.scatter(sitk.ReadImage(f"{out}/{name}.nrrd"))
+
+
+def by_dcmrtstruct2nii(path, source, names):
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        dcmrtstruct2nii(path, str(source.files[0].parent), folder, convert_original_dicom=False)
+        for name in names:
+            # Written in the order of the slices along the normal, and with a place of their own.
+            image = sitk.ReadImage(f"{folder}/mask_{name.replace(' ', '-')}.nii.gz")
+            yield source.scatter(image)
+
+
+def by_rt_utils(path, source, names):
+    structures = RTStructBuilder.create_from(str(source.files[0].parent), path)
+    order = [Path(image.filename).name for image in structures.series_data]
+    files = [file.name for file in source.files]
+    for name in names:
+        mask = structures.get_roi_mask_by_name(name)
+        back = [order.index(file) for file in files]
+        yield np.moveaxis(mask, 2, 0)[back]
+
+
+def check_reader(name, read, path, source, names, masks):
+    try:
+        found = list(read(path, source, names))
+    except Exception as error:  # Whatever a reader stumbles over is what we want to know.
+        yield f"{name} failed: {type(error).__name__} {error}"
+        return
+    for number, (mask, own) in enumerate(zip(masks, found), 1):
+        wrong = int((mask.astype(bool) != own).sum())
+        if wrong:
+            dice = 2 * int((mask.astype(bool) & own).sum()) / max(int(mask.sum()) + int(own.sum()), 1)
+            yield f"{name}: ROI {number} differs in {wrong} voxels, Dice {dice:.4f}"
+
+
+def faults_of(path, folder, mask):
+    source = Source(folder)
+    names = [str(roi.ROIName) for roi in pydicom.dcmread(path).StructureSetROISequence]
+    masks = np.load(mask)
+    yield from check_validators(path, source.files)
+    if len(names) != len(masks):
+        yield f"{len(names)} ROIs, expected {len(masks)}"
+    if source.is_axial and len(source.files) > 1:
+        yield from check_reader("plastimatch", by_plastimatch, path, source, names, masks)
+    yield from check_reader("dcmrtstruct2nii", by_dcmrtstruct2nii, path, source, names, masks)
+    if source.is_square:
+        yield from check_reader("rt-utils", by_rt_utils, path, source, names, masks)
+
+
+def main(arguments):
+    cases = list(zip(*[iter(arguments)] * 3))
+    count = 0
+    for path, folder, mask in cases:
+        for fault in faults_of(path, folder, mask):
+            print(f"{Path(path).parent.name}: {fault}")
+            count += 1
+    print(f"{len(cases)} structure sets, {count} faults")
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4 or len(sys.argv) % 3 != 1:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1:]))
