@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Learned;
 
-/// A form of a segmentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// A form of a segmentation; the best is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// All segments in one frame a slice (Label Map Segmentation Storage).

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Workers, blocking, lease::Lease};
 use crate::config::{Confirm, Destination, DestinationKind};
 use crate::delivery::{Attempt, Consignment, DeliveryError, Object, Outcome};
-use crate::dicom::ladder::{self, Form};
+use crate::dicom::ladder::{self, Choice, Form};
 use crate::ledger::{
     Claim, Confirmation, ConfirmationAsked, Delivered, JobKind, Ledger, LedgerError, ResultRow, Setback, Work, backoff,
 };
@@ -131,16 +131,45 @@ async fn bring(
     }
 }
 
+/// Sends in the best form that is made; where the peer turns out not to take its SOP class, in the next one at once.
 async fn send(
     workers: &Workers,
     claim: &Claim,
     target: &Destination,
     results: Vec<ResultRow>,
 ) -> Result<Brought, Failure> {
-    let (ledger, ours, name) = (workers.ledger.clone(), claim.clone(), target.name.clone());
-    let results = blocking(move || choose(&ledger, &ours, &name, results)).await.map_err(Failure::Temporary)?;
-    let spool = workers.spool.clone();
-    let objects = blocking(move || read_objects(&spool, results)).await.map_err(Failure::Temporary)?;
+    let choose = || {
+        let (ledger, name, results) = (workers.ledger.clone(), target.name.clone(), results.clone());
+        blocking(move || choose(&ledger, &name, results))
+    };
+    let mut chosen = choose().await.map_err(Failure::Temporary)?;
+    loop {
+        let form = chosen.form();
+        let brought = send_chosen(workers, claim, target, chosen).await;
+        if brought.is_ok() {
+            return brought;
+        }
+        chosen = choose().await.map_err(Failure::Temporary)?;
+        if chosen.form() <= form {
+            return brought;
+        }
+    }
+}
+
+async fn send_chosen(
+    workers: &Workers,
+    claim: &Claim,
+    target: &Destination,
+    chosen: Chosen,
+) -> Result<Brought, Failure> {
+    let (ledger, ours, spool) = (workers.ledger.clone(), claim.clone(), workers.spool.clone());
+    let objects = blocking(move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        if let Some(choice) = &chosen.choice {
+            ledger.record_choice(&ours, choice)?;
+        }
+        Ok(read_objects(&spool, chosen.results)?)
+    });
+    let objects = objects.await.map_err(Failure::Temporary)?;
     let asked = match &target.kind {
         DestinationKind::Dicom { confirm: Confirm::Commitment { wait }, .. } => {
             // In the ledger before anybody hears of it: the report may come before the answer.
@@ -167,24 +196,33 @@ async fn send(
     }
 }
 
-/// Of the forms of a segmentation the one for this destination, and everything that is none.
-fn choose(
-    ledger: &Ledger,
-    claim: &Claim,
-    destination: &str,
+/// What a destination gets.
+struct Chosen {
     results: Vec<ResultRow>,
-) -> Result<Vec<ResultRow>, LedgerError> {
+    /// Where a segmentation is among them.
+    choice: Option<Choice>,
+}
+
+impl Chosen {
+    fn form(&self) -> Option<Form> {
+        self.choice.as_ref().map(|choice| choice.chosen)
+    }
+}
+
+/// Of the forms of a segmentation the one for this destination, and everything that is none.
+fn choose(ledger: &Ledger, destination: &str, results: Vec<ResultRow>) -> Result<Chosen, LedgerError> {
     let form_of = |row: &ResultRow| {
-        let is_segmentation = row.kind.starts_with("segmentation");
+        let is_segmentation = row.kind.starts_with("seg");
         is_segmentation.then(|| Form::of_class(row.sop_class.as_str())).flatten()
     };
     let made: Vec<Form> = results.iter().filter_map(form_of).collect();
     let known: Vec<_> = ledger.capabilities(Some(destination))?.into_iter().map(|row| row.learned).collect();
     // What was made is what was asked for: the best of it.
     let asked = ladder::LADDER.into_iter().find(|form| made.contains(form));
-    let Some(choice) = asked.and_then(|asked| ladder::choose(asked, &made, &known)) else { return Ok(results) };
-    ledger.record_choice(claim, &choice)?;
-    Ok(results.into_iter().filter(|row| form_of(row).is_none_or(|form| form == choice.chosen)).collect())
+    let choice = asked.and_then(|asked| ladder::choose(asked, &made, &known));
+    let Some(form) = choice.as_ref().map(|choice| choice.chosen) else { return Ok(Chosen { results, choice }) };
+    let results = results.into_iter().filter(|row| form_of(row).is_none_or(|own| own == form)).collect();
+    Ok(Chosen { results, choice })
 }
 
 async fn wait_for_report(workers: &Workers, claim: Claim, destination: &str, asked: ConfirmationAsked) {

@@ -14,7 +14,7 @@ import traceback
 from support import BIN, Skipped
 
 MODULES = [
-    "bad_input", "commitment", "duplicates", "e2e_orthanc", "fetch", "interop", "kill", "negotiation", "quarantine",
+    "bad_input", "commitment", "destinations", "duplicates", "e2e_orthanc", "fetch", "interop", "kill", "negotiation", "quarantine",
     "quota", "schemas", "stow", "tls",
 ]
 

@@ -3,11 +3,16 @@
 
 use std::time::Duration;
 
-use sagittal::dicom::Answer;
+use sagittal::config::AeProfile;
+use sagittal::dicom::ladder::Form;
+use sagittal::dicom::{Answer, Uid};
 use sagittal::ledger::{Delivered, JobDetail, JobState};
+use sagittal::scp::ScpOptions;
 use tokio::net::TcpListener;
 
 use crate::support::balky::{Balky, Reaction, objects};
+use crate::support::inbox::{Receiver, options};
+use crate::support::instance::{IMPLICIT, of_class};
 use crate::support::outbox::{Outbox, delivery_that};
 
 const OK: Reaction = Reaction::Status(0);
@@ -137,4 +142,25 @@ async fn what_was_acknowledged_and_is_not_found_is_sent_again() {
     let detail = delivery_that(running.ledger(), "pacs", completed).await;
     assert_eq!((detail.job.delivered, peer.arrivals().len()), (Some(Delivered::Confirmed), 4));
     running.stop().await;
+}
+
+/// PS3.8 section 9.3.3.2: a class that the peer does not know is answered in its presentation context.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_take_the_best_form_gets_the_next_one_in_the_same_attempt() {
+    let classes = Some([Uid::parse(Form::Binary.sop_class()).unwrap()].into());
+    let profile = AeProfile { classes, ..options().profile };
+    let receiver = Receiver::start(ScpOptions { profile, ..options() }).await;
+    let text = pacs(receiver.address.port(), "confirm = \"none\"").replace("\"PACS\"", "\"SAGITTAL\"");
+    let made = [(Form::Labelmap, "1.2.3.1"), (Form::Binary, "1.2.3.2")];
+    let results = made.map(|(form, uid)| of_class(form.sop_class(), uid, IMPLICIT));
+    let outbox = Outbox::new(&["pacs"], &text, &results);
+    let running = outbox.start().await;
+    let detail = delivery_that(running.ledger(), "pacs", completed).await;
+    assert_eq!((outcomes(&detail), answers(&detail)), (vec!["completed"], vec![Answer::Stored]));
+    let choice =
+        serde_json::json!({ "asked": "labelmap", "chosen": "binary", "passed_over": [["labelmap", "refused"]] });
+    assert_eq!(detail.choice, Some(choice));
+    running.stop().await;
+    let stored: Vec<_> = receiver.stop().await.into_iter().map(|request| request.sop_instance.to_string()).collect();
+    assert_eq!(stored, ["1.2.3.2"]);
 }

@@ -12,11 +12,16 @@ pub const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 
 /// An MR instance of 64 x 64 pixels; study 1.2, series 1.2.3.
 pub fn mr(sop_instance: &str, syntax: &str) -> Object {
+    of_class(MR, sop_instance, syntax)
+}
+
+/// The same under another SOP class, for peers that look no deeper.
+pub fn of_class(sop_class: &str, sop_instance: &str, syntax: &str) -> Object {
     let mut dataset = Dataset::new_empty();
     let mut put = |tag, vr, value: PrimitiveValue| {
         dataset.put(DataElement::new(tag, vr, value));
     };
-    put(tags::SOP_CLASS_UID, VR::UI, MR.into());
+    put(tags::SOP_CLASS_UID, VR::UI, sop_class.into());
     put(tags::SOP_INSTANCE_UID, VR::UI, sop_instance.into());
     put(tags::STUDY_INSTANCE_UID, VR::UI, "1.2".into());
     put(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3".into());
