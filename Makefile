@@ -1,5 +1,5 @@
 # The first two are all a reader needs: `make demo` shows the node at work, `make test` proves it.
-.PHONY: help demo test soak bench bench-receive bench-e2e lint runtime models peers
+.PHONY: help demo test soak bench bench-receive bench-e2e bench-rules lint runtime models peers
 
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
@@ -20,13 +20,16 @@ soak:
 	@SAGITTAL_PHANTOMS=200 scripts/cargo.sh test --release --test it -- --nocapture results::peers::random
 	@SAGITTAL_KILLS=1000 scripts/cargo.sh test --release --test it -- --nocapture soak::
 
-bench: bench-receive bench-e2e
+bench: bench-receive bench-e2e bench-rules
 
 bench-receive:
 	@BENCH=receive scripts/bench.sh
 
 bench-e2e:
 	@BENCH=e2e scripts/bench.sh
+
+bench-rules:
+	@BENCH=rules scripts/bench.sh
 
 lint:
 	@scripts/cargo.sh fmt --check

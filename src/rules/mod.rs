@@ -23,6 +23,8 @@ mod lint;
 mod nearest;
 mod operator;
 mod parse;
+#[cfg(test)]
+mod properties;
 pub mod quantity;
 mod replay;
 mod ruleset;

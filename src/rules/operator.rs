@@ -87,10 +87,18 @@ impl Expected {
 
     fn equals(&self, value: &str) -> bool {
         match self {
-            Expected::Text { lower, .. } => value.trim().chars().flat_map(char::to_lowercase).eq(lower.chars()),
+            Expected::Text { lower, .. } => same_text(value.trim(), lower),
             Expected::Place(bound) => bound.scale.read(value).is_some_and(|place| bound.is_near(place)),
         }
     }
+}
+
+/// Without regard to case; `lower` is in lower case. Hardly any value is not ASCII, and this is asked most of all.
+fn same_text(value: &str, lower: &str) -> bool {
+    if value.is_ascii() {
+        return value.eq_ignore_ascii_case(lower);
+    }
+    value.chars().flat_map(char::to_lowercase).eq(lower.chars())
 }
 
 impl Bound {

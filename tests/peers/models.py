@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "scripts/models"))
 from onnx_writer import Graph  # noqa: E402
 
 THRESHOLD = """\
-id = "threshold"
+id = "{id}"
 name = "Threshold at half"
 version = "1"
 kind = "volume"
@@ -25,7 +25,7 @@ memory_mb = 10
 [input]
 modality = ["MR"]
 expects = "a bright ball"
-
+{channels}
 [[stage]]
 name = "threshold"
 file = "threshold.onnx"
@@ -58,13 +58,17 @@ def folder():
     return models
 
 
-def write_threshold(package):
-    """Two channels out of one: half minus the voxel, the voxel minus half; argmax says which is brighter than half."""
-    graph = Graph("threshold")
-    weight = graph.weight("weight", [2, 1, 1, 1, 1], struct.pack("<2f", -1, 1))
+def write_threshold(package, channels=()):
+    """Two channels out of the first one in: half minus the voxel, the voxel minus half; argmax says which is brighter than
+    half. `channels`: the names of several series that go in."""
+    graph, count = Graph(package.name), max(1, len(channels))
+    weights = [[sign] + [0] * (count - 1) for sign in (-1, 1)]
+    weight = graph.weight("weight", [2, count, 1, 1, 1], struct.pack(f"<{2 * count}f", *sum(weights, [])))
     bias = graph.weight("bias", [2], struct.pack("<2f", 0.5, -0.5))
     graph.node("Conv", ["input", weight, bias], output="logits", kernel_shape=[1, 1, 1])
-    network = graph.encode([("input", [1, 1, "d", "h", "w"])], [("logits", [1, 2, "d", "h", "w"])])
+    network = graph.encode([("input", [1, count, "d", "h", "w"])], [("logits", [1, 2, "d", "h", "w"])])
     package.mkdir(parents=True)
     (package / "threshold.onnx").write_bytes(network)
-    (package / "model.toml").write_text(THRESHOLD.format(digest=hashlib.sha256(network).hexdigest()))
+    tables = "".join(f'[[channel]]\nname = "{name}"\n' for name in channels)
+    digest = hashlib.sha256(network).hexdigest()
+    (package / "model.toml").write_text(THRESHOLD.format(id=package.name, digest=digest, channels=tables))

@@ -1,4 +1,4 @@
-"""A small synthetic head in DICOM: a bright ball in a dim box, oblique, one MR file a slice."""
+"""A small synthetic head in DICOM: a bright ball in a dim box, one MR file a slice. `change` makes something else of it."""
 
 import numpy as np
 import pydicom
@@ -6,14 +6,19 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 DESCRIPTION = "T1 phantom"
+ANGLE = np.deg2rad(12)
+# Along a row and down a column, in the patient.
+PLANES = {
+    "oblique": ([np.cos(ANGLE), np.sin(ANGLE), 0], [-np.sin(ANGLE), np.cos(ANGLE), 0]),
+    "sagittal": ([0, 1, 0], [0, 0, -1]),
+}
 
 
-def write(folder, name, slices=8, size=32, spacing=4.0, skip=()):
-    """Files of one series, whose UIDs follow from `name`. `skip` leaves slices out."""
+def write(folder, name, slices=8, size=32, spacing=4.0, skip=(), study=None, plane="oblique", change=None):
+    """Files of one series, whose UIDs follow from `name`, and from `study` where several are of one. `skip` leaves
+    slices out; `change` is called with each dataset before it is written."""
     folder.mkdir(parents=True, exist_ok=True)
-    uid = lambda *what: generate_uid(entropy_srcs=["sagittal phantom", name, *map(str, what)])
-    angle = np.deg2rad(12)
-    row, column = np.array([np.cos(angle), np.sin(angle), 0]), np.array([-np.sin(angle), np.cos(angle), 0])
+    row, column = map(np.array, PLANES[plane])
     centre, files = (size - 1) / 2, []
     for k in range(slices):
         if k in skip:
@@ -21,18 +26,25 @@ def write(folder, name, slices=8, size=32, spacing=4.0, skip=()):
         j, i = np.mgrid[:size, :size]
         ball = (i - centre) ** 2 + (j - centre) ** 2 + (2 * (k - (slices - 1) / 2)) ** 2 < (size / 3) ** 2
         pixels = np.where(ball, 1000, 100).astype("<i2")
-        position = -60 * row - 60 * column + np.array([0, 0, spacing * k])
+        position = -60 * row - 60 * column + spacing * k * np.cross(row, column)
         path = folder / f"{k:03}.dcm"
-        _slice(uid, name, k, pixels, row, column, position, spacing).save_as(path, enforce_file_format=True)
+        dataset = _slice(name, study or name, k, pixels, row, column, position, spacing)
+        if change:
+            change(dataset)
+        dataset.save_as(path, enforce_file_format=True)
         files.append(path)
     return files
 
 
-def _slice(uid, name, k, pixels, row, column, position, spacing):
+def uid(name, *what):
+    return generate_uid(entropy_srcs=["sagittal phantom", name, *map(str, what)])
+
+
+def _slice(name, study, k, pixels, row, column, position, spacing):
     d = pydicom.Dataset()
     d.SpecificCharacterSet = "ISO_IR 192"
-    d.ImageType, d.SOPClassUID, d.SOPInstanceUID = ["DERIVED", "SECONDARY", "OTHER"], MRImageStorage, uid("instance", k)
-    d.StudyInstanceUID, d.SeriesInstanceUID, d.FrameOfReferenceUID = uid("study"), uid("series"), uid("frame")
+    d.ImageType, d.SOPClassUID, d.SOPInstanceUID = ["DERIVED", "SECONDARY", "OTHER"], MRImageStorage, uid(name, "instance", k)
+    d.StudyInstanceUID, d.SeriesInstanceUID, d.FrameOfReferenceUID = uid(study, "study"), uid(name, "series"), uid(study, "frame")
     d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = "Phantom^Ball", f"PHANTOM-{name}"[:64], "", ""
     d.StudyDate, d.StudyTime, d.StudyID, d.AccessionNumber, d.ReferringPhysicianName = "20000101", "000000", "1", "", ""
     d.Modality, d.SeriesDescription, d.BodyPartExamined, d.SeriesNumber = "MR", DESCRIPTION, "HEAD", 1

@@ -213,19 +213,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def storescu(node, files, options=(), aet="SAGITTAL"):
+def storescu(node, files, options=(), aet="SAGITTAL", calling="STORESCU"):
     """DCMTK's storescu with TCP_NODELAY: (exit status, files acknowledged with status 0000, output).
 
     `-R` proposes only what the files need."""
-    command = ["storescu", "-v", "-R", "-aet", "STORESCU", "-aec", aet, *options, node.host, str(node.port), *map(str, files)]
+    command = ["storescu", "-v", "-R", "-aet", calling, "-aec", aet, *options, node.host, str(node.port), *map(str, files)]
     done = run(*command, check=False)
     output = done.stdout + done.stderr
     return done.returncode, acknowledged(output), output
 
 
-def receive(node, files):
-    """Sends `files` by storescu; each must be acknowledged."""
-    status, done, output = storescu(node, files)
+def receive(node, files, **titles):
+    """Sends `files` by storescu; each must be acknowledged. `titles`: `aet`, `calling`."""
+    status, done, output = storescu(node, files, **titles)
     assert status == 0 and len(done) == len(files), output[-2000:]
 
 

@@ -51,6 +51,9 @@ fn expected(subject: &Subject, entry: &Entry<'_>) -> Option<Expected> {
         DeValue::String(text) => Some(place(subject, entry).map_or_else(|| Expected::text(text), Expected::Place)),
         _ => match place(subject, entry) {
             Some(bound) => Some(Expected::Place(bound)),
+            None if number_of(entry.value()).is_some() => {
+                entry.refuse(subject.scale().map_or(ALLOWED, Scale::allowed), None)
+            }
             None => entry.refuse(ALLOWED, Some("{ present = true } asks for any value".to_owned())),
         },
     }
