@@ -1,10 +1,11 @@
 # The first two are all a reader needs: `make demo` shows the node at work, `make test` proves it.
-.PHONY: help demo test soak bench bench-receive bench-e2e bench-rules lint runtime models peers
+.PHONY: help demo test soak mutation bench bench-receive bench-e2e bench-rules lint runtime models peers
 
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
 	@echo "make test     all that CI runs: unit, integration, documentation, Orthanc, DCMTK, validators"
 	@echo "make soak     the long runs: the node killed 1,000 times under load, 200 structure sets, mutated streams for minutes"
+	@echo "make mutation single defects of results: which the referee notices, and which dciodvfy and dcentvfy do"
 	@echo "make bench    Sagittal beside its peers: tables, and JSON in target/bench/"
 	@echo "make lint     rustfmt, clippy, the table of allowed imports"
 	@echo "make runtime | models | peers   the pieces that the above install by themselves"
@@ -19,6 +20,10 @@ soak:
 	@scripts/peers.sh
 	@SAGITTAL_PHANTOMS=200 scripts/cargo.sh test --release --test it -- --nocapture results::peers::random
 	@SAGITTAL_KILLS=1000 scripts/cargo.sh test --release --test it -- --nocapture soak::
+
+mutation:
+	@scripts/peers.sh
+	@SAGITTAL_MUTATION=1 scripts/cargo.sh test --test it -- --nocapture --test-threads=1 mutations::
 
 bench: bench-receive bench-e2e bench-rules
 

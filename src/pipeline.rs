@@ -33,8 +33,8 @@ pub enum PipelineError {
     MissingInput { model: String, input: String },
     #[error("the result cannot be written: {0}")]
     Result(#[from] ResultError),
-    #[error("the referee refuses the {kind}: {faults}")]
-    Refused { kind: &'static str, faults: String },
+    #[error("the referee refuses the {}: {faults}; it is in the quarantine, `sagittal quarantine list`", object.kind)]
+    Refused { object: Box<ResultObject>, faults: String },
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error(transparent)]
@@ -257,7 +257,7 @@ fn write_kind(
         return Ok(object);
     }
     let faults = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    Err(PipelineError::Refused { kind: object.kind, faults })
+    Err(PipelineError::Refused { object: Box::new(object), faults })
 }
 
 /// An instance in the spool, read when its turn comes.
@@ -320,7 +320,8 @@ impl JobRunner {
         let further: Vec<(String, Vec<Parked<'_>>)> = further.collect::<Result<_, PipelineError>>()?;
         let named = order.inputs.first().map(|input| input.name.as_str());
         let inputs = Inputs { first: &first, name: named, further: &further };
-        let analysis = self.analyst.analyse_all(&pipeline, inputs, started_at, watch, cancelled)?;
+        let analysis = self.analyst.analyse_all(&pipeline, inputs, started_at, watch, cancelled);
+        let analysis = analysis.inspect_err(|error| self.quarantine(error, name, started_at))?;
         for model in &analysis.nothing_found {
             tracing::info!(revision, model, "ran, nothing found");
         }
@@ -334,6 +335,21 @@ impl JobRunner {
             location: Location(row.location),
         };
         Ok(self.ledger.revision_instances(revision)?.into_iter().map(park).collect())
+    }
+
+    /// Keeps what the referee refused for a person to look at; a failure to do so is logged, the job is held anyway.
+    fn quarantine(&self, error: &PipelineError, pipeline: &str, started_at: Millis) {
+        let PipelineError::Refused { object, faults } = error else { return };
+        // As intake's notes, so that `sagittal quarantine` shows it.
+        let note = serde_json::json!({
+            "reason": faults, "status": "", "at": started_at, "calling": "", "called": "",
+            "sender": format!("pipeline {pipeline}"), "sop_class": object.sop_class.as_str(),
+            "sop_instance": object.sop_instance.as_str(), "transfer_syntax": object.transfer_syntax.as_str(),
+        });
+        let name = format!("{}-{}.dcm", object.sop_instance, started_at.0);
+        if let Err(fault) = self.spool.quarantine(&name, &note.to_string(), &[&object.bytes]) {
+            tracing::error!(pipeline, "refused by the referee, and not even quarantined: {fault}");
+        }
     }
 
     fn park(&self, object: ResultObject) -> Result<ResultRow, PipelineError> {
@@ -358,12 +374,25 @@ impl JobRunner {
 mod tests {
     use super::*;
 
+    fn object() -> ResultObject {
+        let uid = Uid::derived(&["refused"]);
+        ResultObject {
+            kind: "seg",
+            sop_class: uid.clone(),
+            sop_instance: uid.clone(),
+            study: uid.clone(),
+            series: uid.clone(),
+            transfer_syntax: uid,
+            bytes: Vec::new(),
+        }
+    }
+
     #[test]
     fn every_error_has_its_remedy() {
         let check = |error: PipelineError, expected: Remedy| assert_eq!(error.remedy(), expected, "{error}");
         check(PipelineError::UnknownPipeline("x".into()), Remedy::None);
         check(PipelineError::Inference(InferenceError::Cancelled), Remedy::Stopped);
-        check(PipelineError::Refused { kind: "segmentation", faults: "V2".into() }, Remedy::Inspect);
+        check(PipelineError::Refused { object: Box::new(object()), faults: "V2".into() }, Remedy::Inspect);
         check(PipelineError::Spool(SpoolError::Missing("x".into())), Remedy::TryAgain);
         check(PipelineError::Result(ResultError::NothingFound), Remedy::None);
     }

@@ -23,6 +23,7 @@ mod send;
 mod series;
 mod serve;
 mod unmatched;
+mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,8 @@ enum Command {
     Commitments(commitments::Command),
     /// Run a pipeline on a folder of DICOM files, without a node
     Run(run::Args),
+    /// Hear the referee on segmentations and structure sets: would they be sent?
+    Verify(verify::VerifyArgs),
     /// Send DICOM files by C-STORE
     Send(send::SendArgs),
     /// Get a study from a PACS, by C-GET or C-MOVE
@@ -282,6 +285,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Quarantine(command) => quarantine::run(&command),
         Command::Commitments(command) => commitments::run(&command),
         Command::Run(args) => run::run(&args),
+        Command::Verify(args) => verify::run(&args, &mut io::stdout().lock()),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
         Command::Fetch(args) => block_on(fetch::run(args)),
         Command::Echo(args) => block_on(async { Ok(echo::run(args).await?) }),

@@ -13,7 +13,8 @@ use dicom_object::{FileDicomObject, OpenFileOptions};
 use super::ResultError;
 use super::elements::legal_decimals;
 use crate::dicom::{
-    Dataset, GeometryVerdict, Plane, Uid, Vec3, check_geometry, dot, norm, scale, sub, text, texts, uid_of,
+    Dataset, GeometryVerdict, Plane, Uid, Vec3, check_geometry, dot, norm, scale, sort_along_normal, sub, text, texts,
+    uid_of,
 };
 use crate::volume::Grid;
 
@@ -75,6 +76,17 @@ impl SourceSeries {
         let mut first = first.clone();
         first.retain(|e| e.header().tag.group() % 2 == 0 && e.header().tag.group() < 0x5000);
         Ok(SourceSeries { first, slices, study, series, frame_of_reference, verdict, lossy })
+    }
+
+    /// From the headers of single-frame images in any order.
+    pub fn sorted(headers: Vec<Dataset>) -> Result<SourceSeries, ResultError> {
+        let place = |(slice, header): (usize, &Dataset)| {
+            Plane::of(header).ok_or(ResultError::Missing { slice, tag: tags::IMAGE_POSITION_PATIENT })
+        };
+        let planes = headers.iter().enumerate().map(place).collect::<Result<Vec<_>, _>>()?;
+        let mut headers: Vec<Option<Dataset>> = headers.into_iter().map(Some).collect();
+        let order = sort_along_normal(&planes);
+        SourceSeries::new(order.into_iter().filter_map(|slice| headers[slice].take()).collect())
     }
 
     /// From Part 10 files in memory, in volume order. Reads up to the pixel data.

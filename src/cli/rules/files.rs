@@ -112,7 +112,7 @@ pub fn series_in(path: &Path) -> Result<(SeriesFiles, Vec<String>), RulesError> 
 }
 
 /// The file itself, or all files of the folder and its subfolders, sorted; links to folders are not followed.
-fn files_under(path: &Path) -> Result<Vec<PathBuf>, RulesError> {
+pub fn files_under(path: &Path) -> Result<Vec<PathBuf>, RulesError> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| RulesError::Folder { path, source }

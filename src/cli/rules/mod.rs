@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 pub use cases::TestArgs;
 pub use explain::ExplainArgs;
-pub(super) use files::series_in;
+pub(super) use files::{files_under, series_in};
 pub use lint::LintArgs;
 pub(super) use lint::findings;
 pub use replay::ReplayArgs;

@@ -4,6 +4,7 @@
 //! other. Nothing that it objects to is ever sent (invariant 10). Rules are named after
 //! `result-objects.md`: V rules compare objects, S and C rules look at the object alone.
 
+mod any;
 mod dimensions;
 mod geometry;
 mod identity;
@@ -48,6 +49,7 @@ impl fmt::Display for Fault {
     }
 }
 
+pub use any::{Verdict, object};
 pub use rtstruct::structure_set;
 
 /// Checks a DICOM SEG (Part 10 bytes) made over `source`; with `expected`, also that it holds exactly that

@@ -1,23 +1,17 @@
-//! The referee's worth: thirty-two single defects, each of which must be caught under its rule.
-//!
-//! The list is that of `result-objects.md` section 2.4, of which the usual validators miss ten.
+//! Single defects of segmentations: the list of `result-objects.md` section 2.4, of which the usual validators miss ten.
 
-use std::io::Cursor;
-
-use dicom_core::value::{PrimitiveValue, Value};
-use dicom_core::{DataElement, Tag, VR};
+use dicom_core::VR;
+use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
-use dicom_object::DefaultDicomObject;
 use sagittal::dicom::{Dataset, SegForm};
 use sagittal::results::{SourceSeries, segmentation, verify};
 use sagittal::volume::Segmentation;
 
+use super::{Mutation, changed, inside, put, score, set, texts};
 use crate::support::findings::{context, scattered, source};
 use crate::support::phantom::Series;
 
-type Change = fn(&mut DefaultDicomObject);
-
-const MUTATIONS: &[(&str, &str, Change)] = &[
+pub(super) const MUTATIONS: &[Mutation] = &[
     ("no_for_uid", "V2", |d| drop(d.take(tags::FRAME_OF_REFERENCE_UID))),
     ("wrong_for_uid", "V2", |d| set(d, tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.3.4")),
     ("no_refseries", "V3", |d| drop(d.take(tags::REFERENCED_SERIES_SEQUENCE))),
@@ -110,39 +104,27 @@ const MUTATIONS: &[(&str, &str, Change)] = &[
     ("timezone_missing", "V1", |d| drop(d.take(tags::TIMEZONE_OFFSET_FROM_UTC))),
 ];
 
-fn golden() -> (SourceSeries, Segmentation, Vec<u8>) {
+fn golden() -> (Series, SourceSeries, Segmentation, Vec<u8>) {
     let series = Series::new(25, 21, 8);
     let (source, finding) = (source(&series), scattered(&series, 3));
     let object = segmentation(&source, &finding, SegForm::default(), &context()).unwrap();
-    (source, finding, object.bytes)
+    (series, source, finding, object.bytes)
 }
 
 #[test]
 fn every_defect_is_caught_under_its_rule() {
-    let (source, finding, golden) = golden();
-    assert_eq!(verify::segmentation(&golden, &source, Some(&finding)), []);
-    for (name, rule, change) in MUTATIONS {
-        let mut object = dicom_object::from_reader(Cursor::new(&golden)).unwrap();
-        change(&mut object);
-        let mut bytes = Vec::new();
-        object.write_all(&mut bytes).unwrap();
-        assert!(bytes != golden, "{name} changed nothing");
-        let faults = verify::segmentation(&bytes, &source, Some(&finding));
-        assert!(faults.iter().any(|f| f.rule == *rule), "{name}: {rule} expected, found {faults:?}");
-    }
+    let (series, source, finding, golden) = golden();
+    let judge = |bytes: &[u8]| verify::segmentation(bytes, &source, Some(&finding));
+    score("SEG", MUTATIONS, &series, &golden, &judge);
 }
 
 /// Without the finding at hand, only what needs it may slip through.
 #[test]
 fn most_defects_are_caught_without_the_finding() {
-    let (source, _, golden) = golden();
+    let (_, source, _, golden) = golden();
     assert_eq!(verify::segmentation(&golden, &source, None), []);
-    let missed = |(name, _, change): &&(&str, &str, Change)| {
-        let mut object = dicom_object::from_reader(Cursor::new(&golden)).unwrap();
-        change(&mut object);
-        let mut bytes = Vec::new();
-        object.write_all(&mut bytes).unwrap();
-        verify::segmentation(&bytes, &source, None).is_empty() && *name != "bit_order_msb"
+    let missed = |mutation: &&Mutation| {
+        verify::segmentation(&changed(&golden, mutation), &source, None).is_empty() && mutation.0 != "bit_order_msb"
     };
     let missed: Vec<_> = MUTATIONS.iter().filter(missed).map(|(name, ..)| *name).collect();
     assert_eq!(missed, ["colour_out_of_range"]);
@@ -150,7 +132,7 @@ fn most_defects_are_caught_without_the_finding() {
 
 #[test]
 fn a_single_wrong_voxel_is_caught() {
-    let (source, finding, mut golden) = golden();
+    let (_, source, finding, mut golden) = golden();
     let last = golden.len() - 3;
     golden[last] ^= 0x04;
     let faults = verify::segmentation(&golden, &source, Some(&finding));
@@ -159,45 +141,18 @@ fn a_single_wrong_voxel_is_caught() {
 
 #[test]
 fn no_prefix_of_an_object_passes_or_panics() {
-    let (source, finding, golden) = golden();
+    let (_, source, finding, golden) = golden();
     for length in (0..golden.len()).step_by(211) {
         assert!(!verify::segmentation(&golden[..length], &source, Some(&finding)).is_empty(), "{length} bytes");
     }
 }
 
-fn set(dataset: &mut Dataset, tag: Tag, vr: VR, value: &str) {
-    put(dataset, tag, vr, value.into());
-}
-
-fn put(dataset: &mut Dataset, tag: Tag, vr: VR, value: PrimitiveValue) {
-    dataset.put(DataElement::new(tag, vr, Value::from(value)));
-}
-
-fn texts(values: &[f64]) -> PrimitiveValue {
-    PrimitiveValue::Strs(values.iter().map(ToString::to_string).collect())
-}
-
-fn each(dataset: &mut Dataset, tag: Tag, mut change: impl FnMut(&mut Dataset, usize)) {
-    dataset.update_value(tag, |value| {
-        value.items_mut().unwrap().iter_mut().enumerate().for_each(|(index, item)| change(item, index));
-    });
-}
-
-/// Changes the first item of a sequence.
-fn inside(dataset: &mut Dataset, tag: Tag, mut change: impl FnMut(&mut Dataset)) {
-    each(dataset, tag, |item, index| {
-        if index == 0 {
-            change(item);
-        }
-    });
-}
-
 fn frames(dataset: &mut Dataset, change: impl FnMut(&mut Dataset, usize)) {
-    each(dataset, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, change);
+    super::each(dataset, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, change);
 }
 
 fn segment(dataset: &mut Dataset, which: usize, mut change: impl FnMut(&mut Dataset)) {
-    each(dataset, tags::SEGMENT_SEQUENCE, |item, index| {
+    super::each(dataset, tags::SEGMENT_SEQUENCE, |item, index| {
         if index == which {
             change(item);
         }
