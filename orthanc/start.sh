@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Starts Debian's Orthanc with orthanc.json in a folder, says where it listens, and stops it on exit.
 #
-# usage: start.sh FOLDER [--aet ORTHANC] [--dicom PORT] [--http PORT] [--node HOST:PORT] [--remote]
+# usage: start.sh FOLDER [--aet ORTHANC] [--dicom PORT] [--http PORT] [--node HOST:PORT] [--stable URL] [--remote]
 #
 # Prints one line when it answers: `ready dicom=<port> http=<port> pid=<pid>`. A port of 0 (the default) takes a free one.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-aet=ORTHANC dicom=0 http=0 node=127.0.0.1:11112 remote=false folder=
+aet=ORTHANC dicom=0 http=0 node=127.0.0.1:11112 remote=false lua= folder=
 
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -15,6 +15,7 @@ while [ $# -gt 0 ]; do
         --dicom) dicom="$2"; shift 2 ;;
         --http) http="$2"; shift 2 ;;
         --node) node="$2"; shift 2 ;;
+        --stable) export SAGITTAL_URL="$2"; lua="\"$here/stable-series.lua\""; shift 2 ;;
         --remote) remote=true; shift ;;
         -*) echo "start.sh: unknown option $1" >&2; exit 2 ;;
         *) folder="$1"; shift ;;
@@ -34,7 +35,7 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 dicomweb=/usr/share/orthanc/plugins/libOrthancDicomWeb.so
 [ ! -e "$dicomweb" ] || plugins="\"$dicomweb\""
 
-sed -e "s|@PLUGINS@|${plugins:-}|; s|@AET@|$aet|; s|@FOLDER@|$folder|; s|@DICOM_PORT@|$dicom|; s|@HTTP_PORT@|$http|; s|@REMOTE@|$remote|" \
+sed -e "s|@PLUGINS@|${plugins:-}|; s|@AET@|$aet|; s|@FOLDER@|$folder|; s|@DICOM_PORT@|$dicom|; s|@HTTP_PORT@|$http|; s|@REMOTE@|$remote|; s|@LUA@|$lua|" \
     -e "s|@NODE_HOST@|${node%:*}|; s|@NODE_PORT@|${node##*:}|" "$here/orthanc.json" >"$folder/orthanc.json"
 
 # Without TCP_NODELAY Orthanc answers every C-STORE some 40 ms late.

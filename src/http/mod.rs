@@ -6,6 +6,7 @@
 
 mod access;
 mod answer;
+mod metrics;
 mod multipart;
 mod rules;
 mod series;
@@ -76,7 +77,14 @@ fn router(server: Arc<Server>) -> Router {
         .route("/dicom-web/studies", post(stow::store))
         .route("/dicom-web/studies/{study}", post(stow::store_in_study))
         .route("/api/v1/rules/reload", post(rules::reload))
+        .route("/api/v1/rules/unmatched", get(rules::unmatched))
+        .route("/api/v1/series/held", get(series::held))
+        .route("/api/v1/series/waiting", get(series::waiting))
         .route("/api/v1/series/{series}/close", post(series::close))
+        .route("/api/v1/series/{series}/release", post(series::release))
+        .route("/api/v1/series/{series}/drop", post(series::drop_held))
+        .route("/api/v1/orthanc/stable-series", post(series::stable))
+        .route("/metrics", get(metrics::show))
         .layer(from_fn_with_state(Arc::clone(&server), access::check));
     let health = Router::new().route("/healthz", get(|| async { "alive\n" })).route("/readyz", get(ready));
     dicomweb.merge(health).with_state(server)

@@ -1,4 +1,4 @@
-//! The rules in force, told to read their file again.
+//! The rules in force, told to read their file again; and the series that none of them wanted.
 
 use std::sync::Arc;
 
@@ -8,11 +8,21 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::Server;
 use super::access::Caller;
+use super::{Server, series};
+use crate::clock::Millis;
 use crate::config::ConfigFaults;
+use crate::intake;
 use crate::ledger::RulesSource;
 use crate::reload::ReloadError;
+
+/// At most so many series are listed.
+const MOST: u32 = 1000;
+
+/// `GET /api/v1/rules/unmatched`: the newest series that no rule wanted, and what kept the nearest rule away.
+pub(super) async fn unmatched(State(server): State<Arc<Server>>) -> Response {
+    series::answer(&server, |intake| intake::unmatched(intake.ledger(), Millis(0), MOST)).await
+}
 
 /// `POST /api/v1/rules/reload`: 200 with the revision in force, 422 with all faults of the files.
 pub(super) async fn reload(State(server): State<Arc<Server>>, Extension(caller): Extension<Caller>) -> Response {

@@ -14,7 +14,9 @@ mod quarantine;
 mod quota;
 mod rebuild;
 mod room;
+mod stable;
 mod study;
+mod unmatched;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -42,6 +44,8 @@ pub use quarantine::{Custody, Retry, UnreadableFile};
 use quota::Quota;
 pub use rebuild::{Rebuilt, rebuild};
 use room::Room;
+pub use stable::Stable;
+pub use unmatched::{Unmatched, unmatched};
 
 /// Why an instance was not taken, or a revision not closed.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +136,12 @@ impl Intake {
         let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
         let quota = Arc::new(Quota::new(node.quota, node.committed_for));
         Intake { spool, ledger, clock, config, committer, room, quota, fed: Arc::default(), commitments }
+    }
+
+    /// What is known of all that was received.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Takes one instance: checked, durable, recorded. Blocking.

@@ -1,6 +1,7 @@
 //! How many instances a series has according to its sender: whom to ask, and what was said.
 //!
-//! A count belongs to one state of a revision: whatever arrives later makes it void. Decides nothing about completion.
+//! A sender's count belongs to one state of a revision: whatever arrives later makes it void. A count that was announced
+//! (`counted_at` is -1) is of the finished series and holds for every state. Decides nothing about completion.
 
 use std::time::Duration;
 
@@ -31,6 +32,18 @@ impl Ledger {
                 Ok(Uncounted { revision: row.get(0)?, arrivals, series, calling_ae: row.get(4)? })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Records how many instances an open revision will have in the end.
+    pub fn announce(&self, revision: i64, instances: u64) -> Result<(), LedgerError> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE revisions SET expected = ?2, counted_at = -1 WHERE id = ?1 AND closed_at IS NULL",
+                )?
+                .execute(params![revision, instances.cast_signed()])?;
+            Ok(())
         })
     }
 

@@ -11,7 +11,8 @@ use crate::clock::Millis;
 use crate::dicom::SeriesKey;
 
 const OPEN: &str = "SELECT r.id, s.study, s.series, r.number, r.opened_at, r.last_arrival_at, r.released_at,
-                           r.instances, r.arrivals, CASE r.counted_at WHEN r.arrivals THEN r.expected END
+                           r.instances, r.arrivals,
+                           CASE WHEN r.counted_at IN (r.arrivals, -1) THEN r.expected END
                     FROM revisions r JOIN series s ON s.id = r.series_id WHERE r.closed_at IS NULL";
 
 impl Ledger {

@@ -54,7 +54,7 @@ pub struct OpenRevision {
     /// Grows with every arrival that changed this revision (new or replaced bytes): the proof that
     /// [`Closing`] is guarded by.
     pub arrivals: u64,
-    /// Instances that the sender says it holds of the series; of this state of the revision, or absent.
+    /// Instances that the sender says it holds of the series: announced, or counted in this state of the revision.
     pub expected: Option<u64>,
 }
 

@@ -1,31 +1,35 @@
 //! Of a series that no rule had anything to do with: the rule that came nearest, and the condition that kept it away.
 
+use serde::Serialize;
+
 use super::explanation::{ConditionExplanation, Explanation, Outcome};
 
 /// The rule with the fewest conditions that do not hold; of several the first in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nearest<'e> {
-    pub rule: &'e str,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Nearest {
+    pub rule: String,
     /// 1-based line of the rule in its file.
     pub line: usize,
     /// How many of its conditions do not hold, and how many it has.
     pub failed: usize,
     pub conditions: usize,
     /// The first that does not hold.
-    pub condition: &'e ConditionExplanation,
+    pub condition: ConditionExplanation,
 }
 
 impl Explanation {
     /// The rule that came nearest to matching; `None` where no rule was asked, or one matched.
     #[must_use]
-    pub fn nearest(&self) -> Option<Nearest<'_>> {
+    pub fn nearest(&self) -> Option<Nearest> {
         let asked = self.rules.iter().filter(|rule| rule.outcome == Outcome::NoMatch);
         let near = asked.filter_map(|rule| {
             let condition = rule.conditions.iter().find(|condition| !condition.holds)?;
             let failed = rule.conditions.iter().filter(|condition| !condition.holds).count();
-            Some(Nearest { rule: &rule.name, line: rule.line, failed, conditions: rule.conditions.len(), condition })
+            Some((failed, rule, condition))
         });
-        near.min_by_key(|nearest| nearest.failed)
+        let (failed, rule, condition) = near.min_by_key(|(failed, ..)| *failed)?;
+        let (name, conditions, condition) = (rule.name.clone(), rule.conditions.len(), condition.clone());
+        Some(Nearest { rule: name, line: rule.line, failed, conditions, condition })
     }
 }
 
@@ -61,7 +65,7 @@ mod tests {
         let facts = SeriesFacts { slices: 3, calling_ae: "CT2".into(), sender: "x".into(), ..SeriesFacts::default() };
         let explanation = rules.explain(&SeriesSummary { facts, ..SeriesSummary::default() });
         let nearest = explanation.nearest().unwrap();
-        assert_eq!((nearest.rule, nearest.failed, nearest.conditions), ("near", 1, 2));
+        assert_eq!((nearest.rule.as_str(), nearest.failed, nearest.conditions), ("near", 1, 2));
         assert_eq!(nearest.condition.key, "calling_ae");
         assert_eq!(RuleSet::default().explain(&SeriesSummary::default()).nearest(), None);
     }

@@ -50,6 +50,7 @@ def folder():
     models = ROOT / "target/peers/models"
     shutil.rmtree(models, ignore_errors=True)
     write_threshold(models / "threshold")
+    write_threshold(models / "second-of-three", ["t2", "adc", "dwi"], seen=1)
     if ASSETS.exists():
         for manifest in (ROOT / "models").glob("*/model.toml"):
             (models / manifest.parent.name).mkdir()
@@ -58,11 +59,11 @@ def folder():
     return models
 
 
-def write_threshold(package, channels=()):
-    """Two channels out of the first one in: half minus the voxel, the voxel minus half; argmax says which is brighter than
-    half. `channels`: the names of several series that go in."""
+def write_threshold(package, channels=(), seen=0):
+    """Two channels out of one that goes in: half minus the voxel, the voxel minus half; argmax says which is brighter than
+    half. `channels`: the names of several series that go in, of which number `seen` is looked at."""
     graph, count = Graph(package.name), max(1, len(channels))
-    weights = [[sign] + [0] * (count - 1) for sign in (-1, 1)]
+    weights = [[sign * (channel == seen) for channel in range(count)] for sign in (-1, 1)]
     weight = graph.weight("weight", [2, count, 1, 1, 1], struct.pack(f"<{2 * count}f", *sum(weights, [])))
     bias = graph.weight("bias", [2], struct.pack("<2f", 0.5, -0.5))
     graph.node("Conv", ["input", weight, bias], output="logits", kernel_shape=[1, 1, 1])

@@ -15,7 +15,7 @@ from support import BIN, Skipped
 
 MODULES = [
     "bad_input", "commitment", "destinations", "duplicates", "e2e_orthanc", "fetch", "interop", "kill", "negotiation", "quarantine",
-    "quota", "recipes", "schemas", "stow", "tls",
+    "quota", "recipes", "schemas", "stow", "study", "tls",
 ]
 
 

@@ -90,8 +90,8 @@ class Program:
 class Orthanc:
     """Debian's Orthanc with the shipped configuration. `start` after `stop` keeps the ports and the images."""
 
-    def __init__(self, folder, aet="ORTHANC", start=True):
-        self.folder, self.aet = pathlib.Path(folder), aet
+    def __init__(self, folder, aet="ORTHANC", start=True, options=()):
+        self.folder, self.aet, self.options = pathlib.Path(folder), aet, options
         self.dicom, self.http, self.program = free_port(), free_port(), None
         if start:
             self.start()
@@ -99,7 +99,7 @@ class Orthanc:
     def start(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.program = Program([ROOT / "orthanc/start.sh", self.folder, "--aet", self.aet, "--dicom", self.dicom,
-                                "--http", self.http], self.folder / "start.log")
+                                "--http", self.http, *self.options], self.folder / "start.log")
 
     def stop(self):
         if self.program:
