@@ -14,6 +14,7 @@ pub mod observe;
 pub mod pipeline;
 pub mod reload;
 pub mod results;
+pub mod retrieval;
 pub mod rules;
 pub mod scp;
 pub mod spool;

@@ -25,6 +25,7 @@ use crate::intake::{self, Closed, Intake, IntakeError, Rebuilt};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions, RulesSource};
 use crate::pipeline::{Analyst, JobRunner};
 use crate::reload::Reloader;
+use crate::retrieval::Retriever;
 use crate::scp::{self, Door};
 use crate::spool::{Durability, Spool, SpoolError, SpoolOptions};
 use crate::tls::{ServerTls, TlsError};
@@ -136,6 +137,13 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     let reloader = Reloader::start(config.clone(), ledger.clone())?;
     let served = config.clone();
     let (stop, tasks, bell) = (CancellationToken::new(), TaskTracker::new(), Arc::new(Notify::new()));
+    let retriever = Retriever {
+        ledger: ledger.clone(),
+        intake: intake.clone(),
+        config: config.clone(),
+        clock: clock.clone(),
+        stop: stop.clone(),
+    };
     let (progress, seen) = watch::channel(worker::Running::default());
     let runner = JobRunner {
         analyst: analyst(&node, clock.clone()),
@@ -169,6 +177,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     }
     tasks.spawn(reloader.clone().run(stop.clone()));
     tasks.spawn(wish_loop(intake.clone(), stop.clone()));
+    tasks.spawn(retriever.run());
     tasks.spawn(scp::serve_all(doors, node.reception.clone(), Arc::new(intake.clone()), stop.clone()));
     tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
     Ok(Running { address, tls, http: web, ledger, intake, progress: seen, reloader, stop, tasks, _lock: lock })

@@ -13,10 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{ConfigFolder, Failure};
 use crate::config::{Config, KnownPeer, Retrieve};
-use crate::delivery::fetch::{self, Fetched, Wanted};
+use crate::delivery::fetch::{self, Fetched, Keeper};
+use crate::delivery::find::{Finder, Wanted};
 use crate::delivery::scu::{Peer, Scu};
 use crate::delivery::{DeliveryError, Object};
-use crate::dicom::{AeTitle, AeTitleError, Uid, UidError, tables};
+use crate::dicom::{AeTitle, AeTitleError, Uid, UidError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Via {
@@ -90,7 +91,10 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     let source = source(&args, &config)?;
     let target = target(&args, &config, &source.peer);
-    let (found, classes) = fetch::find(&source.peer, source.timeout, &source.wanted).await?;
+    let mut finder = Finder::connect(&source.peer, source.timeout).await?;
+    let instances = finder.instances(&source.wanted).await?;
+    finder.end().await;
+    let found = instances.len();
     if found == 0 {
         return Err(Failure::Failed(format!("{} has nothing of {}", source.peer, wanted_text(&source.wanted))));
     }
@@ -106,7 +110,7 @@ pub async fn run(args: FetchArgs) -> Result<(), Failure> {
             let text = "C-MOVE sends to the node: leave --to out, or use --via get".to_owned();
             return Err(Failure::Configuration(text));
         }
-        (Retrieve::Get, target) => get(&source, classes, &target, &bar).await?,
+        (Retrieve::Get, target) => get(&source, &fetch::classes_of(&instances), &target, &bar).await?,
     };
     bar.finish_and_clear();
     say(&args, &source, found, fetched, &faults);
@@ -168,37 +172,42 @@ fn target(args: &FetchArgs, config: &Config, peer: &Peer) -> Target {
 /// By C-GET; also the instances that were not kept, with the reason.
 async fn get(
     source: &Source,
-    classes: BTreeSet<String>,
+    classes: &BTreeSet<String>,
     target: &Target,
     bar: &ProgressBar,
 ) -> Result<(Fetched, Vec<(Uid, String)>), Failure> {
-    // A peer that does not tell the classes is offered as many as there is room for.
-    let all = || tables::STORAGE_CLASSES.iter().map(|(uid, _)| (*uid).to_owned()).collect();
-    let classes = if classes.is_empty() { all() } else { classes };
-    let mut node = match target {
+    let node = match target {
         Target::Node(peer) => {
-            Some(Scu::connect(peer, source.timeout, &fetch::storage_proposals(&classes)).await.map_err(not_let_in)?)
+            Some(Scu::connect(peer, source.timeout, &fetch::storage_proposals(classes)).await.map_err(not_let_in)?)
         }
         Target::Folder(_) => None,
     };
-    let mut faults = Vec::new();
-    let keep = async |object: Object| {
-        let kept = match (target, &mut node) {
-            (Target::Folder(folder), _) => write(folder, &object),
-            (Target::Node(_), Some(node)) => {
-                let stored = node.store(&object).await.and_then(|verdict| node.accepted(&verdict));
-                stored.map_err(|error| error.to_string())
-            }
-            (Target::Node(_), None) => Ok(()),
-        };
-        bar.inc(1);
-        kept.inspect_err(|reason| faults.push((object.sop_instance.clone(), reason.clone())))
-    };
-    let fetched = fetch::by_get(&source.peer, source.timeout, &source.wanted, &classes, keep).await?;
-    if let Some(node) = node {
+    let mut taker = Taker { target, node, bar, faults: Vec::new() };
+    let fetched = fetch::by_get(&source.peer, source.timeout, &source.wanted, classes, &mut taker).await?;
+    if let Some(node) = taker.node {
         node.release().await;
     }
-    Ok((fetched, faults))
+    Ok((fetched, taker.faults))
+}
+
+/// What comes by C-GET, on its way to where it is wanted.
+struct Taker<'a> {
+    target: &'a Target,
+    node: Option<Scu>,
+    bar: &'a ProgressBar,
+    faults: Vec<(Uid, String)>,
+}
+
+impl Keeper for Taker<'_> {
+    async fn keep(&mut self, object: Object) -> Result<(), String> {
+        let kept = match (self.target, &mut self.node) {
+            (Target::Folder(folder), _) => write(folder, &object),
+            (Target::Node(_), Some(node)) => node.store(&object).await.map(drop).map_err(|error| error.to_string()),
+            (Target::Node(_), None) => Ok(()),
+        };
+        self.bar.inc(1);
+        kept.inspect_err(|reason| self.faults.push((object.sop_instance.clone(), reason.clone())))
+    }
 }
 
 fn not_let_in(error: DeliveryError) -> Failure {

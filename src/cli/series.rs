@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ConfigFolder, Failure, held};
 use crate::dicom::Uid;
-use crate::ledger::ClosedBy;
+use crate::ledger::{ClosedBy, OpenRevision};
 use crate::spool::{Location, Spool};
 
 #[derive(Debug, clap::Subcommand)]
@@ -79,17 +79,27 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn list(config: &ConfigFolder, json: bool) -> Result<(), Failure> {
-    let open = config.ledger_alone()?.open_revisions()?;
+    let ledger = config.ledger_alone()?;
+    let (open, fetching) = (ledger.open_revisions()?, ledger.open_retrievals()?);
+    let of = |series: &Uid| fetching.iter().find(|retrieval| retrieval.series.as_ref() == Some(series));
     if json {
-        let rows: Vec<_> = open
-            .iter()
-            .map(|r| serde_json::json!({"study": r.series.study, "series": r.series.series, "revision": r.number, "instances": r.instances}))
-            .collect();
-        println!("{}", serde_json::Value::Array(rows));
+        let row = |r: &OpenRevision| {
+            let (study, series) = (&r.series.study, &r.series.series);
+            serde_json::json!({"study": study, "series": series, "revision": r.number, "instances": r.instances, "fetching": of(series)})
+        };
+        println!("{}", serde_json::Value::Array(open.iter().map(row).collect()));
         return Ok(());
     }
     for revision in open {
-        println!("{}  revision {}  {} instances", revision.series.series, revision.number, revision.instances);
+        let fetching = of(&revision.series.series).map(|retrieval| {
+            let error = retrieval.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+            format!(
+                "  its rest is being fetched for {}, {} failed tries{error}",
+                retrieval.pipeline, retrieval.attempts
+            )
+        });
+        let (series, number, instances) = (&revision.series.series, revision.number, revision.instances);
+        println!("{series}  revision {number}  {instances} instances{}", fetching.unwrap_or_default());
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod peer;
 mod pipeline;
 mod reception;
 mod results;
+mod retrieve;
 pub mod schema;
 mod secret;
 #[cfg(test)]
@@ -38,11 +39,13 @@ pub use peer::{Expected, KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
 pub use reception::Reception;
 pub use results::ResultKind;
+pub use retrieve::Fetch;
 pub use secret::Secret;
 pub use tls::TlsListener;
 pub use users::Users;
 pub use web::{Login, WebPeer};
 
+use crate::dicom::AeTitle;
 use crate::rules::quantity;
 use crate::rules::section::{self, Section};
 use crate::rules::{CaseResult, Names, RuleSet, SeriesFacts, check_cases};
@@ -120,6 +123,13 @@ impl Config {
         }
     }
 
+    /// The pipeline that a rule of this name runs.
+    #[must_use]
+    pub fn pipeline_of(&self, rule: &str) -> Option<&str> {
+        let rule = self.rules.rules().iter().find(|known| known.name == rule)?;
+        rule.pipeline()
+    }
+
     /// Where the peer with this AE title listens: a `[peer.<AE title>]`, or else a DICOM destination of that title.
     #[must_use]
     pub fn peer(&self, title: &str) -> Option<KnownPeer> {
@@ -149,10 +159,11 @@ fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults>
     let node = read_file(around, "node.toml", &mut faults, |root| NodeConfig::read(root, around)).flatten();
     let destinations =
         read_file(around, "destinations.toml", &mut faults, |root| destination::read(root, node.as_ref(), around));
-    let models = node.as_ref().map(|node| node.models.as_path());
-    let pipelines = read_file(around, "pipelines.toml", &mut faults, |root| pipeline::read(root, models));
-
     let (destinations, destination_names) = destinations.unzip();
+    let models = node.as_ref().map(|node| node.models.as_path());
+    let peers = node.as_ref().zip(destinations.as_ref()).map(|(node, destinations)| known_peers(node, destinations));
+    let read = |root: &Section<'_>| pipeline::read(root, models, peers.as_ref());
+    let pipelines = read_file(around, "pipelines.toml", &mut faults, read);
     let (pipelines, pipeline_names) = pipelines.unzip();
     let set = |names: Option<Vec<String>>| names.map(|names| names.into_iter().collect::<BTreeSet<String>>());
     let (destination_names, pipeline_names) = (set(destination_names), set(pipeline_names));
@@ -174,6 +185,15 @@ fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults>
         }
         _ => Err(ConfigFaults(faults)),
     }
+}
+
+/// AE titles whose address is known; see [`Config::peer`].
+fn known_peers<'a>(node: &'a NodeConfig, destinations: &'a BTreeMap<String, Destination>) -> BTreeSet<&'a str> {
+    let called = destinations.values().filter_map(|destination| match &destination.kind {
+        DestinationKind::Dicom { called, .. } => Some(called.as_str()),
+        _ => None,
+    });
+    node.peers.keys().map(AeTitle::as_str).chain(called).collect()
 }
 
 /// `None` when the file cannot be read at all.

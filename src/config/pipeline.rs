@@ -1,10 +1,11 @@
 //! `pipelines.toml`: which models make which results, one table each, in the order of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::destination::check_name;
 use super::results::{self, ResultKind};
+use super::retrieve::{self, Fetch};
 use crate::dicom::SegForm;
 use crate::rules::section::{Entry, Section};
 use crate::rules::{Severity, did_you_mean, geometry_names};
@@ -21,25 +22,38 @@ pub struct Pipeline {
     pub accept: Vec<String>,
     /// SeriesDescription of the results, at most 64 characters.
     pub description: String,
+    /// What is fetched before its series count as finished.
+    pub retrieve: Option<Fetch>,
     /// What is written of each finding, in this order; default SEG alone.
     pub results: Vec<ResultKind>,
     pub seg: SegForm,
 }
 
-/// Reads all pipelines that are free of faults, and the names of all, faulty ones included.
-pub(super) fn read(root: &Section<'_>, models: Option<&Path>) -> (BTreeMap<String, Pipeline>, Vec<String>) {
+/// Reads all pipelines that are free of faults, and the names of all, faulty ones included. `peers`: AE titles whose
+/// address is known; `None`: which ones is not known.
+pub(super) fn read(
+    root: &Section<'_>,
+    models: Option<&Path>,
+    peers: Option<&BTreeSet<&str>>,
+) -> (BTreeMap<String, Pipeline>, Vec<String>) {
     let entries = root.section("pipeline").map(|all| all.entries()).unwrap_or_default();
     let names = entries.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut pipelines = BTreeMap::new();
     for (index, (name, entry)) in (0..).zip(&entries) {
-        if let Some(pipeline) = read_one(name, index, entry, models) {
+        if let Some(pipeline) = read_one(name, index, entry, models, peers) {
             pipelines.insert(pipeline.name.clone(), pipeline);
         }
     }
     (pipelines, names)
 }
 
-fn read_one(name: &str, index: u32, entry: &Entry<'_>, folder: Option<&Path>) -> Option<Pipeline> {
+fn read_one(
+    name: &str,
+    index: u32,
+    entry: &Entry<'_>,
+    folder: Option<&Path>,
+    peers: Option<&BTreeSet<&str>>,
+) -> Option<Pipeline> {
     let named = check_name(name, entry);
     let section = entry.section()?;
     let models = section.required("models", "a list of model ids").and_then(|e| read_models(&e, folder));
@@ -50,6 +64,10 @@ fn read_one(name: &str, index: u32, entry: &Entry<'_>, folder: Option<&Path>) ->
     let description = match section.get("description") {
         Some(entry) => entry.parsed(description),
         None => Some(name.to_owned()),
+    };
+    let retrieve = match section.get("retrieve") {
+        Some(entry) => retrieve::read(&entry, peers).map(Some),
+        None => Some(None),
     };
     let results = match section.get("results") {
         Some(entry) => results::read_kinds(&entry),
@@ -65,6 +83,7 @@ fn read_one(name: &str, index: u32, entry: &Entry<'_>, folder: Option<&Path>) ->
         description: description?,
         results: results?,
         seg: seg?,
+        retrieve: retrieve?,
     })
 }
 

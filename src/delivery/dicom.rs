@@ -5,18 +5,13 @@
 
 use std::time::Duration;
 
-use dicom_core::{DataElement, PrimitiveValue, VR};
-use dicom_dictionary_std::tags;
-use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
-
 use super::associations::Associations;
 use super::attempt::{Consignment, Outcome, Record, sum_up};
 use super::contexts::{Chosen, MAX_CONTEXTS, Proposal, learned, proposals};
 use super::scu::{Peer, Scu};
-use super::{DeliveryError, Object, commitment};
+use super::{DeliveryError, commitment, query};
 use crate::config::{Confirm, Destination, DestinationKind};
-use crate::dicom::{Answer, Dataset, ladder, tables, uid_of};
+use crate::dicom::{Answer, ladder, tables};
 
 /// How a peer is delivered to.
 #[derive(Debug)]
@@ -150,39 +145,12 @@ async fn find_all(
 ) -> Result<Outcome, DeliveryError> {
     let mut missing = Vec::new();
     for object in consignment.objects {
-        let identifier = identifier(scu, object)?;
-        let matches = scu.find(context, tables::STUDY_ROOT_FIND, &identifier).await?;
-        if !matches.iter().any(|found| names(found, object)) {
+        if !query::holds(scu, context, object).await? {
             missing.push(&object.sop_instance);
         }
     }
     record.not_found(&peer.to_string(), consignment, &missing)?;
     Ok(Outcome::Confirmed)
-}
-
-/// The unique keys down to the instance (PS3.4 section C.6.2.1), in Implicit VR Little Endian.
-fn identifier(scu: &Scu, object: &Object) -> Result<Vec<u8>, DeliveryError> {
-    let key = object.series()?;
-    let mut dataset = Dataset::new_empty();
-    let mut put = |tag, vr, text: &str| {
-        dataset.put(DataElement::new(tag, vr, PrimitiveValue::from(text)));
-    };
-    put(tags::SOP_INSTANCE_UID, VR::UI, object.sop_instance.as_str());
-    put(tags::QUERY_RETRIEVE_LEVEL, VR::CS, "IMAGE");
-    put(tags::STUDY_INSTANCE_UID, VR::UI, key.study.as_str());
-    put(tags::SERIES_INSTANCE_UID, VR::UI, key.series.as_str());
-    let mut bytes = Vec::new();
-    let implicit = TransferSyntaxRegistry.get(tables::IMPLICIT_LITTLE);
-    let implicit = implicit.ok_or_else(|| scu.protocol("Implicit VR Little Endian is missing".to_owned()))?;
-    let written = dataset.write_dataset_with_ts(&mut bytes, implicit);
-    written.map_err(|error| scu.protocol(format!("the query cannot be written: {error}")))?;
-    Ok(bytes)
-}
-
-fn names(found: &[u8], object: &Object) -> bool {
-    let implicit = TransferSyntaxRegistry.get(tables::IMPLICIT_LITTLE);
-    let dataset = implicit.and_then(|syntax| Dataset::read_dataset_with_ts(found, syntax).ok());
-    dataset.is_some_and(|dataset| uid_of(&dataset, tags::SOP_INSTANCE_UID).as_ref() == Ok(&object.sop_instance))
 }
 
 /// Associates for what results may need, and asks whether the peer is there (C-ECHO).

@@ -1,4 +1,4 @@
-//! Getting a study or a series from a PACS: C-FIND, C-GET and C-MOVE as SCU (PS3.4 annex C).
+//! Getting a study or a series from a PACS: C-GET and C-MOVE as SCU (PS3.4 annex C).
 //!
 //! By C-GET the objects come over our own association, as they lie; by C-MOVE the peer sends them to an AE title it
 //! knows. Never decides what is wanted, keeps nothing.
@@ -6,26 +6,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
-use dicom_dictionary_std::tags;
-use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
-
-use super::scu::{Chosen, MAX_CONTEXTS, Peer, Proposal, Scu};
+use super::find::{FoundInstance, Wanted};
+use super::query::{self, Identifier, service};
+use super::scu::{MAX_CONTEXTS, Peer, Proposal, Scu};
 use super::{DeliveryError, Object};
 use crate::dicom::command::{Command, Response, Retrieved, StoreRq};
 use crate::dicom::message::Body;
-use crate::dicom::{AeTitle, Dataset, Uid, part10_head, tables, uid_of};
+use crate::dicom::{AeTitle, Uid, part10_head, tables};
 
 /// What a peer is told of an object that was not kept.
 const OUT_OF_RESOURCES: u16 = 0xa700;
-
-/// What is wanted: a study, or one series of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    pub study: Uid,
-    pub series: Option<Uid>,
-}
 
 /// How it ended: numbers of instances, as the peer counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,51 +24,10 @@ pub struct Fetched {
     pub failed: u16,
 }
 
-/// The instances that `peer` finds, by SOP class (the class is missing where the peer does not tell it).
-pub async fn find(peer: &Peer, timeout: Duration, wanted: &Wanted) -> Result<(usize, BTreeSet<String>), DeliveryError> {
-    let proposal = proposal(tables::STUDY_ROOT_FIND, &[tables::IMPLICIT_LITTLE]);
-    let mut scu = Scu::connect(peer, timeout, &[proposal]).await?;
-    let context = service(&scu, tables::STUDY_ROOT_FIND)?;
-    let (mut instances, mut classes) = (0, BTreeSet::new());
-    for series in series_of(&mut scu, &context, wanted).await? {
-        let keys = [(tags::SOP_CLASS_UID, ""), (tags::SOP_INSTANCE_UID, "")];
-        let identifier = identifier(&scu, "IMAGE", &wanted.study, Some(&series), &keys)?;
-        for found in scu.find(&context, tables::STUDY_ROOT_FIND, &identifier).await? {
-            instances += 1;
-            classes.extend(read(&found).and_then(|set| uid_of(&set, tags::SOP_CLASS_UID).ok()).map(String::from));
-        }
-    }
-    scu.release().await;
-    Ok((instances, classes))
-}
-
-/// The series wanted; those of a whole study are asked for, because the instance level needs one.
-async fn series_of(scu: &mut Scu, context: &Chosen, wanted: &Wanted) -> Result<Vec<Uid>, DeliveryError> {
-    if let Some(series) = &wanted.series {
-        return Ok(vec![series.clone()]);
-    }
-    let identifier = identifier(scu, "SERIES", &wanted.study, None, &[(tags::SERIES_INSTANCE_UID, "")])?;
-    let found = scu.find(context, tables::STUDY_ROOT_FIND, &identifier).await?;
-    Ok(found.iter().filter_map(|bytes| uid_of(&read(bytes)?, tags::SERIES_INSTANCE_UID).ok()).collect())
-}
-
-/// How many instances of a series `peer` holds: as it says, or else by counting them.
-pub async fn count(peer: &Peer, timeout: Duration, study: &Uid, series: &Uid) -> Result<u64, DeliveryError> {
-    let proposal = proposal(tables::STUDY_ROOT_FIND, &[tables::IMPLICIT_LITTLE]);
-    let mut scu = Scu::connect(peer, timeout, &[proposal]).await?;
-    let context = service(&scu, tables::STUDY_ROOT_FIND)?;
-    let number = tags::NUMBER_OF_SERIES_RELATED_INSTANCES;
-    let asked = identifier(&scu, "SERIES", study, Some(series), &[(number, "")])?;
-    let found = scu.find(&context, tables::STUDY_ROOT_FIND, &asked).await?;
-    let said = |bytes: &Vec<u8>| read(bytes)?.get(number)?.to_int::<u64>().ok();
-    let counted = if let Some(counted) = found.iter().find_map(said) {
-        counted
-    } else {
-        let asked = identifier(&scu, "IMAGE", study, Some(series), &[(tags::SOP_INSTANCE_UID, "")])?;
-        scu.find(&context, tables::STUDY_ROOT_FIND, &asked).await?.len() as u64
-    };
-    scu.release().await;
-    Ok(counted)
+/// Takes what comes by C-GET.
+pub trait Keeper: Send {
+    /// Keeps one object, or says why it could not; without an error its peer is told that it is kept.
+    fn keep(&mut self, object: Object) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// Has `peer` send what is wanted to the AE title `destination`, which it must know; `seen` is told how far it is.
@@ -89,8 +38,7 @@ pub async fn by_move(
     destination: &AeTitle,
     mut seen: impl FnMut(Fetched),
 ) -> Result<Fetched, DeliveryError> {
-    let proposal = proposal(tables::STUDY_ROOT_MOVE, &[tables::IMPLICIT_LITTLE]);
-    let mut scu = Scu::connect(peer, timeout, &[proposal]).await?;
+    let mut scu = Scu::connect(peer, timeout, &[query::proposal(tables::STUDY_ROOT_MOVE)]).await?;
     let context = service(&scu, tables::STUDY_ROOT_MOVE)?;
     let identifier = level(&scu, wanted)?;
     let (message_id, sop_class) = (scu.next_id(), tables::STUDY_ROOT_MOVE.to_owned());
@@ -105,16 +53,15 @@ pub async fn by_move(
     }
 }
 
-/// Gets what is wanted over our own association; `keep` takes each object and says why it could not. `classes`: the
-/// SOP classes to expect, as [`find`] tells them.
+/// Gets what is wanted over our own association into `keeper`. `classes`: the SOP classes to expect.
 pub async fn by_get(
     peer: &Peer,
     timeout: Duration,
     wanted: &Wanted,
     classes: &BTreeSet<String>,
-    mut keep: impl AsyncFnMut(Object) -> Result<(), String>,
+    keeper: &mut impl Keeper,
 ) -> Result<Fetched, DeliveryError> {
-    let mut proposals = vec![proposal(tables::STUDY_ROOT_GET, &[tables::IMPLICIT_LITTLE])];
+    let mut proposals = vec![query::proposal(tables::STUDY_ROOT_GET)];
     proposals.extend(storage_proposals(classes));
     let provided: Vec<&str> = classes.iter().map(String::as_str).collect();
     let mut scu = Scu::connect_providing(peer, timeout, &proposals, &provided).await?;
@@ -129,7 +76,7 @@ pub async fn by_get(
             Command::GetRsp(retrieved) => return ended(scu, "C-GET", &retrieved).await,
             Command::StoreRq(request) => {
                 let kept = match object(&scu, message.context, &request, message.body) {
-                    Ok(object) => keep(object).await,
+                    Ok(object) => keeper.keep(object).await,
                     Err(error) => Err(error.to_string()),
                 };
                 let answer = stored(request, kept.err());
@@ -158,6 +105,14 @@ fn object(scu: &Scu, context: u8, request: &StoreRq, body: Body) -> Result<Objec
     let mut bytes = head.map_err(|error| unreadable(error.to_string()))?;
     bytes.extend(dataset);
     Ok(Object { sop_class, sop_instance, transfer_syntax, bytes })
+}
+
+/// The SOP classes of what was found; a peer that does not tell them is offered as many as there is room for.
+#[must_use]
+pub fn classes_of(found: &[FoundInstance]) -> BTreeSet<String> {
+    let told: BTreeSet<String> = found.iter().filter_map(|found| Some(found.sop_class.as_ref()?.to_string())).collect();
+    let all = || tables::STORAGE_CLASSES.iter().map(|(uid, _)| (*uid).to_owned()).collect();
+    if told.is_empty() { all() } else { told }
 }
 
 /// For each class one context with the uncompressed syntaxes and as many with one other each as there is room for
@@ -206,47 +161,12 @@ fn proposal(class: &str, syntaxes: &[&str]) -> Proposal {
     Proposal { abstract_syntax: class.to_owned(), transfer_syntaxes }
 }
 
-fn service(scu: &Scu, class: &str) -> Result<Chosen, DeliveryError> {
-    scu.context(class, |_| true).ok_or_else(|| scu.no_context(class.to_owned()))
-}
-
 fn level(scu: &Scu, wanted: &Wanted) -> Result<Vec<u8>, DeliveryError> {
-    let level = if wanted.series.is_some() { "SERIES" } else { "STUDY" };
-    identifier(scu, level, &wanted.study, wanted.series.as_ref(), &[])
-}
-
-/// An identifier in Implicit VR Little Endian; `keys` are asked for with these values.
-fn identifier(
-    scu: &Scu,
-    level: &str,
-    study: &Uid,
-    series: Option<&Uid>,
-    keys: &[(Tag, &str)],
-) -> Result<Vec<u8>, DeliveryError> {
-    let mut dataset = Dataset::new_empty();
-    let mut put = |tag, vr, text: &str| {
-        dataset.put(DataElement::new(tag, vr, PrimitiveValue::from(text)));
+    let identifier = match &wanted.series {
+        Some(series) => Identifier::at("SERIES").in_series(&wanted.study, series),
+        None => Identifier::at("STUDY").in_study(&wanted.study),
     };
-    put(tags::QUERY_RETRIEVE_LEVEL, VR::CS, level);
-    put(tags::STUDY_INSTANCE_UID, VR::UI, study.as_str());
-    if let Some(series) = series {
-        put(tags::SERIES_INSTANCE_UID, VR::UI, series.as_str());
-    }
-    for (tag, value) in keys {
-        let vr = if *tag == tags::NUMBER_OF_SERIES_RELATED_INSTANCES { VR::IS } else { VR::UI };
-        put(*tag, vr, value);
-    }
-    let mut bytes = Vec::new();
-    let implicit = TransferSyntaxRegistry.get(tables::IMPLICIT_LITTLE);
-    let implicit = implicit.ok_or_else(|| scu.protocol("Implicit VR Little Endian is missing".to_owned()))?;
-    let written = dataset.write_dataset_with_ts(&mut bytes, implicit);
-    written.map_err(|error| scu.protocol(format!("the query cannot be written: {error}")))?;
-    Ok(bytes)
-}
-
-fn read(found: &[u8]) -> Option<Dataset> {
-    let implicit = TransferSyntaxRegistry.get(tables::IMPLICIT_LITTLE)?;
-    Dataset::read_dataset_with_ts(found, implicit).ok()
+    identifier.encode(scu)
 }
 
 #[cfg(test)]

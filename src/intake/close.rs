@@ -1,5 +1,7 @@
 //! When a series is finished, and what is decided then: geometry, rules, jobs; one transaction.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
 use super::decide::{Case, Decided, decide, has_study_rules, json, waiting_in};
@@ -8,7 +10,7 @@ use crate::clock::Millis;
 use crate::config::{Config, LatePolicy, NodeConfig};
 use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, check_geometry};
 use crate::ledger::{ClosedBy, Closing, InstanceRow, Ledger, LedgerError, OpenRevision, Verdict};
-use crate::rules::{Explanation, SeriesFacts, SeriesSummary};
+use crate::rules::{Explanation, Outcome, RuleExplanation, SeriesFacts, SeriesSummary};
 use crate::spool::{Location, Spool};
 
 /// What closing a revision brought.
@@ -35,7 +37,7 @@ pub(super) fn due(open: &OpenRevision, node: &NodeConfig) -> (Millis, ClosedBy) 
     }
 }
 
-/// Closes `open`; `None` when an instance came in between, so that it stays open.
+/// Closes `open`; `None` when it stays open: an instance came in between, or the rest of the series is to be fetched first.
 pub(super) fn close(
     ledger: &Ledger,
     spool: &Spool,
@@ -50,6 +52,11 @@ pub(super) fn close(
     let summary = summarize(&instances, &headers, &geometry);
     drop(headers);
     let (verdict, explanation, study_rules) = decided(ledger, config, now, open, &instances, &summary)?;
+    if !matches!(by, ClosedBy::Operator | ClosedBy::Api)
+        && ledger.want_series(open.id, &open.series, &fetching(config, &verdict, &explanation, study_rules))?
+    {
+        return Ok(None);
+    }
     if let Some(hold) = &verdict.hold {
         tracing::warn!(series = %open.series.series, rule = hold.rule, "series held: {}", hold.reason);
     }
@@ -96,8 +103,8 @@ fn summarize(instances: &[InstanceRow], headers: &[Dataset], geometry: &Geometry
     SeriesSummary::of(headers, facts.with_geometry(geometry, headers.len()))
 }
 
-/// What the rules say, and whether those of whole studies are to look; nothing is done with our own results (invariant 9).
-/// Of a late instance that is only to be kept, those rules make jobs that had not been decided before.
+/// What the rules say, and whether those of whole studies are to look; nothing is done with our own results (invariant 9)
+/// and with what was fetched as an earlier study. Of a late instance that is only to be kept, those rules make jobs that had not been decided before.
 fn decided(
     ledger: &Ledger,
     config: &Config,
@@ -113,10 +120,26 @@ fn decided(
         Case { study: &open.series.study, revision: None, summary, fired: &[], released: None, only: only.as_ref() };
     let Decided { verdict, explanation } = decide(ledger, config, now, case)?;
     let own = instances.first().map(|first| ledger.is_own_result(&first.sop_instance)).transpose()?;
-    if own != Some(false) {
+    if own != Some(false) || ledger.is_prior(&open.series)? {
         return Ok((Verdict::default(), explanation, false));
     }
     Ok((verdict, explanation, has_study_rules(config)))
+}
+
+/// The pipelines that the rules have in mind for the series and that want it as whole as a PACS has it.
+fn fetching(config: &Config, verdict: &Verdict, explanation: &Explanation, study_rules: bool) -> Vec<String> {
+    let mut names: BTreeSet<&str> = verdict.jobs.iter().map(|job| job.pipeline.as_str()).collect();
+    let minded = |rule: &&RuleExplanation| match &rule.outcome {
+        Outcome::Waits { .. } => verdict.due.is_some(),
+        Outcome::Study { inputs } => study_rules && !inputs.is_empty(),
+        _ => false,
+    };
+    names.extend(explanation.rules.iter().filter(minded).filter_map(|rule| config.pipeline_of(&rule.name)));
+    let wants = |name: &&str| {
+        let pipeline = config.pipelines.get(*name);
+        pipeline.and_then(|pipeline| pipeline.retrieve.as_ref()).is_some_and(|fetch| fetch.series)
+    };
+    names.into_iter().filter(wants).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

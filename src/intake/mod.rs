@@ -237,6 +237,9 @@ impl Intake {
         let (mut closed, mut next) = (Vec::new(), None::<Millis>);
         for open in self.ledger.open_revisions()? {
             let (at, by) = close::due(&open, &config.node);
+            if at <= now && self.ledger.is_fetching(open.id)? {
+                continue;
+            }
             if at <= now {
                 closed.extend(close::close(&self.ledger, &self.spool, &config, &open, by, now)?);
             } else {
@@ -244,6 +247,11 @@ impl Intake {
             }
         }
         Ok((closed, next))
+    }
+
+    /// The ledger has a row of everything that was taken so far when this returns. Blocking.
+    pub fn settle(&self) -> Result<(), IntakeError> {
+        self.committer.flush()
     }
 
     /// Closes a series now, whatever its timers say. Blocking.

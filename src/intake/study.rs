@@ -12,7 +12,7 @@ use crate::config::{Config, LatePolicy};
 use crate::dicom::Uid;
 use crate::ledger::{ClosedRevision, Due, JobInput, NewInferJob, StudyDecision};
 use crate::rules::{
-    ChosenInput, FiredRule, PlannedJob, Scope, SeriesSummary, StudyMember, StudyNow, StudyRouting, StudyVerdict,
+    ChosenInput, FiredRule, PlannedJob, Rule, Scope, SeriesSummary, StudyMember, StudyNow, StudyRouting, StudyVerdict,
 };
 
 const PATIENT_ID: &str = "0010,0020";
@@ -37,7 +37,8 @@ impl Intake {
             LatePolicy::Ignore => self.ledger.rules_fired_in(&due.what)?,
             LatePolicy::Rerun => Vec::new(),
         };
-        let jobs = jobs_of(&config, &routing, &members, &before);
+        let fetching = self.ledger.want_priors(&due.what, &wanting_priors(&config, &routing))?;
+        let jobs = jobs_of(&config, &routing, &members, &before, &fetching);
         let decision = StudyDecision {
             study: due.what.clone(),
             seen: due.seen,
@@ -60,7 +61,9 @@ impl Intake {
         let mut members: Vec<Member> =
             own.into_iter().map(|revision| Member::of(config, revision, false)).collect::<Result<_, _>>()?;
         let patient = members.iter().find_map(|member| Some((member.text(PATIENT_ID)?, member.text(ISSUER))));
-        if let Some((patient, issuer)) = patient.filter(|_| asks_for_priors(config)) {
+        if let Some((patient, issuer)) =
+            patient.filter(|_| config.rules.rules().iter().any(|rule| asks_for_priors(&rule.scope)))
+        {
             for revision in self.ledger.patient_members(&patient, issuer.as_deref(), study)? {
                 members.push(Member::of(config, revision, true)?);
             }
@@ -86,9 +89,8 @@ impl Member {
     }
 }
 
-fn asks_for_priors(config: &Config) -> bool {
-    let asks = |scope: &Scope| matches!(scope, Scope::Study(scope) if scope.inputs.iter().any(|i| i.prior.is_some()));
-    config.rules.rules().iter().any(|rule| asks(&rule.scope))
+fn asks_for_priors(scope: &Scope) -> bool {
+    matches!(scope, Scope::Study(scope) if scope.inputs.iter().any(|input| input.prior.is_some()))
 }
 
 /// When the first of the waiting rules is to be decided again.
@@ -100,14 +102,37 @@ fn next(routing: &StudyRouting) -> Option<Millis> {
     until.min()
 }
 
-/// A job for every rule that fires; none for those that fired `before`.
-fn jobs_of(config: &Config, routing: &StudyRouting, members: &[Member], before: &[String]) -> Vec<NewInferJob> {
+/// The pipelines of rules that have an earlier study among their inputs, and that want such studies fetched.
+fn wanting_priors(config: &Config, routing: &StudyRouting) -> Vec<String> {
+    let minded = routing
+        .rules
+        .iter()
+        .filter(|rule| matches!(rule.verdict, StudyVerdict::Fires { .. } | StudyVerdict::Waits { .. }));
+    let rules = minded.filter_map(|decided| config.rules.rules().iter().find(|rule| rule.name == decided.name));
+    let pipelines = rules.filter(|rule| asks_for_priors(&rule.scope)).filter_map(Rule::pipeline);
+    let wants = |name: &&str| {
+        let pipeline = config.pipelines.get(*name);
+        pipeline.and_then(|pipeline| pipeline.retrieve.as_ref()).is_some_and(|fetch| fetch.priors > 0)
+    };
+    let names: BTreeSet<&str> = pipelines.filter(wants).collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// A job for every rule that fires; none for those that fired `before`, and of a pipeline whose earlier studies are still
+/// being fetched not yet.
+fn jobs_of(
+    config: &Config,
+    routing: &StudyRouting,
+    members: &[Member],
+    before: &[String],
+    fetching: &[String],
+) -> Vec<NewInferJob> {
     let fires = routing.rules.iter().filter_map(|rule| match &rule.verdict {
         StudyVerdict::Fires { job, inputs, .. } => Some((job, inputs)),
         _ => None,
     });
     fires
-        .filter(|(job, _)| !before.contains(&job.name))
+        .filter(|(job, _)| !before.contains(&job.name) && !fetching.contains(&job.pipeline))
         .filter_map(|(job, inputs)| make(config, job, inputs, members))
         .collect()
 }

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("commitment_ends", include_str!("migrations/0006_commitment_ends.sql")),
     ("decisions", include_str!("migrations/0007_decisions.sql")),
     ("answers", include_str!("migrations/0008_answers.sql")),
+    ("retrievals", include_str!("migrations/0009_retrievals.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

@@ -13,6 +13,7 @@ mod lists;
 mod operator;
 mod outcomes;
 mod restart;
+mod retrievals;
 mod revisions;
 mod rules;
 
@@ -251,6 +252,8 @@ exercises! {
     rules: a_text_in_force_is_recorded_once_and_again_when_it_comes_back
         rules_are_found_by_number_and_by_the_beginning_of_their_revision;
     counts: a_count_is_good_until_the_next_arrival;
+    retrievals: a_series_is_fetched_once_for_a_revision
+        a_study_is_decided_when_its_earlier_ones_came;
     commitments: a_report_says_what_is_held_and_why_the_rest_is_not
         a_report_is_due_until_it_is_taken_whatever_happens
         a_report_that_was_given_up_waits_for_the_operator

@@ -316,6 +316,15 @@ impl Rule {
         }
     }
 
+    /// The pipeline that it runs; `None` for a rule that runs nothing.
+    #[must_use]
+    pub fn pipeline(&self) -> Option<&str> {
+        match &self.action {
+            Action::Run { pipeline, .. } => Some(pipeline),
+            _ => None,
+        }
+    }
+
     /// The job that firing means, `None` for a rule that runs nothing.
     #[must_use]
     pub fn job(&self) -> Option<FiredRule> {

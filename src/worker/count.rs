@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Workers, blocking};
 use crate::config::Expected;
-use crate::delivery::fetch;
+use crate::delivery::DeliveryError;
+use crate::delivery::find::Finder;
 use crate::delivery::scu::Peer;
 use crate::ledger::Uncounted;
 
@@ -65,6 +66,11 @@ async fn count(workers: &Workers, revision: &Uncounted) -> Result<u64, String> {
     let config = workers.config.load_full();
     let known = config.peer(&revision.calling_ae).ok_or("its address is not configured any more")?;
     let peer = Peer::named(&known, &revision.calling_ae, config.node.reception.ae_title.as_str())?;
-    let counted = fetch::count(&peer, TIMEOUT, &revision.series.study, &revision.series.series).await;
-    counted.map_err(|error| error.to_string())
+    let ask = async {
+        let mut finder = Finder::connect(&peer, TIMEOUT).await?;
+        let counted = finder.count(&revision.series.study, &revision.series.series).await?;
+        finder.end().await;
+        Ok(counted)
+    };
+    ask.await.map_err(|error: DeliveryError| error.to_string())
 }

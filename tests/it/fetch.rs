@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sagittal::delivery::fetch::{self, Fetched, Wanted};
+use sagittal::delivery::fetch::{self, Fetched};
+use sagittal::delivery::find::{Finder, Wanted};
 use sagittal::delivery::scu::{self, Peer, Scu};
 use sagittal::dicom::{AeTitle, Uid};
 
@@ -81,8 +82,10 @@ async fn a_study_is_moved_to_the_node() {
     }
     let receiver = Receiver::start(options()).await;
     let archive = archive(receiver.address.port()).await;
-    let (instances, _) = fetch::find(&archive.peer, PATIENCE, &wanted(None)).await.unwrap();
-    assert_eq!(instances, 3);
+    let mut finder = Finder::connect(&archive.peer, PATIENCE).await.unwrap();
+    assert_eq!(finder.instances(&wanted(None)).await.unwrap().len(), 3);
+    assert_eq!(finder.count(&wanted(None).study, &wanted(Some("1.2.3")).series.unwrap()).await.unwrap(), 3);
+    finder.end().await;
     let moved = soon(fetch::by_move(&archive.peer, PATIENCE, &wanted(Some("1.2.3")), &title("SAGITTAL"), |_| ())).await;
     assert_eq!(moved.unwrap(), Fetched { completed: 3, failed: 0 });
     let unknown = soon(fetch::by_move(&archive.peer, PATIENCE, &wanted(None), &title("STRANGER"), |_| ())).await;

@@ -22,15 +22,16 @@ const ALLOWED: &[(&str, &str)] = &[
     ("intake", "dicom clock config rules spool ledger scp"),
     ("pipeline", "dicom volume config inference results spool ledger clock"),
     ("worker", "clock dicom config ledger pipeline delivery spool"),
+    ("retrieval", "dicom clock config rules ledger delivery intake"),
     ("reload", "config ledger"),
     ("http", "dicom clock config ledger intake observe reload"),
     (
         "node",
-        "http dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker reload observe tls",
+        "http dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker reload retrieval observe tls",
     ),
     (
         "cli",
-        "http dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker reload observe node tls",
+        "http dicom clock config rules volume spool ledger inference results scp delivery intake pipeline worker reload retrieval observe node tls",
     ),
     ("main", "cli"),
     ("lib", ""),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::destinations::NAME;
-use super::{named, one_or_more, pattern, table, words};
+use super::{ae_title, boolean, duration, named, one_or_more, pattern, table, whole, words};
 use crate::config::results::{FORMS, ResultKind};
 use crate::rules::GEOMETRY_NAMES;
 
@@ -14,6 +14,7 @@ pub fn schema() -> Value {
         [
             ("models", one_or_more(model, 1), "Ids of models, folders in `models`; each gives its part of the result."),
             ("accept", one_or_more(words(GEOMETRY_NAMES), 1), "What the geometry check may have found."),
+            ("retrieve", retrieve(), "What a PACS is asked for before the series count as finished."),
             ("description", pattern("^[^\\\\\\x00-\\x1f]{1,64}$"), "SeriesDescription of the results."),
             (
                 "results",
@@ -24,6 +25,18 @@ pub fn schema() -> Value {
         ],
     );
     table(&[], [("pipeline", named(NAME, each), "Which models run on a series, one table each; the order counts.")])
+}
+
+fn retrieve() -> Value {
+    table(
+        &["from"],
+        [
+            ("from", ae_title(), "AE title of a [peer.<title>] in node.toml or of a DICOM destination."),
+            ("series", boolean(), "Fetch what the PACS holds of the series and the node does not."),
+            ("priors", whole(1, 20), "Fetch so many earlier studies of the patient at most, the latest first."),
+            ("give_up_after", duration(), "How long it is tried; then the pipeline does without."),
+        ],
+    )
 }
 
 fn seg() -> Value {
