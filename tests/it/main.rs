@@ -11,6 +11,7 @@ mod fetch;
 mod fuzz;
 mod infer;
 mod layers;
+mod readme;
 mod real;
 mod receive;
 mod reload;
