@@ -4,6 +4,8 @@
 //! both together, then listen. Stop: no new associations, no new claims, running work is given back,
 //! everything is waited for.
 
+mod figures;
+
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -152,6 +154,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         config: config.clone(),
     };
     preload(runner.analyst.engine.clone());
+    let gauges = figures::gauges(&node, runner.analyst.engine.clone(), spool.clone(), clock.now());
     let delivery = Delivery::new()?;
     tasks.spawn(close_deliveries(delivery.clone(), stop.clone()));
     Workers {
@@ -168,11 +171,13 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         name: format!("{}:{}", node.reception.ae_title, std::process::id()).into(),
     }
     .start();
-    tasks.spawn(close_loop(intake.clone(), clock, bell, stop.clone()));
+    tasks.spawn(close_loop(intake.clone(), clock.clone(), bell, stop.clone()));
     let web = http.as_ref().map(|(_, address)| *address);
     if let Some((listener, address)) = http {
         tracing::info!(%address, "listening for DICOMweb");
-        let server = http::serve(listener, intake.clone(), served, reloader.clone(), stop.clone());
+        let (intake, reloader, ledger) = (intake.clone(), reloader.clone(), ledger.clone());
+        let parts = http::Parts { intake, config: served, reloader, ledger, clock, gauges };
+        let server = http::serve(listener, parts, stop.clone());
         tasks.spawn(serve_http(server));
     }
     tasks.spawn(reloader.clone().run(stop.clone()));

@@ -48,9 +48,9 @@ use crate::spool::Spool;
     about = "A DICOM network node that puts AI models to work. Research software, not a medical device."
 )]
 struct Arguments {
-    /// How log lines look.
-    #[arg(long, global = true, value_enum, default_value = "text")]
-    log: LogFormat,
+    /// How log lines look; `[log]` in node.toml says it for the node, else text
+    #[arg(long, global = true, value_enum)]
+    log: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -255,8 +255,12 @@ impl From<std::io::Error> for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Only the node tells its day; a command answers on standard output and speaks up when something is wrong.
-    start_logs(arguments.log, if matches!(arguments.command, Command::Serve(_)) { "info" } else { "warn" });
+    let (format, level) = match &arguments.command {
+        Command::Serve(args) => args.logging(),
+        // A command answers on standard output and speaks up when something is wrong.
+        _ => (LogFormat::Text, "warn"),
+    };
+    start_logs(arguments.log.unwrap_or(format), level);
     match run_command(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -6,11 +6,22 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigFolder, Failure};
 use crate::clock::SystemClock;
+use crate::config::ConfigFiles;
+use crate::observe::LogFormat;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     config: ConfigFolder,
+}
+
+impl Args {
+    /// How the node logs; of a configuration that cannot be read: as one that says nothing of it.
+    pub(super) fn logging(&self) -> (LogFormat, &'static str) {
+        let node = ConfigFiles::read(self.config.folder()).check_node();
+        let log = node.map(|node| node.log).unwrap_or_default();
+        (if log.json { LogFormat::Json } else { LogFormat::Text }, log.level)
+    }
 }
 
 /// Prints `ready dicom=ADDRESS` on standard output once it listens; ends on SIGINT or SIGTERM,

@@ -11,6 +11,7 @@ mod files;
 #[cfg(test)]
 mod golden_tests;
 mod http;
+mod log;
 mod node;
 mod peer;
 mod pipeline;
@@ -34,6 +35,7 @@ pub use access::AeProfile;
 pub use destination::{Confirm, Destination, DestinationKind, OrthancPeer};
 pub use files::{ConfigFiles, replace_rules, rules_owner};
 pub use http::HttpListener;
+pub use log::LogSettings;
 pub use node::{Duplicates, Durability, LatePolicy, NodeConfig};
 pub use peer::{Expected, KnownPeer, Retrieve};
 pub use pipeline::Pipeline;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::access::{self, AeProfile};
 use super::http::{self, HttpListener};
+use super::log::{self, LogSettings};
 use super::peer::{self, KnownPeer};
 use super::quantity::{duration, size};
 use super::reception::{Reception, address};
@@ -26,6 +27,7 @@ pub struct NodeConfig {
     pub tls: Option<TlsListener>,
     /// DICOMweb; `None`: not served.
     pub http: Option<HttpListener>,
+    pub log: LogSettings,
     /// What an acknowledged instance survives.
     pub durability: Durability,
     /// What becomes of other bytes under a SOP Instance UID that is held already.
@@ -101,6 +103,7 @@ impl NodeConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 11112)),
             tls: None,
             http: None,
+            log: LogSettings::default(),
             durability: Durability::PowerLoss,
             duplicates: Duplicates::Replace,
             reserve: 256 << 20,
@@ -132,11 +135,12 @@ impl NodeConfig {
     pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
         let mut config = NodeConfig::new(stand_in, around.folder());
-        let tables: [(&'static str, ReadTable); 11] = [
+        let tables: [(&'static str, ReadTable); 12] = [
             ("node", read_node),
             ("tls", tls::read),
             ("receive", read_receive),
             ("http", http::read),
+            ("log", log::read),
             ("ae", read_ae),
             ("storage", read_storage),
             ("completion", read_completion),

@@ -1,4 +1,4 @@
-//! The HTTP server: DICOMweb STOW-RS in (PS3.18 section 10.5), and whether the node is well.
+//! The HTTP server: DICOMweb STOW-RS in (PS3.18 section 10.5), metrics, and whether the node is well.
 //!
 //! An uploaded instance takes the way of every other one: what is answered as stored is durable. Off unless
 //! `[http]` in `node.toml` says where to listen. Keeps nothing itself, and decides nothing about an instance
@@ -19,18 +19,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::intake::Intake;
-use crate::reload::{Reloader, Standing};
+use crate::ledger::Ledger;
+use crate::reload::Reloader;
+
+pub use metrics::Gauges;
 
 /// Uploads at a time; one more is told to come back (503).
 const UPLOADS: usize = 32;
@@ -43,6 +44,9 @@ struct Server {
     intake: Intake,
     config: Arc<ArcSwap<Config>>,
     reloader: Reloader,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    gauges: Gauges,
     uploads: Semaphore,
     numbers: AtomicU64,
     stop: CancellationToken,
@@ -55,25 +59,33 @@ impl Server {
     }
 }
 
+/// The parts of the node that requests reach.
+#[derive(Debug)]
+pub struct Parts {
+    pub intake: Intake,
+    pub config: Arc<ArcSwap<Config>>,
+    pub reloader: Reloader,
+    pub ledger: Ledger,
+    pub clock: Arc<dyn Clock>,
+    pub gauges: Gauges,
+}
+
 /// Serves on `listener` until `stop`; requests in work are answered.
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    intake: Intake,
-    config: Arc<ArcSwap<Config>>,
-    reloader: Reloader,
-    stop: CancellationToken,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken) -> io::Result<()> {
     let (uploads, numbers) = (Semaphore::new(UPLOADS), AtomicU64::new(0));
-    let server = Arc::new(Server { intake, config, reloader, uploads, numbers, stop: stop.clone() });
+    let Parts { intake, config, reloader, ledger, clock, gauges } = parts;
+    let stopped = stop.clone();
+    let server = Arc::new(Server { intake, config, reloader, ledger, clock, gauges, uploads, numbers, stop: stopped });
     let service = router(server).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 fn router(server: Arc<Server>) -> Router {
     let dicomweb = Router::new()
+        .route("/metrics", get(metrics::metrics))
         .route("/dicom-web/studies", post(stow::store))
         .route("/dicom-web/studies/{study}", post(stow::store_in_study))
         .route("/api/v1/rules/reload", post(rules::reload))
@@ -84,25 +96,7 @@ fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/series/{series}/release", post(series::release))
         .route("/api/v1/series/{series}/drop", post(series::drop_held))
         .route("/api/v1/orthanc/stable-series", post(series::stable))
-        .route("/metrics", get(metrics::show))
         .layer(from_fn_with_state(Arc::clone(&server), access::check));
-    let health = Router::new().route("/healthz", get(|| async { "alive\n" })).route("/readyz", get(ready));
+    let health = Router::new().route("/healthz", get(|| async { "alive\n" })).route("/readyz", get(metrics::ready));
     dicomweb.merge(health).with_state(server)
-}
-
-/// Could an instance be taken now? Beside the answer: which rules are in force, and which files are not.
-async fn ready(State(server): State<Arc<Server>>) -> Response {
-    let (intake, reloader) = (server.intake.clone(), server.reloader.clone());
-    match tokio::task::spawn_blocking(move || intake.ready().map(|()| reloader.standing())).await {
-        Ok(Ok(standing)) => said(&standing).into_response(),
-        Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
-        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
-    }
-}
-
-fn said(standing: &Standing) -> String {
-    let refused = standing.refused.as_ref().map(|why| format!("the configuration files are not in force: {why}\n"));
-    let restart = standing.restart_needed.then_some("node.toml changed; it comes into force with the next start\n");
-    let (refused, restart) = (refused.unwrap_or_default(), restart.unwrap_or_default());
-    format!("ready\nrules in force: {}\n{refused}{restart}", standing.rules_revision)
 }

@@ -29,6 +29,11 @@ impl Device {
         Ok(Permit(self))
     }
 
+    /// Permits in use, and all there are.
+    pub fn permits(&self) -> (u64, u64) {
+        (u64::from(*self.lock()), 1)
+    }
+
     fn lock(&self) -> MutexGuard<'_, bool> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -138,6 +138,16 @@ impl Engine {
         self.sessions.evict_idle()
     }
 
+    /// How many networks are in memory.
+    pub fn loaded(&self) -> usize {
+        self.sessions.count()
+    }
+
+    /// Models that run, and how many may run at a time.
+    pub fn permits(&self) -> (u64, u64) {
+        self.device.permits()
+    }
+
     /// Whether the runtime can be loaded, and if not, why.
     pub fn runtime(&self) -> Result<(), InferenceError> {
         environment(&self.search).map(drop)

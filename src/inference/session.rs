@@ -82,6 +82,10 @@ impl SessionCache {
         entries.len()
     }
 
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, usize), Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -166,10 +166,11 @@ impl Intake {
     }
 
     fn or_quarantine<T>(&self, arrival: &Arrival<'_>, taken: Result<T, IntakeError>) -> Result<T, IntakeError> {
-        if let Err(error) = &taken
-            && error.blames_instance()
-        {
-            self.quarantine(arrival, error, error.status());
+        if let Err(error) = &taken {
+            self.ledger.tally().refused(error.status().code());
+            if error.blames_instance() {
+                self.quarantine(arrival, error, error.status());
+            }
         }
         taken
     }

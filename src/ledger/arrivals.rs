@@ -17,9 +17,12 @@ impl Ledger {
     /// the spool's records bring back.
     pub fn record_instances(&self, batch: &[ArrivedInstance]) -> Result<Vec<Recorded>, LedgerError> {
         let now = self.now();
-        self.write_behind(|transaction| {
-            batch.iter().map(|arrived| record(transaction, now, arrived, self.inner.options.replace)).collect()
-        })
+        let outcomes = self.write_behind(|transaction| {
+            let replace = self.inner.options.replace;
+            batch.iter().map(|arrived| record(transaction, now, arrived, replace)).collect::<Result<Vec<_>, _>>()
+        })?;
+        self.inner.tally.recorded(batch, &outcomes);
+        Ok(outcomes)
     }
 
     /// Takes back rows of open revisions whose bytes are gone, so that the instance is new when it comes again

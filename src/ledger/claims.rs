@@ -37,7 +37,7 @@ impl Ledger {
     ) -> Result<Vec<Claim>, LedgerError> {
         let now = self.now();
         let excluded = serde_json::Value::from(exclude_destinations).to_string();
-        self.write(|transaction| {
+        let claims = self.write(|transaction| {
             let mut claimed: Vec<Claimed> = transaction
                 .prepare_cached(CLAIM)?
                 .query_map(
@@ -49,8 +49,12 @@ impl Ledger {
                 )?
                 .collect::<rusqlite::Result<_>>()?;
             claimed.sort_unstable_by_key(|claimed| claimed.order);
-            claimed.into_iter().map(|claimed| claimed.begin(transaction, now, worker)).collect()
-        })
+            claimed.into_iter().map(|claimed| claimed.begin(transaction, now, worker)).collect::<Result<Vec<_>, _>>()
+        })?;
+        for claim in &claims {
+            self.inner.tally.claimed(claim);
+        }
+        Ok(claims)
     }
 
     /// Prolongs the lease of a claim to `lease` from now. `false`: the job is no longer this claim's (the
@@ -84,23 +88,26 @@ impl Claimed {
         transaction
             .prepare_cached("INSERT INTO attempts (job_id, number, worker, started_at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![self.job, self.attempt, worker, now])?;
-        Ok(Claim { job: self.job, attempt: self.attempt, work: work(transaction, self.job)? })
+        let (series_closed_at, work) = work(transaction, self.job)?;
+        let (job, attempt, due_at) = (self.job, self.attempt, self.order.1);
+        Ok(Claim { job, attempt, due_at, claimed_at: now, series_closed_at, work })
     }
 }
 
-fn work(transaction: &Transaction<'_>, job: i64) -> Result<Work, LedgerError> {
+/// When the job's series was finished, and what the job asks for.
+fn work(transaction: &Transaction<'_>, job: i64) -> Result<(Option<Millis>, Work), LedgerError> {
     let mut statement = transaction.prepare_cached(
         "SELECT j.destination, j.parent_id, j.revision_id, s.study, s.series, j.pipeline, j.rule, j.destinations,
-                j.shadow, j.analysis_started_at, j.accept
+                j.shadow, j.analysis_started_at, j.accept, r.closed_at
          FROM jobs j JOIN revisions r ON r.id = j.revision_id JOIN series s ON s.id = r.series_id WHERE j.id = ?1",
     )?;
     let mut rows = statement.query([job])?;
     let row = rows.next()?.ok_or(LedgerError::NoSuchJob(job))?;
     if let Some(destination) = row.get(0)? {
-        return Ok(Work::Deliver { destination, results: results_of(transaction, row.get(1)?)? });
+        return Ok((row.get(11)?, Work::Deliver { destination, results: results_of(transaction, row.get(1)?)? }));
     }
     let (destinations, accept): (String, Option<String>) = (row.get(7)?, row.get(10)?);
-    Ok(Work::Infer {
+    let work = Work::Infer {
         revision: row.get(2)?,
         series: SeriesKey { study: row.get(3)?, series: row.get(4)? },
         pipeline: row.get(5)?,
@@ -110,7 +117,8 @@ fn work(transaction: &Transaction<'_>, job: i64) -> Result<Work, LedgerError> {
         accept: accept.map(|names| names_in(&names)).transpose()?,
         inputs: inputs_of(transaction, job)?,
         analysis_started_at: row.get(9)?,
-    })
+    };
+    Ok((row.get(11)?, work))
 }
 
 fn inputs_of(transaction: &Transaction<'_>, job: i64) -> Result<Vec<JobInput>, LedgerError> {

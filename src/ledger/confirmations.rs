@@ -52,7 +52,7 @@ impl Ledger {
     /// `false`: the job is no longer this claim's.
     pub fn await_confirmation(&self, claim: &Claim, asked: &ConfirmationAsked) -> Result<bool, LedgerError> {
         let now = self.now();
-        self.write(|connection| {
+        let ours = self.write(|connection| {
             let (due, answered): (Millis, bool) = connection
                 .prepare_cached(
                     "UPDATE confirmations SET sent = 1 WHERE transaction_uid = ?1
@@ -65,7 +65,8 @@ impl Ledger {
             let setback = Setback::Snooze { reason, after };
             let ending = Ending::set_back(&setback, now, &Standing::of(connection, claim.job)?);
             end_attempt(connection, now, claim.job, claim.attempt, &ending)
-        })
+        })?;
+        Ok(self.counted(ours, claim, now, "sent"))
     }
 
     /// What the latest request of `job` came to, once; `None` when there is none, or nothing to say yet.

@@ -23,6 +23,7 @@ mod making;
 mod operator;
 mod outcomes;
 mod pending;
+mod queue;
 mod rescue;
 mod retention;
 mod retrievals;
@@ -33,6 +34,7 @@ mod schema;
 pub mod state;
 #[cfg(test)]
 mod suite;
+mod tally;
 mod words;
 
 use std::collections::BTreeMap;
@@ -47,10 +49,12 @@ pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
 pub use holds::HoldRow;
 pub use pending::{ClosedRevision, Due, Redecision, StudyDecision, WaitingRow};
+pub use queue::{Queue, QueueRow};
 pub use retention::Droppable;
 pub use retrievals::Retrieval;
 pub use rows::*;
 pub use rules::{NewRules, RulesRow, RulesSource};
+pub use tally::{BOUNDS, Histogram, Tally, Target, Totals};
 pub use words::UnknownWord;
 
 use crate::clock::{Clock, Millis};
@@ -94,6 +98,7 @@ struct Inner {
     reader: Mutex<Connection>,
     clock: Arc<dyn Clock>,
     options: LedgerOptions,
+    tally: Tally,
 }
 
 impl Ledger {
@@ -102,8 +107,15 @@ impl Ledger {
     pub fn open(path: &Path, clock: Arc<dyn Clock>, options: LedgerOptions) -> Result<Ledger, LedgerError> {
         let writer = schema::open_writer(path, clock.now())?;
         let reader = schema::open_reader(path)?;
-        let inner = Inner { writer: Mutex::new(writer), reader: Mutex::new(reader), clock, options };
+        let (writer, reader, tally) = (Mutex::new(writer), Mutex::new(reader), Tally::default());
+        let inner = Inner { writer, reader, clock, options, tally };
         Ok(Ledger { inner: Arc::new(inner) })
+    }
+
+    /// What went through this handle and its clones.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.inner.tally
     }
 
     fn now(&self) -> Millis {

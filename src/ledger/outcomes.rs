@@ -73,7 +73,7 @@ impl Ledger {
     /// this claim's; nothing was written.
     pub fn complete_infer(&self, claim: &Claim, results: &[ResultRow]) -> Result<bool, LedgerError> {
         let now = self.now();
-        self.write(|transaction| {
+        let ours = self.write(|transaction| {
             if !end_attempt(transaction, now, claim.job, claim.attempt, &Ending::completed(None))? {
                 return Ok(false);
             }
@@ -93,26 +93,40 @@ impl Ledger {
                 }
             }
             Ok(true)
-        })
+        })?;
+        Ok(self.counted(ours, claim, now, "completed"))
     }
 
     /// Ends a deliver job well. `false`: the job is no longer this claim's.
     pub fn complete_deliver(&self, claim: &Claim, delivered: Delivered) -> Result<bool, LedgerError> {
         let now = self.now();
-        self.write(|transaction| {
+        let ours = self.write(|transaction| {
             end_attempt(transaction, now, claim.job, claim.attempt, &Ending::completed(Some(delivered)))
-        })
+        })?;
+        if ours {
+            self.inner.tally.delivered(claim, now);
+        }
+        Ok(self.counted(ours, claim, now, "completed"))
     }
 
     /// Ends an attempt badly. A retry of the last attempt discards the job and keeps the error.
     /// `false`: the job is no longer this claim's.
     pub fn set_back(&self, claim: &Claim, setback: &Setback) -> Result<bool, LedgerError> {
         let now = self.now();
-        self.write(|transaction| {
+        let (ours, outcome) = self.write(|transaction| {
             let standing = Standing::of(transaction, claim.job)?;
             let ending = Ending::set_back(setback, now, &standing);
-            end_attempt(transaction, now, claim.job, claim.attempt, &ending)
-        })
+            Ok((end_attempt(transaction, now, claim.job, claim.attempt, &ending)?, ending.outcome))
+        })?;
+        Ok(self.counted(ours, claim, now, outcome))
+    }
+
+    /// Counts an attempt that ended, if it was the claim's to end.
+    pub(super) fn counted(&self, ours: bool, claim: &Claim, now: Millis, outcome: &'static str) -> bool {
+        if ours {
+            self.inner.tally.ended(claim, now, outcome);
+        }
+        ours
     }
 }
 

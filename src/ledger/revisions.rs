@@ -56,14 +56,16 @@ impl Ledger {
     /// Refused when it is closed already, or when an instance arrived after the decision was made.
     pub fn close_revision(&self, closing: &Closing) -> Result<Vec<i64>, LedgerError> {
         let now = self.now();
-        self.write(|transaction| {
+        let jobs = self.write(|transaction| {
             if !close(transaction, now, closing)? {
                 return Err(why_not_closed(transaction, closing)?);
             }
             supersede(transaction, now, closing.revision)?;
             wake(transaction, now, closing.revision, closing.study_rules)?;
             self.apply(transaction, now, closing.revision, &closing.verdict, None)
-        })
+        })?;
+        self.inner.tally.closed(closing.by);
+        Ok(jobs)
     }
 }
 

@@ -209,6 +209,11 @@ pub struct Claim {
     pub job: i64,
     /// 1-based number of this attempt.
     pub attempt: u32,
+    /// Since when it could have been claimed.
+    pub due_at: Millis,
+    pub claimed_at: Millis,
+    /// When its series was finished.
+    pub series_closed_at: Option<Millis>,
     pub work: Work,
 }
 

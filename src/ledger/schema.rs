@@ -21,6 +21,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("decisions", include_str!("migrations/0007_decisions.sql")),
     ("answers", include_str!("migrations/0008_answers.sql")),
     ("retrievals", include_str!("migrations/0009_retrievals.sql")),
+    ("stuck_jobs", include_str!("migrations/0010_stuck_jobs.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

@@ -262,6 +262,7 @@ exercises! {
     lists: filters_select_and_limit
         a_job_is_shown_in_full
         counts_are_by_kind_and_state
+        what_waits_and_what_went_through_is_measured
         own_results_and_their_bytes_are_known
         the_past_is_told_in_pages
         a_decision_is_found_by_series_and_by_job;

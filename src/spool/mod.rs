@@ -24,6 +24,7 @@ mod reserve;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::fs::{self, File};
 use std::io::{self, Read};

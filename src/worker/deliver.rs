@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use super::{Workers, blocking, lease::Lease};
 use crate::config::{Confirm, Destination, DestinationKind};
 use crate::delivery::{Attempt, Consignment, DeliveryError, Object, Outcome};
@@ -57,7 +59,7 @@ fn spawn(workers: &Workers, busy: &Busy, claim: Claim) {
     *busy.lock().unwrap_or_else(PoisonError::into_inner).entry(destination.clone()).or_default() += 1;
     let (workers, busy) = (workers.clone(), busy.clone());
     workers.tasks.clone().spawn(async move {
-        work(&workers, &claim, &destination, results).await;
+        work(&workers, &claim, &destination, results).instrument(super::span(&claim)).await;
         let mut places = busy.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = places.get_mut(&destination) {
             *count -= 1;

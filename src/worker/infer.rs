@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use super::{Running, Workers, blocking, lease::Lease, panic_text};
 use crate::ledger::{Claim, JobKind, ResultRow, Setback, Work, backoff};
 use crate::pipeline::{Order, PipelineError, Progress, Remedy};
@@ -16,7 +18,10 @@ pub(super) async fn run(workers: Workers) {
         let (ledger, name, lease) = (workers.ledger.clone(), workers.name.clone(), workers.lease());
         let claims = blocking(move || ledger.claim(JobKind::Infer, &name, lease, 1, &[])).await;
         match claims.map(|c| c.into_iter().next()) {
-            Ok(Some(claim)) => work(&workers, claim).await,
+            Ok(Some(claim)) => {
+                let span = super::span(&claim);
+                work(&workers, claim).instrument(span).await;
+            }
             Ok(None) => {}
             Err(error) => tracing::error!("cannot claim an infer job: {error}"),
         }
@@ -43,7 +48,9 @@ async fn work(workers: &Workers, claim: Claim) {
     let lease = Lease::keep(workers, &claim);
     let cancelled = lease.cancelled(workers);
     let (runner, progress, job) = (workers.runner.clone(), workers.progress.clone(), claim.job);
+    let span = tracing::Span::current();
     let task = tokio::task::spawn_blocking(move || {
+        let _entered = span.entered();
         let watch = |p: Progress| {
             progress.send_replace(Running { job: Some(job), stage: p.stage, done: p.done, total: p.total });
         };

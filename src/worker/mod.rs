@@ -97,6 +97,11 @@ impl Workers {
     }
 }
 
+/// What every log line of a job's work carries.
+fn span(claim: &Claim) -> tracing::Span {
+    tracing::info_span!("job", job = claim.job, attempt = claim.attempt)
+}
+
 /// Gives jobs of dead workers back and lets go of idle models, at the pace of the lease.
 async fn rescue(workers: Workers) {
     while !workers.stop.is_cancelled() {

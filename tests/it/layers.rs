@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("inference", "dicom volume config clock"),
     ("scp", "dicom config tls"),
     ("delivery", "dicom config spool tls"),
-    ("observe", "ledger"),
+    ("observe", "ledger clock"),
     ("intake", "dicom clock config rules spool ledger scp"),
     ("pipeline", "dicom volume config inference results spool ledger clock"),
     ("worker", "clock dicom config ledger pipeline delivery spool"),

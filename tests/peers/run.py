@@ -14,8 +14,8 @@ import traceback
 from support import BIN, Skipped
 
 MODULES = [
-    "bad_input", "commitment", "dcmtk", "destinations", "disk", "duplicates", "e2e_orthanc", "fetch", "interop", "kill",
-    "negotiation", "quarantine", "quota", "recipes", "schemas", "stow", "study", "tls",
+    "bad_input", "commitment", "dcmtk", "destinations", "disk", "duplicates", "e2e_orthanc", "fetch", "interop",
+    "kill", "negotiation", "observe", "quarantine", "quota", "recipes", "schemas", "stow", "study", "tls",
 ]
 
 

@@ -136,7 +136,8 @@ send_to = ["folder"]
         nearest = unmatched["nearest"]
         assert (unmatched["series"], nearest["rule"], nearest["failed"]) == (t2, "look first", 1), unmatched
         counts = hospital.ask("/metrics")[1].splitlines()
-        for line in ("sagittal_series_held 1", "sagittal_series_unmatched_total 1", "sagittal_revisions_closed_total 2"):
+        for line in ('sagittal_series{state="held"} 1', 'sagittal_series{state="unmatched"} 1',
+                     'sagittal_series_finished_total{by="quiet-after-release"} 2'):
             assert line in counts, counts
         assert hospital.ask(f"/api/v1/series/{t2}/release", method="POST")[0] == 404
         status, answer = hospital.ask(f"/api/v1/series/{adc}/release", method="POST")

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Key, address, ae_title, boolean, duration, list, named, port, size, table, table_of, text, whole, words};
+use crate::config::log::LEVELS;
 use crate::rules::Priority;
 
 pub fn schema() -> Value {
@@ -16,6 +17,7 @@ pub fn schema() -> Value {
             ("ae", profiles, "Further AE titles of this node, each with its own senders and classes."),
             ("tls", tls(), "DICOM over TLS, on a port of its own beside the plain one."),
             ("http", http(), "DICOMweb STOW-RS and health; without this table nothing is served."),
+            ("log", log(), "How the node's log lines look, and how much is said."),
             ("storage", storage(), "How much of the disk may be used."),
             ("completion", completion(), "When a series counts as finished."),
             ("jobs", jobs(), "How work is done."),
@@ -104,6 +106,16 @@ fn http() -> Value {
             ("listen", address(), "IP address and port."),
             ("api_key_file", text(), "File of the API key."),
             ("api_key_env", text(), "Environment variable of the API key."),
+        ],
+    )
+}
+
+fn log() -> Value {
+    table(
+        &[],
+        [
+            ("format", words(["text", "json"]), "Lines for people, or one JSON object a line."),
+            ("level", words(LEVELS), "The least important lines that are written."),
         ],
     )
 }

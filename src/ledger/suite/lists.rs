@@ -128,3 +128,27 @@ pub(super) fn a_decision_is_found_by_series_and_by_job(stand: Stand) {
     let of_job = |id| stand.ledger.decision_of_job(id).unwrap().map(|d| (d.series, d.number));
     assert_eq!((of_job(jobs[0]), of_job(again[0]), of_job(4711)), (Some((series(1), 1)), Some((series(1), 2)), None));
 }
+
+pub(super) fn what_waits_and_what_went_through_is_measured(stand: Stand) {
+    busy(&stand);
+    stand.clock.advance(SECOND);
+    let lost = stand.claim_one(JobKind::Infer);
+    stand.clock.advance(SECOND);
+    stand.ledger.set_back(&lost, &Setback::GiveUp { error: "no".to_owned() }).unwrap();
+    assert!(!stand.ledger.set_back(&lost, &retry("too late")).unwrap(), "counted once");
+    let Work::Infer { pipeline, .. } = lost.work.clone() else { panic!("no infer job") };
+    let queue = stand.ledger.queue().unwrap();
+    let rows: Vec<String> =
+        queue.jobs.iter().map(|row| format!("{} {} {} {}", row.kind, row.state, row.target, row.count)).collect();
+    assert!(rows.contains(&"deliver available b 1".to_owned()), "{rows:?}");
+    assert!(rows.contains(&format!("infer discarded {pipeline} 1")), "{rows:?}");
+    assert!(!rows.iter().any(|row| row.contains("completed")), "{rows:?}");
+    assert_eq!((queue.series["open"], queue.series["held"], queue.reports_due), (0, 0, 0));
+
+    let totals = stand.ledger.tally().totals();
+    assert_eq!((totals.instances["new"], totals.closed["quiet"]), (2, 2));
+    let gave_up = &totals.attempts[&((JobKind::Infer, pipeline.clone()), "gave-up")];
+    assert_eq!((gave_up.count(), gave_up.sum.round() as u64), (1, 1));
+    assert_eq!(totals.results["a"].count(), 1);
+    assert!(totals.waits[&(JobKind::Infer, pipeline)].sum >= 1.0);
+}

@@ -1,0 +1,81 @@
+//! What waits at this moment, for metrics: looked up by indexes that hold what is unfinished, so that a long history
+//! makes no look longer.
+
+use std::collections::BTreeMap;
+
+use super::{JobKind, JobState, Ledger, LedgerError};
+use crate::clock::Millis;
+
+/// Jobs of one kind, state and target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueRow {
+    pub kind: JobKind,
+    pub state: JobState,
+    /// The pipeline of an infer job, the destination of a deliver job.
+    pub target: String,
+    pub count: u64,
+    /// When the oldest of them was made.
+    pub oldest: Millis,
+}
+
+/// What is not over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Unfinished jobs, and those that were given up; groups without a job are absent.
+    pub jobs: Vec<QueueRow>,
+    /// Series by what they wait for: `open`, `waiting`, `held`, `unmatched`.
+    pub series: BTreeMap<&'static str, u64>,
+    /// Reports of storage commitment that a peer is still to be given.
+    pub reports_due: u64,
+    /// Deliveries that wait for a peer's report of storage commitment.
+    pub reports_awaited: u64,
+}
+
+const SERIES: [(&str, &str); 4] = [
+    ("open", "SELECT count(*) FROM revisions WHERE closed_at IS NULL"),
+    (
+        "waiting",
+        "SELECT (SELECT count(*) FROM revisions WHERE due_at IS NOT NULL)
+              + (SELECT count(*) FROM study_decisions WHERE due_at IS NOT NULL)",
+    ),
+    ("held", "SELECT count(*) FROM holds WHERE ended_at IS NULL"),
+    ("unmatched", "SELECT count(*) FROM revisions WHERE unmatched = 1"),
+];
+
+/// One branch a partial index.
+const JOBS: &str = "
+    SELECT kind, state, coalesce(destination, pipeline) AS target, count(*), min(created_at) FROM (
+        SELECT kind, state, destination, pipeline, created_at FROM jobs WHERE state IN ('available', 'retryable')
+        UNION ALL
+        SELECT kind, state, destination, pipeline, created_at FROM jobs WHERE state = 'running'
+        UNION ALL
+        SELECT kind, state, destination, pipeline, created_at FROM jobs WHERE state IN ('held', 'discarded'))
+    GROUP BY kind, state, target";
+
+impl Ledger {
+    /// What is not over, and what was given up.
+    pub fn queue(&self) -> Result<Queue, LedgerError> {
+        self.read(|transaction| {
+            let count = |text: &str| -> rusqlite::Result<u64> {
+                Ok(transaction.prepare_cached(text)?.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
+            };
+            let jobs = transaction
+                .prepare_cached(JOBS)?
+                .query_map([], |row| {
+                    let count = row.get::<_, i64>(3)?.cast_unsigned();
+                    let (kind, state, target) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok(QueueRow { kind, state, target, count, oldest: row.get(4)? })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            let series = SERIES.iter().map(|(name, text)| Ok((*name, count(text)?)));
+            Ok(Queue {
+                jobs,
+                series: series.collect::<rusqlite::Result<_>>()?,
+                reports_due: count(
+                    "SELECT count(*) FROM commitments WHERE due_at IS NOT NULL AND given_up_at IS NULL",
+                )?,
+                reports_awaited: count("SELECT count(*) FROM confirmations WHERE answered_at IS NULL")?,
+            })
+        })
+    }
+}
