@@ -3,6 +3,8 @@
 //!
 //! Decides nothing about retries: a [`PipelineError`] says what happened, the worker what follows.
 
+mod writing;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,9 +15,11 @@ use crate::config::{Config, Pipeline, ResultKind};
 use crate::dicom::Uid;
 use crate::inference::{self, Channel, Engine, InferenceError, ModelPackage, ModelStore};
 use crate::ledger::{InstanceRow, JobInput, Ledger, LedgerError, ResultRow};
-use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
+use crate::results::{ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::spool::{Location, Spool, SpoolError, sha256};
-use crate::volume::{Finding, InstanceSource, Segmentation, SeriesVolume, Volume, VolumeError, read_series};
+use crate::volume::{Finding, InstanceSource, SeriesVolume, Volume, VolumeError, read_series};
+
+use writing::Writing;
 
 /// Why a pipeline gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +182,7 @@ impl Analyst {
         let SeriesVolume { volume, headers, .. } = series;
         let source = SourceSeries::new(headers)?;
         let mut analysis = Analysis { objects: Vec::new(), nothing_found: Vec::new() };
+        let original = pipeline.results.contains(&ResultKind::Sr).then(|| volume.voxels.clone());
         let mut volume = Some(volume);
         for (at, model) in pipeline.models.iter().enumerate() {
             let package = models.load(model)?;
@@ -187,77 +192,27 @@ impl Analyst {
             let told = |step: inference::Progress<'_>| watch(Progress::of(model, &step));
             let further = inputs.channels(&package, pipeline)?;
             for finding in self.engine.run_with(&package, input, further, &told, cancelled)? {
-                self.write(pipeline, at, &source, &finding, started_at, &mut analysis)?;
+                let Finding::Segmentation(found) = &finding;
+                if found.is_empty() {
+                    analysis.nothing_found.push(found.algorithm.name.clone());
+                }
+                let writing = Writing { pipeline, source: &source, found, original: original.as_ref() };
+                analysis.objects.extend(writing.all(&self.context(pipeline, at, started_at))?);
             }
         }
         Ok(analysis)
     }
 
-    /// Writes every kind of result that the pipeline asks for, in their order, and hears the referee on each.
-    fn write(
-        &self,
-        pipeline: &Pipeline,
-        model_index: usize,
-        source: &SourceSeries,
-        finding: &Finding,
-        started_at: Millis,
-        analysis: &mut Analysis,
-    ) -> Result<(), PipelineError> {
-        let Finding::Segmentation(found) = finding;
+    /// What the results of the pipeline's model number `model` say about the run.
+    fn context(&self, pipeline: &Pipeline, model: usize, started_at: Millis) -> ResultContext {
         let started_at = started_at.utc().unwrap_or_default();
-        let number = self.series_number_base + pipeline.index * 10 + model_index as u32;
-        let context = ResultContext {
+        let number = self.series_number_base + pipeline.index * 10 + model as u32;
+        ResultContext {
             // The zone of that moment, not of now: a retry after the clocks changed writes the same bytes.
             zone: chrono::Local.offset_from_utc_datetime(&started_at.naive_utc()).fix(),
             ..ResultContext::new(&pipeline.name, number, &pipeline.description, started_at)
-        };
-        let mut written: Vec<ResultObject> = Vec::with_capacity(pipeline.results.len());
-        for kind in &pipeline.results {
-            let context =
-                ResultContext { series_number: number + SERIES_OF_A_KIND * (*kind as u32), ..context.clone() };
-            match write_kind(*kind, pipeline, source, found, &written, &context) {
-                Err(PipelineError::Result(ResultError::NothingFound)) => {}
-                other => written.push(other?),
-            }
         }
-        if written.is_empty() {
-            analysis.nothing_found.push(found.algorithm.name.clone());
-        }
-        analysis.objects.extend(written);
-        Ok(())
     }
-}
-
-/// Results of one kind have series numbers of their own, this far from those of the kind before.
-const SERIES_OF_A_KIND: u32 = 1000;
-
-/// Writes one result, which may refer to those written before it, and hears the referee.
-fn write_kind(
-    kind: ResultKind,
-    pipeline: &Pipeline,
-    source: &SourceSeries,
-    found: &Segmentation,
-    written: &[ResultObject],
-    context: &ResultContext,
-) -> Result<ResultObject, PipelineError> {
-    let (object, faults) = match kind {
-        ResultKind::Seg => {
-            let object = results::segmentation(source, found, pipeline.seg, context)?;
-            let faults = results::verify::segmentation(&object.bytes, source, Some(found));
-            (object, faults)
-        }
-        ResultKind::RtStruct => {
-            let seg = written.iter().find(|object| object.kind == ResultKind::Seg.name());
-            let object = results::structure_set(source, found, seg.map(|seg| (seg, pipeline.seg)), context)?;
-            let faults = results::verify::structure_set(&object.bytes, source, Some(found));
-            (object, faults)
-        }
-    };
-    if faults.is_empty() {
-        return Ok(object);
-    }
-    let faults = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    Err(PipelineError::Refused { object: Box::new(object), faults })
 }
 
 /// An instance in the spool, read when its turn comes.

@@ -15,7 +15,7 @@ use crate::results::verify::{self, Verdict};
 
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// Files, or folders of them: segmentations, label maps and structure sets
+    /// Files, or folders of them: segmentations, label maps, structure sets and measurement reports
     #[arg(required = true, value_name = "OBJECTS")]
     objects: Vec<PathBuf>,
     /// Folder with the images that they were made from
@@ -34,13 +34,13 @@ struct Row {
 
 pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let sources = sources(&args.source)?;
-    let mut rows = Vec::new();
+    let mut paths = Vec::new();
     for path in &args.objects {
-        for path in files_under(path)? {
-            let verdict = verify::object(&std::fs::read(&path)?, &sources);
-            rows.push(Row { path, verdict });
-        }
+        paths.extend(files_under(path)?);
     }
+    let files = paths.iter().map(std::fs::read).collect::<Result<Vec<_>, _>>()?;
+    let judged = files.iter().map(|bytes| verify::object(bytes, &sources, &files));
+    let rows: Vec<Row> = paths.into_iter().zip(judged).map(|(path, verdict)| Row { path, verdict }).collect();
     if args.json {
         writeln!(out, "{}", Value::Array(rows.iter().map(Row::as_value).collect()))?;
     } else {

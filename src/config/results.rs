@@ -11,10 +11,12 @@ pub enum ResultKind {
     Seg,
     /// RT Structure Set Storage.
     RtStruct,
+    /// Comprehensive 3D SR Storage: measurements.
+    Sr,
 }
 
 impl ResultKind {
-    pub const ALL: [ResultKind; 2] = [ResultKind::Seg, ResultKind::RtStruct];
+    pub const ALL: [ResultKind; 3] = [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr];
 
     /// The word for it in `pipelines.toml`, in the ledger and in file names.
     #[must_use]
@@ -22,6 +24,7 @@ impl ResultKind {
         match self {
             ResultKind::Seg => "seg",
             ResultKind::RtStruct => "rtstruct",
+            ResultKind::Sr => "sr",
         }
     }
 }
@@ -52,6 +55,9 @@ pub(super) fn read_kinds(entry: &Entry<'_>) -> Option<Vec<ResultKind>> {
         }
     }
     kinds.sort_unstable();
+    if kinds.contains(&ResultKind::Sr) && !kinds.contains(&ResultKind::Seg) {
+        return entry.refuse("\"sr\" together with \"seg\", whose segments it refers to", None);
+    }
     (kinds.len() == items.len()).then_some(kinds)
 }
 

@@ -5,8 +5,9 @@
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 
 use super::SourceSeries;
+use super::elements::plain;
 use crate::dicom::{Code, Uid};
-use crate::volume::Algorithm;
+use crate::volume::{Algorithm, Segment};
 
 /// The run: one job of one pipeline on one revision of a series. Kept with the job, never recomputed.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,9 +70,15 @@ impl ResultContext {
         Uid::derived(&parts)
     }
 
-    /// TrackingUID of what is called `name`: shared by all results of the job, whatever their kind.
+    /// TrackingUID of a segment: shared by all results of the job, whatever their kind.
     #[must_use]
-    pub fn tracking_uid(&self, source: &SourceSeries, algorithm: &Algorithm, name: &str) -> Uid {
-        self.object_uid(source, algorithm, "tracking", name)
+    pub fn tracking_uid(&self, source: &SourceSeries, algorithm: &Algorithm, segment: &Segment) -> Uid {
+        self.object_uid(source, algorithm, "tracking", &segment.label.to_string())
+    }
+
+    /// TrackingID of a segment.
+    #[must_use]
+    pub fn tracking_id(segment: &Segment) -> String {
+        plain(&format!("{}-{}", segment.name, segment.label), 128)
     }
 }

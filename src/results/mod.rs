@@ -14,16 +14,19 @@ pub mod read;
 mod rtstruct;
 mod seg;
 mod source;
+mod sr;
 pub mod verify;
 
 pub use context::ResultContext;
 pub use rtstruct::structure_set;
 pub use seg::{SegDraft, segment_numbers, segmentation};
 pub use source::SourceSeries;
+pub use sr::measurement_report;
 
 use dicom_core::Tag;
 
 use crate::dicom::{Uid, UidError, keyword_of};
+use crate::volume::Segmentation;
 
 /// A finished DICOM object in its file form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,29 @@ pub struct ResultObject {
     pub transfer_syntax: Uid,
     /// The whole Part 10 file, preamble and meta group included.
     pub bytes: Vec<u8>,
+}
+
+impl ResultObject {
+    /// What an object of `kind` is called, before it has bytes.
+    fn begun(
+        kind: &'static str,
+        sop_class: &str,
+        transfer_syntax: &str,
+        source: &SourceSeries,
+        finding: &Segmentation,
+        context: &ResultContext,
+    ) -> Result<ResultObject, ResultError> {
+        let uid = |text: &str| Uid::parse(text).map_err(|e| ResultError::Encode(e.to_string()));
+        Ok(ResultObject {
+            kind,
+            sop_class: uid(sop_class)?,
+            sop_instance: context.object_uid(source, &finding.algorithm, kind, "instance"),
+            study: source.study().clone(),
+            series: context.series_uid(source, &finding.algorithm, kind),
+            transfer_syntax: uid(transfer_syntax)?,
+            bytes: Vec::new(),
+        })
+    }
 }
 
 /// Why a finding cannot become a DICOM object. Slices are counted from 0 in volume order.

@@ -16,7 +16,7 @@ use crate::dicom::{
     Dataset, GeometryVerdict, Plane, Uid, Vec3, check_geometry, dot, norm, scale, sort_along_normal, sub, text, texts,
     uid_of,
 };
-use crate::volume::Grid;
+use crate::volume::{Grid, Slab};
 
 /// A single-frame series in volume order: slice `k` here is slice `k` of the label array.
 #[derive(Debug, Clone)]
@@ -158,6 +158,26 @@ impl SourceSeries {
             GeometryVerdict::MissingSlices { spacing, .. } => Some(spacing),
             _ => None,
         }
+    }
+
+    /// How much of the patient each slice stands for along the normal, mm: the distance of the slices where they are evenly
+    /// spaced, else half the way to each neighbour. A single slice stands for `single`.
+    #[must_use]
+    pub fn slabs(&self, single: f64) -> Vec<Slab<'_>> {
+        let order = self.ascending();
+        let mut thickness = vec![single; self.slices.len()];
+        for (at, k) in order.iter().enumerate() {
+            let to =
+                |other: usize| order.get(other).map(|other| (self.along_normal(*other) - self.along_normal(*k)).abs());
+            let (below, above) = (at.checked_sub(1).and_then(to), to(at + 1));
+            let half_way = match (below, above) {
+                (Some(below), Some(above)) => f64::midpoint(below, above),
+                (Some(only), None) | (None, Some(only)) => only,
+                (None, None) => single,
+            };
+            thickness[*k] = self.slice_distance().unwrap_or(half_way);
+        }
+        self.slices.iter().zip(thickness).map(|(slice, thickness)| Slab { plane: &slice.plane, thickness }).collect()
     }
 
     /// Whether `text` can be written in the source's character set.

@@ -34,6 +34,12 @@ impl Segmentation {
         Segmentation { labels, overlays: Vec::new(), probabilities: Vec::new(), grid, segments, algorithm }
     }
 
+    /// Whether no voxel has a label.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layers().all(|labels| labels.iter().all(|label| *label == 0))
+    }
+
     /// All label maps, `labels` first.
     pub fn layers(&self) -> impl Iterator<Item = &Array3<u8>> + Clone {
         std::iter::once(&self.labels).chain(&self.overlays)

@@ -8,11 +8,13 @@
 //! `Orientation::of_tensor("LIA")` (its grid's voxels ARE the tensor, no copy) or a grid oriented `LIA`
 //! turned by [`transposed`]. Never talks to the network or the ledger; pure but for the readers.
 
+mod caliper;
 mod components;
 mod error;
 mod finding;
 mod font;
 mod grid;
+mod measure;
 mod nifti;
 mod orient;
 mod pixels;
@@ -24,10 +26,12 @@ mod resample;
 mod series;
 mod sheet;
 
+pub use caliper::Caliper;
 pub use components::{Connectivity, fill_holes, largest_component};
 pub use error::VolumeError;
 pub use finding::{Algorithm, Finding, Segment, Segmentation};
 pub use grid::Grid;
+pub use measure::{Measured, Slab, Values, measure};
 pub use nifti::{read_nifti, write_labels, write_nifti};
 pub use orient::{Orientation, Reorientation, reorient, transposed};
 pub use quantile::quantiles;

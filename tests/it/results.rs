@@ -5,4 +5,5 @@ mod mutations;
 mod peers;
 mod round_trip;
 mod rtstruct;
+mod sr;
 mod whole_way;

@@ -70,16 +70,7 @@ fn identity(
     finding: &Segmentation,
     context: &ResultContext,
 ) -> Result<ResultObject, ResultError> {
-    let uid = |text: &str| Uid::parse(text).map_err(|e| ResultError::Encode(e.to_string()));
-    Ok(ResultObject {
-        kind: KIND,
-        sop_class: uid(uids::RT_STRUCTURE_SET_STORAGE)?,
-        sop_instance: context.object_uid(source, &finding.algorithm, KIND, "instance"),
-        study: source.study().clone(),
-        series: context.series_uid(source, &finding.algorithm, KIND),
-        transfer_syntax: uid(uids::IMPLICIT_VR_LITTLE_ENDIAN)?,
-        bytes: Vec::new(),
-    })
+    ResultObject::begun(KIND, uids::RT_STRUCTURE_SET_STORAGE, uids::IMPLICIT_VR_LITTLE_ENDIAN, source, finding, context)
 }
 
 /// The frame of reference, the study, the series, and all its images.

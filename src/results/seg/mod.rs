@@ -18,7 +18,7 @@ use dicom_object::InMemDicomObject;
 use super::elements::{code_string, put, put_decimals, put_text};
 use super::source::Lossy;
 use super::{ResultContext, ResultError, ResultObject, SourceSeries, character_set, encode, modules};
-use crate::dicom::{Dataset, SegForm, SegmentationType, Uid};
+use crate::dicom::{Dataset, SegForm, SegmentationType};
 use crate::volume::Segmentation;
 use census::Census;
 use pixels::Pixels;
@@ -146,17 +146,9 @@ fn identity(
     form: SegForm,
     context: &ResultContext,
 ) -> Result<ResultObject, ResultError> {
-    let uid = |text: &str| Uid::parse(text).map_err(|e| ResultError::Encode(e.to_string()));
     let syntax = if form.rle { uids::RLE_LOSSLESS } else { uids::EXPLICIT_VR_LITTLE_ENDIAN };
-    Ok(ResultObject {
-        kind: KIND,
-        sop_class: uid(form.stored.sop_class())?,
-        sop_instance: context.object_uid(source, &finding.algorithm, uid_kind(form), "instance"),
-        study: source.study().clone(),
-        series: context.series_uid(source, &finding.algorithm, uid_kind(form)),
-        transfer_syntax: uid(syntax)?,
-        bytes: Vec::new(),
-    })
+    let named = ResultObject::begun(uid_kind(form), form.stored.sop_class(), syntax, source, finding, context)?;
+    Ok(ResultObject { kind: KIND, ..named })
 }
 
 /// Segmentation Image module, what is the same in all forms; `[rows, columns, frames]`.

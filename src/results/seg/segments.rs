@@ -42,9 +42,8 @@ pub(super) fn describe(
         put(&mut item, tags::SEGMENT_NUMBER, VR::US, PrimitiveValue::from(number));
         put_text(&mut item, tags::SEGMENT_ALGORITHM_NAME, VR::LO, &algorithm.name);
         put_item(&mut item, tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, identification.clone());
-        let tracking = format!("{}-{}", segment.name, segment.label);
-        put(&mut item, tags::TRACKING_ID, VR::UT, plain(&tracking, 128));
-        put_uid(&mut item, tags::TRACKING_UID, &context.tracking_uid(source, algorithm, &segment.label.to_string()));
+        put(&mut item, tags::TRACKING_ID, VR::UT, ResultContext::tracking_id(segment));
+        put_uid(&mut item, tags::TRACKING_UID, &context.tracking_uid(source, algorithm, segment));
         items.push(item);
     }
     put_items(dataset, tags::SEGMENT_SEQUENCE, items);

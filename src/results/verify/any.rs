@@ -3,7 +3,7 @@
 use dicom_dictionary_std::{tags, uids};
 
 use super::reader::items;
-use super::{Fault, segmentation, structure_set};
+use super::{Fault, measurement_report, segmentation, structure_set};
 use crate::dicom::{Dataset, part10, text};
 use crate::results::SourceSeries;
 
@@ -17,25 +17,48 @@ pub enum Verdict {
 }
 
 /// Judges an object (Part 10 bytes) made over one of `sources`. Where it names none of them it is held to the only one
-/// there is.
+/// there is. `beside`: the segmentations among which a report's own is looked for.
 #[must_use]
-pub fn object(bytes: &[u8], sources: &[SourceSeries]) -> Verdict {
+pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Verdict {
     let file = match part10::parse_header(bytes) {
         Ok(file) => file,
         Err(error) => return Verdict::NotJudged(format!("no readable DICOM file: {error}")),
     };
-    let judge = match text(&file, tags::SOP_CLASS_UID).as_deref() {
-        Some(uids::SEGMENTATION_STORAGE | uids::LABEL_MAP_SEGMENTATION_STORAGE) => segmentation,
-        Some(uids::RT_STRUCTURE_SET_STORAGE) => structure_set,
+    let judge: &dyn Fn(&SourceSeries) -> Vec<Fault> = match text(&file, tags::SOP_CLASS_UID).as_deref() {
+        Some(uids::SEGMENTATION_STORAGE | uids::LABEL_MAP_SEGMENTATION_STORAGE) => &|s| segmentation(bytes, s, None),
+        Some(uids::RT_STRUCTURE_SET_STORAGE) => &|source| structure_set(bytes, source, None),
+        Some(uids::COMPREHENSIVE3_DSR_STORAGE) => {
+            &|source| measurement_report(bytes, source, own_segmentation(&file, beside), None)
+        }
         Some(other) => return Verdict::NotJudged(format!("objects of the SOP class {other} are not judged")),
         None => return Verdict::NotJudged("it has no SOP class".into()),
     };
     let named = named_series(&file);
     let source = sources.iter().find(|source| named.iter().any(|series| series == source.series().as_str()));
     match (source, sources) {
-        (Some(source), _) | (None, [source]) => Verdict::Judged(judge(bytes, source, None)),
+        (Some(source), _) | (None, [source]) => Verdict::Judged(judge(source)),
         (None, _) => Verdict::Judged(vec![Fault::new("V3", "it refers to no series of the sources")]),
     }
+}
+
+/// The one of `beside` that is in a report's evidence.
+fn own_segmentation<'b>(report: &Dataset, beside: &'b [Vec<u8>]) -> Option<&'b [u8]> {
+    let evidence = instances(report);
+    let is_named = |bytes: &&Vec<u8>| {
+        let uid = part10::parse_header(bytes.as_slice()).ok().and_then(|file| text(&file, tags::SOP_INSTANCE_UID));
+        uid.is_some_and(|uid| evidence.contains(&uid))
+    };
+    beside.iter().find(is_named).map(Vec::as_slice)
+}
+
+fn evidence(report: &Dataset) -> impl Iterator<Item = &Dataset> {
+    let studies = items(report, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE).iter();
+    studies.flat_map(|study| items(study, tags::REFERENCED_SERIES_SEQUENCE))
+}
+
+fn instances(report: &Dataset) -> Vec<String> {
+    let all = evidence(report).flat_map(|series| items(series, tags::REFERENCED_SOP_SEQUENCE));
+    all.filter_map(|item| text(item, tags::REFERENCED_SOP_INSTANCE_UID)).collect()
 }
 
 /// The series that an object says it was made over.
@@ -43,6 +66,6 @@ fn named_series(file: &Dataset) -> Vec<String> {
     let frames = items(file, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE).iter();
     let studies = frames.flat_map(|frame| items(frame, tags::RT_REFERENCED_STUDY_SEQUENCE));
     let of_structures = studies.flat_map(|study| items(study, tags::RT_REFERENCED_SERIES_SEQUENCE));
-    let all = items(file, tags::REFERENCED_SERIES_SEQUENCE).iter().chain(of_structures);
+    let all = items(file, tags::REFERENCED_SERIES_SEQUENCE).iter().chain(of_structures).chain(evidence(file));
     all.filter_map(|item| text(item, tags::SERIES_INSTANCE_UID)).collect()
 }

@@ -22,7 +22,6 @@ const ALWAYS: &[Tag] = &[
     tags::ACCESSION_NUMBER,
     tags::REFERRING_PHYSICIAN_NAME,
     tags::SERIES_NUMBER,
-    tags::POSITION_REFERENCE_INDICATOR,
 ];
 
 /// `also` must be there, too, if empty.
@@ -37,14 +36,23 @@ pub(super) fn check(meta: &FileMetaTable, own: &Dataset, source: &SourceSeries, 
     for tag in ALWAYS.iter().chain(also).filter(|tag| own.get(**tag).is_none()) {
         faults.push(Fault::new("C3", format!("{} is missing; it must be there, if empty", keyword_of(*tag))));
     }
-    if text(own, tags::FRAME_OF_REFERENCE_UID).as_deref() != Some(source.frame_of_reference().as_str()) {
-        faults.push(Fault::new("V2", "FrameOfReferenceUID is not the source's"));
-    }
     let charset = texts(own, tags::SPECIFIC_CHARACTER_SET);
     if charset != texts(theirs, tags::SPECIFIC_CHARACTER_SET) && charset != ["ISO_IR 192"] {
         faults.push(Fault::new("V10", "SpecificCharacterSet is neither the source's nor ISO_IR 192"));
     }
     faults.extend(own_uids(meta, own, source));
+    faults
+}
+
+/// Of objects that lie in the patient: in the source's frame of reference.
+pub(super) fn frame(own: &Dataset, source: &SourceSeries) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if text(own, tags::FRAME_OF_REFERENCE_UID).as_deref() != Some(source.frame_of_reference().as_str()) {
+        faults.push(Fault::new("V2", "FrameOfReferenceUID is not the source's"));
+    }
+    if own.get(tags::POSITION_REFERENCE_INDICATOR).is_none() {
+        faults.push(Fault::new("C3", "PositionReferenceIndicator is missing; it must be there, if empty"));
+    }
     faults
 }
 

@@ -16,6 +16,7 @@ mod reader;
 mod references;
 mod rtstruct;
 mod segments;
+mod sr;
 mod truth;
 mod values;
 
@@ -51,6 +52,7 @@ impl fmt::Display for Fault {
 
 pub use any::{Verdict, object};
 pub use rtstruct::structure_set;
+pub use sr::measurement_report;
 
 /// Checks a DICOM SEG (Part 10 bytes) made over `source`; with `expected`, also that it holds exactly that
 /// finding's voxels and segments. An empty answer means that it may be sent.
@@ -62,6 +64,7 @@ pub fn segmentation(bytes: &[u8], source: &SourceSeries, expected: Option<&volum
     };
     let truth = expected.zip(object.stored).map(|(finding, stored)| Truth::new(finding, stored));
     let mut faults = identity::check(&object.meta, &object.dataset, source, &[tags::CONTENT_CREATOR_NAME]);
+    faults.extend(identity::frame(&object.dataset, source));
     faults.extend(references::check(&object, source));
     faults.extend(geometry::check(&object, source));
     faults.extend(dimensions::check(&object, source));

@@ -40,6 +40,7 @@ pub fn structure_set(bytes: &[u8], source: &SourceSeries, expected: Option<&volu
     };
     let dataset: &Dataset = &object;
     let mut faults = identity::check(object.meta(), dataset, source, TYPE_2);
+    faults.extend(identity::frame(dataset, source));
     let syntax = object.meta().transfer_syntax().trim_end_matches('\0');
     if syntax != uids::IMPLICIT_VR_LITTLE_ENDIAN {
         faults

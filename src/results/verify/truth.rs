@@ -72,6 +72,12 @@ impl<'f> Truth<'f> {
         }
     }
 
+    /// How many voxels segment `number` marks on slice `k`.
+    pub fn count(&self, number: u16, k: usize) -> usize {
+        let (_, rows, columns) = self.size();
+        (0..rows * columns).filter(|pixel| self.value(number, [k, pixel / columns, pixel % columns]) > 0).count()
+    }
+
     /// How many voxels, counted once for each segment, should be marked on slice `k`.
     pub fn marked(&self, k: usize) -> usize {
         if self.by_shares() {

@@ -13,6 +13,7 @@ use sagittal::results::{SourceSeries, segment_numbers, segmentation, structure_s
 use sagittal::volume::{Grid, Segmentation};
 use tempfile::TempDir;
 
+use super::sr::{negative, written};
 use crate::support::findings::{FORMS, algorithm, blobs, context, graded, overlapping, scattered, segment, source};
 use crate::support::phantom::Series;
 
@@ -73,6 +74,7 @@ impl Cases {
 }
 
 const SEG: &str = "check_seg.py";
+const SR: &str = "check_sr.py";
 const RTSTRUCT: &str = "check_rtstruct.py";
 
 /// The interpreter of an environment of `scripts/peers.sh`.
@@ -240,6 +242,30 @@ fn structure_sets_are_the_masks_for_every_reader() {
     let one = Series::new(33, 17, 1);
     cases.structures("one slice", &one, &scattered(&one, 2));
     cases.check(&python, RTSTRUCT);
+}
+
+#[test]
+fn measurement_reports_satisfy_every_reader() {
+    let Some(python) = python("peers") else { return };
+    let mut cases = Cases::new();
+    let mut all = patients();
+    all.extend([
+        Series::mr(33, 17, 5).oblique().reversed(),
+        Series::new(33, 17, 9).without(&[3, 4]),
+        Series::new(9, 7, 1),
+    ]);
+    for (index, series) in all.iter().enumerate() {
+        let finding = scattered(series, 3);
+        let (seg, report) = written(series, &finding);
+        let sources = cases.written(series);
+        cases.add(&format!("report {index}"), &report.bytes, sources, &npy(&shown(&finding, SegForm::default())));
+        let beside = cases.arguments[cases.arguments.len() - 3].with_file_name("seg.dcm");
+        std::fs::write(beside, &seg.bytes).unwrap();
+    }
+    let series = Series::new(9, 7, 3);
+    let sources = cases.written(&series);
+    cases.add("nothing found", &negative(&series).1.bytes, sources, &[]);
+    cases.check(&python, SR);
 }
 
 /// Random shapes with holes, islands in holes, corners that touch, at the borders: 200 with `make soak`.

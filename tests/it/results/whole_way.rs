@@ -40,7 +40,7 @@ fn a_pipeline_writes_every_kind_of_result_that_it_names() {
     let pipelines = r#"
 [pipeline.threshold]
 models = ["threshold"]
-results = ["rtstruct", "seg"]
+results = ["sr", "rtstruct", "seg"]
 seg.form = "labelmap-rle"
 "#;
     site.write("pipelines.toml", pipelines);
@@ -57,12 +57,15 @@ seg.form = "labelmap-rle"
     let ((seg, seg_bytes), (structures, structure_bytes)) = (find("seg-"), find("rtstruct-"));
     assert_eq!(verify::segmentation(&seg_bytes, &source(&series), None), []);
     assert_eq!(verify::structure_set(&structure_bytes, &source(&series), None), []);
+    let (report, report_bytes) = find("sr-");
+    assert_eq!(verify::measurement_report(&report_bytes, &source(&series), Some(&seg_bytes), None), []);
     assert_eq!(text(&seg, tags::SOP_CLASS_UID).as_deref(), Some(uids::LABEL_MAP_SEGMENTATION_STORAGE));
     let roi = &structures.element(tags::STRUCTURE_SET_ROI_SEQUENCE).unwrap().items().unwrap()[0];
     let definition = &roi.element(tags::DEFINITION_SOURCE_SEQUENCE).unwrap().items().unwrap()[0];
     assert_eq!(text(definition, tags::REFERENCED_SOP_INSTANCE_UID), text(&seg, tags::SOP_INSTANCE_UID));
     let number = |dataset| text(dataset, tags::SERIES_NUMBER).unwrap().parse::<u32>().unwrap();
     assert_eq!(number(&structures), number(&seg) + 1000);
+    assert_eq!(number(&report), number(&seg) + 2000);
 }
 
 fn said(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {

@@ -3,6 +3,7 @@
 
 mod rtstruct;
 mod seg;
+mod sr;
 
 use std::collections::BTreeSet;
 use std::io::Cursor;

@@ -1,0 +1,244 @@
+//! The referee of measurement reports: identity as for any result; every reference leads somewhere and is evidence;
+//! tracking identifiers are those of the segmentation; volumes are counted again; what was not found is absent.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use dicom_core::Tag;
+use dicom_dictionary_std::{tags, uids};
+
+use super::reader::{items, number, referenced};
+use super::truth::Truth;
+use super::{Fault, identity, values};
+use crate::dicom::{Code, Dataset, SegmentationType, decimals, keyword_of, part10, text};
+use crate::results::SourceSeries;
+use crate::volume;
+
+const FIXED: &[(Tag, &str)] = &[
+    (tags::SOP_CLASS_UID, uids::COMPREHENSIVE3_DSR_STORAGE),
+    (tags::MODALITY, "SR"),
+    (tags::VALUE_TYPE, "CONTAINER"),
+    (tags::COMPLETION_FLAG, "COMPLETE"),
+    (tags::VERIFICATION_FLAG, "UNVERIFIED"),
+];
+const TYPE_2: &[Tag] = &[tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE];
+const FILLED: &[Tag] = &[
+    tags::MANUFACTURER,
+    tags::MANUFACTURER_MODEL_NAME,
+    tags::DEVICE_SERIAL_NUMBER,
+    tags::SOFTWARE_VERSIONS,
+    tags::CONTENT_DATE,
+    tags::CONTENT_TIME,
+    tags::INSTANCE_NUMBER,
+];
+/// Units by what is measured (UCUM).
+const UNITS: &[(&str, &str)] =
+    &[("118565006", "mm3"), ("103339001", "mm"), ("103340004", "mm"), ("112031", "[hnsf'U]"), ("110852", "1")];
+/// Volumes are written to a ten-thousandth of a mm3.
+const ROUNDING: f64 = 1e-3;
+
+/// Checks a measurement report (Part 10 bytes) made over `source`; with `seg`, the bytes of the segmentation that it
+/// refers to, also that they name things alike; with `expected`, also its numbers and what is absent.
+#[must_use]
+pub fn measurement_report(
+    bytes: &[u8],
+    source: &SourceSeries,
+    seg: Option<&[u8]>,
+    expected: Option<&volume::Segmentation>,
+) -> Vec<Fault> {
+    let object = match part10::parse(bytes) {
+        Ok(object) => object,
+        Err(error) => return vec![Fault::new("V8", format!("the object is no readable DICOM file: {error}"))],
+    };
+    let dataset: &Dataset = &object;
+    let mut faults = identity::check(object.meta(), dataset, source, TYPE_2);
+    faults.extend(values::check(dataset, source, values::Lengths::Short));
+    faults.extend(document(dataset));
+    let report = Report::read(dataset);
+    faults.extend(report.references(dataset, source));
+    faults.extend(report.tracking(seg));
+    faults.extend(report.numbers());
+    if let Some(finding) = expected {
+        faults.extend(report.as_found(dataset, source, finding));
+    }
+    faults
+}
+
+fn document(dataset: &Dataset) -> Vec<Fault> {
+    let wrong = FIXED.iter().filter(|(tag, value)| text(dataset, *tag).as_deref() != Some(value));
+    let mut faults: Vec<Fault> =
+        wrong.map(|(tag, value)| Fault::new("M1", format!("{} is not {value}", keyword_of(*tag)))).collect();
+    let missing = FILLED.iter().filter(|tag| text(dataset, **tag).is_none());
+    faults.extend(missing.map(|tag| Fault::new("C9", format!("{} is missing or empty", keyword_of(*tag)))));
+    let template = items(dataset, tags::CONTENT_TEMPLATE_SEQUENCE).first();
+    let template = template.and_then(|item| text(item, tags::TEMPLATE_IDENTIFIER));
+    if template.as_deref() != Some("1500") || name(dataset).as_deref() != Some("126000") {
+        faults.push(Fault::new("M1", "it is no Imaging Measurement Report of template 1500"));
+    }
+    faults
+}
+
+/// The code value of an item's concept name.
+fn name(item: &Dataset) -> Option<String> {
+    items(item, tags::CONCEPT_NAME_CODE_SEQUENCE).first().and_then(|code| text(code, tags::CODE_VALUE))
+}
+
+fn children<'d>(item: &'d Dataset, named: &'d str) -> impl Iterator<Item = &'d Dataset> {
+    items(item, tags::CONTENT_SEQUENCE).iter().filter(move |child| name(child).as_deref() == Some(named))
+}
+
+/// Every item below `item`, at any depth.
+fn all(item: &Dataset) -> Vec<&Dataset> {
+    let own = items(item, tags::CONTENT_SEQUENCE).iter();
+    own.flat_map(|child| std::iter::once(child).chain(all(child))).collect()
+}
+
+/// One measurement group.
+struct Group<'d> {
+    item: &'d Dataset,
+    tracking: Option<String>,
+    /// The segment it names: instance and number.
+    segment: Option<(String, usize)>,
+}
+
+struct Report<'d> {
+    groups: Vec<Group<'d>>,
+}
+
+impl<'d> Report<'d> {
+    fn read(dataset: &'d Dataset) -> Report<'d> {
+        let groups = children(dataset, "126010").flat_map(|all| children(all, "125007"));
+        let read = |item: &'d Dataset| {
+            let image = children(item, "121191").flat_map(|i| items(i, tags::REFERENCED_SOP_SEQUENCE)).next();
+            Group {
+                item,
+                tracking: children(item, "112040").find_map(|uid| text(uid, tags::UID)),
+                segment: image.and_then(|i| Some((referenced(i).1, number(i, tags::REFERENCED_SEGMENT_NUMBER)?))),
+            }
+        };
+        Report { groups: groups.map(read).collect() }
+    }
+
+    /// What the content refers to is evidence and the other way round; images and places are the source's.
+    fn references(&self, dataset: &Dataset, source: &SourceSeries) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let content = all(dataset);
+        let used: BTreeSet<(String, String)> =
+            content.iter().flat_map(|item| items(item, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect();
+        let studies = items(dataset, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE).iter();
+        let series = studies.flat_map(|study| items(study, tags::REFERENCED_SERIES_SEQUENCE));
+        let listed: BTreeSet<(String, String)> =
+            series.flat_map(|series| items(series, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect();
+        if used != listed {
+            faults.push(Fault::new("M3", "the evidence is not exactly what the content refers to"));
+        }
+        let images: HashSet<(String, String)> =
+            source.slices().iter().map(|s| (s.class.to_string(), s.instance.to_string())).collect();
+        let segments: HashSet<&str> = self.groups.iter().filter_map(|g| Some(g.segment.as_ref()?.0.as_str())).collect();
+        let strange = used.iter().filter(|used| !images.contains(used) && !segments.contains(used.1.as_str())).count();
+        if strange > 0 {
+            faults.push(Fault::new("V3", format!("{strange} references lead to no source image and no segmentation")));
+        }
+        let of_series = content.iter().filter(|item| name(item).as_deref() == Some("121232"));
+        if of_series.filter_map(|item| text(item, tags::UID)).any(|uid| uid != source.series().as_str()) {
+            faults.push(Fault::new("V3", "the source series for segmentation is another one"));
+        }
+        let frames = content.iter().filter_map(|item| text(item, tags::REFERENCED_FRAME_OF_REFERENCE_UID));
+        if frames.into_iter().any(|uid| uid != source.frame_of_reference().as_str()) {
+            faults.push(Fault::new("V2", "a point lies in another frame of reference than the source"));
+        }
+        faults
+    }
+
+    /// Each group tracks one segment, under the identifiers that the segmentation has for it.
+    fn tracking(&self, seg: Option<&[u8]>) -> Vec<Fault> {
+        let tracked: HashSet<&str> = self.groups.iter().filter_map(|g| g.tracking.as_deref()).collect();
+        let mut faults = Vec::new();
+        if tracked.len() != self.groups.len() || self.groups.iter().any(|g| g.segment.is_none()) {
+            faults.push(Fault::new("M2", "a group has no tracking identifier of its own, or names no segment"));
+        }
+        let Some(seg) = seg.map(part10::parse_header) else { return faults };
+        let Ok(seg) = seg else {
+            faults.push(Fault::new("V9", "the segmentation beside it cannot be read"));
+            return faults;
+        };
+        let instance = text(&seg, tags::SOP_INSTANCE_UID);
+        let known: BTreeMap<usize, Option<String>> = items(&seg, tags::SEGMENT_SEQUENCE)
+            .iter()
+            .filter_map(|segment| Some((number(segment, tags::SEGMENT_NUMBER)?, text(segment, tags::TRACKING_UID))))
+            .collect();
+        let agrees = |group: &&Group| {
+            let Some((of, segment)) = &group.segment else { return false };
+            Some(of) == instance.as_ref() && known.get(segment).is_some_and(|uid| *uid == group.tracking)
+        };
+        if !self.groups.iter().all(|group| agrees(&group)) {
+            faults.push(Fault::new("V9", "a group tracks another segment than the segmentation does"));
+        }
+        faults
+    }
+
+    fn numbers(&self) -> Vec<Fault> {
+        let mut faults = BTreeSet::new();
+        for item in self.groups.iter().flat_map(|g| items(g.item, tags::CONTENT_SEQUENCE)) {
+            let Some(measured) = items(item, tags::MEASURED_VALUE_SEQUENCE).first() else { continue };
+            let unit = items(measured, tags::MEASUREMENT_UNITS_CODE_SEQUENCE).first();
+            let unit = unit
+                .and_then(|unit| Some((text(unit, tags::CODE_VALUE)?, text(unit, tags::CODING_SCHEME_DESIGNATOR)?)));
+            let wanted = name(item).and_then(|name| UNITS.iter().find(|(quantity, _)| *quantity == name));
+            if wanted.is_none_or(|(_, wanted)| unit != Some(((*wanted).to_owned(), "UCUM".into()))) {
+                faults.insert("a number has not the unit of what is measured");
+            }
+            if decimals(measured, tags::NUMERIC_VALUE).is_none_or(|value| !value[0].is_finite()) {
+                faults.insert("a number has no value");
+            }
+        }
+        faults.into_iter().map(|fault| Fault::new("M5", fault)).collect()
+    }
+
+    /// A group for each segment that was found, with its volume; an absence for each that was not.
+    fn as_found(&self, dataset: &Dataset, source: &SourceSeries, finding: &volume::Segmentation) -> Vec<Fault> {
+        let truth = Truth::new(finding, SegmentationType::Binary);
+        let mut faults = Vec::new();
+        let found: Vec<&Code> = self.groups.iter().zip(&truth.segments).map(|(_, segment)| &segment.property).collect();
+        let stated: Vec<Option<String>> = self.groups.iter().map(|g| finding_code(g.item)).collect();
+        let same = stated.iter().zip(&found).all(|(stated, found)| stated.as_ref() == Some(&found.value));
+        if self.groups.len() != truth.segments.len() || !same {
+            faults.push(Fault::new("M1", "the groups are not the segments that were found"));
+            return faults;
+        }
+        let slabs = source.slabs(finding.grid.spacing()[2]);
+        for (number, group) in (1..).zip(&self.groups) {
+            let volume: f64 = slabs
+                .iter()
+                .enumerate()
+                .map(|(k, slab)| {
+                    let [between_rows, between_columns] = slab.plane.spacing;
+                    truth.count(number, k) as f64 * between_rows * between_columns * slab.thickness
+                })
+                .sum();
+            let item = children(group.item, "118565006").next();
+            let measured = item.and_then(|item| items(item, tags::MEASURED_VALUE_SEQUENCE).first());
+            let stated = measured.and_then(|measured| decimals(measured, tags::NUMERIC_VALUE)).map(|value| value[0]);
+            if !stated.is_some_and(|stated| (stated - volume).abs() <= ROUNDING + 1e-9 * volume) {
+                faults.push(Fault::new("M1", format!("the volume of segment {number} is not that of its voxels")));
+            }
+        }
+        let absent: Vec<String> = children(dataset, "C0034375")
+            .flat_map(|all| items(all, tags::CONTENT_SEQUENCE))
+            .filter(|item| code_of(item, tags::CONCEPT_CODE_SEQUENCE).as_deref() == Some("272519000"))
+            .filter_map(name)
+            .collect();
+        let missing = finding.segments.iter().filter(|s| !truth.segments.iter().any(|found| found.label == s.label));
+        if missing.map(|segment| &segment.property.value).ne(&absent) {
+            faults.push(Fault::new("M6", "what is called absent is not what was looked for and not found"));
+        }
+        faults
+    }
+}
+
+fn finding_code(group: &Dataset) -> Option<String> {
+    children(group, "121071").find_map(|item| code_of(item, tags::CONCEPT_CODE_SEQUENCE))
+}
+
+fn code_of(item: &Dataset, tag: Tag) -> Option<String> {
+    items(item, tag).first().and_then(|code| text(code, tags::CODE_VALUE))
+}
