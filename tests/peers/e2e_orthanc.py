@@ -1,4 +1,5 @@
-"""The main road against Debian's Orthanc: a series by `storescu`, one SEG over C-STORE, the same one over REST."""
+"""The main road against Debian's Orthanc: a series by `storescu`, one SEG over C-STORE, the same one over REST; and the full
+circle from a modality through Orthanc and back, committed to."""
 
 import json
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import phantom
 import seg
 import settings
-from support import BIN, ROOT, Node, Orthanc, Site, asset, receive, run, wait, workspace
+from support import BIN, ROOT, Node, Orthanc, Site, asset, free_port, receive, run, wait, workspace
 
 # assets/README.md, mL; the names of model18cls.labels.json
 VOLUMES = {
@@ -105,6 +106,68 @@ def test_orthanc_down_gets_its_seg_when_it_is_back():
         assert site.counts() == (1, 1), site.counts()
         infer = [j for j in site.node.jobs() if j["kind"] == "infer"]
         assert [j["state"] for j in infer] == ["completed"], "an outage must not run a model again"
+
+
+class Circle(Site):
+    """An Orthanc that modalities send to; it gives stable series to a node, which sends results back and has them committed to."""
+
+    def build(self, *variant):
+        self.pacs = Orthanc(self.folder / "pacs", "PACS", start=False)
+        destination = {**settings.dicom(self.pacs), "confirm": "commitment"}
+        rules = [("phantoms", {"Modality": "MR"}, "ball")]
+        # only Orthanc's word ends a series
+        files = settings.files({"ball": "threshold"}, rules, {"pacs": destination}, quiet="1 h", silence="1 h")
+        files["node.toml"] += f'\n[http]\nlisten = "127.0.0.1:{free_port()}"\n'
+        self.node = self.keep(Node(self.folder / "node", files))
+        url = f"http://{self.node.program.ready['http']}"
+        self.pacs.options = ("--node", f"{self.node.host}:{self.node.port}", "--stable", url, *variant)
+        self.keep(self.pacs).start()
+
+
+def acquire(site, name):
+    """A series that a modality sends to the PACS."""
+    files = phantom.write(site.folder / "series", name)
+    run("storescu", "-R", "-aet", "MR1", "-aec", "PACS", "127.0.0.1", site.pacs.dicom, *files)
+    return files
+
+
+def check_circle(site, files):
+    """One SEG, right, committed to, in the study it is of, and nothing that went round again."""
+    done = lambda: [j for j in site.node.jobs() if j["kind"] == "deliver" and j["state"] == "completed"]
+    [job] = wait("the delivery is over", done)
+    assert job["delivered"] == "confirmed", job
+    [instance] = site.pacs.results()
+    [study] = site.pacs.ask("/studies?expand")
+    held = sorted(site.pacs.ask(f"/series/{series}")["MainDicomTags"]["Modality"] for series in study["Series"])
+    assert held == ["MR", "SEG"], held
+    ball = np.array([seg.pydicom.dcmread(f).pixel_array > 500 for f in files])
+    check_seg(files, site.pacs.download(instance, site.folder / "seg.dcm"), ball.astype(np.uint8))
+    stable = lambda: all(site.pacs.ask(f"/series/{series}")["IsStable"] for series in study["Series"])
+    wait("Orthanc calls the SEG's series stable, too", stable)
+    assert [j["kind"] for j in site.node.jobs()].count("infer") == 1, "a result was routed again"
+    explained = json.loads(site.node.command("rules", "explain", study_series(files), "--json").stdout)
+    assert explained["series"][0]["closed_by"] == "stable-series", explained
+
+
+def study_series(files):
+    return str(seg.pydicom.dcmread(files[0], stop_before_pixels=True).SeriesInstanceUID)
+
+
+def test_full_circle_by_lua():
+    with Circle("circle-lua") as site:
+        check_circle(site, acquire(site, "circle-lua"))
+
+
+def test_full_circle_by_python_with_a_node_that_is_away_first():
+    with Circle("circle-python", "--python") as site:
+        port = site.node.port
+        site.node.stop()
+        node_file = site.node.config / "node.toml"
+        node_file.write_text(node_file.read_text().replace('listen = "127.0.0.1:0"', f'listen = "127.0.0.1:{port}"'))
+        files = acquire(site, "circle-python")
+        wait("the node is missed", lambda: "does not have series" in (site.folder / "pacs/orthanc.log").read_text())
+        site.node.start()
+        check_circle(site, files)
 
 
 def order(files, source):
