@@ -11,7 +11,8 @@ use crate::dicom::Uid;
 use crate::dicom::command::{Command, Normalized, Response};
 use crate::dicom::commitment::{REQUEST, Reference, Report, Request};
 use crate::dicom::message::{Body, Message};
-use crate::dicom::tables::{EXPLICIT_LITTLE, IMPLICIT_LITTLE, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE};
+use crate::dicom::services;
+use crate::dicom::tables::{STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE};
 
 /// How long an association is kept open for a report: some providers use no other.
 const GRACE: Duration = Duration::from_secs(1);
@@ -72,7 +73,7 @@ fn normalized(message_id: u16, kind: u16) -> Normalized {
 
 /// Brings one report to `peer`; without an error the peer has taken it.
 pub async fn report(peer: &Peer, timeout: Duration, report: &Report) -> Result<(), DeliveryError> {
-    let proposal = Proposal::new(STORAGE_COMMITMENT, &[EXPLICIT_LITTLE, IMPLICIT_LITTLE]);
+    let proposal = Proposal::of(&services::REPORT_COMMITMENT);
     // Some peers answer no role selection and take reports all the same: what counts is the report's answer.
     let mut scu = Scu::connect_providing(peer, timeout, &[proposal], &[STORAGE_COMMITMENT]).await?;
     let context = scu.context(STORAGE_COMMITMENT, |_| true);

@@ -2,6 +2,7 @@
 //! 9.3.2.2). No more is proposed than the objects at hand can use.
 
 use super::part10::is_convertible;
+use crate::dicom::services::Proposed;
 use crate::dicom::{Learned, Uid, tables};
 
 /// Presentation context IDs are the odd numbers up to 255 (PS3.8 section 9.3.2.2).
@@ -19,6 +20,12 @@ impl Proposal {
     pub fn new(abstract_syntax: &str, transfer_syntaxes: &[&str]) -> Proposal {
         let transfer_syntaxes = transfer_syntaxes.iter().map(|&syntax| syntax.to_owned()).collect();
         Proposal { abstract_syntax: abstract_syntax.to_owned(), transfer_syntaxes }
+    }
+
+    /// Of a service of the table.
+    #[must_use]
+    pub fn of(service: &Proposed) -> Proposal {
+        Proposal::new(service.sop_class, service.transfer_syntaxes)
     }
 }
 

@@ -11,7 +11,7 @@ use super::contexts::{Chosen, MAX_CONTEXTS, Proposal, learned, proposals};
 use super::scu::{Peer, Scu};
 use super::{DeliveryError, commitment, query};
 use crate::config::{Confirm, Destination, DestinationKind};
-use crate::dicom::{Answer, ladder, tables};
+use crate::dicom::{Answer, ladder, services, tables};
 
 /// How a peer is delivered to.
 #[derive(Debug)]
@@ -72,11 +72,8 @@ fn contexts(confirm: Confirm, consignment: Consignment<'_>) -> Vec<Proposal> {
     let mut contexts = proposals(consignment.unsent().map(|object| (&object.sop_class, &object.transfer_syntax)));
     let service = match confirm {
         Confirm::None => None,
-        Confirm::Query => Some(Proposal::new(tables::STUDY_ROOT_FIND, &[tables::IMPLICIT_LITTLE])),
-        Confirm::Commitment { .. } => {
-            let syntaxes = [tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE];
-            Some(Proposal::new(tables::STORAGE_COMMITMENT, &syntaxes))
-        }
+        Confirm::Query => Some(Proposal::of(&services::FIND)),
+        Confirm::Commitment { .. } => Some(Proposal::of(&services::ASK_COMMITMENT)),
     };
     contexts.truncate(MAX_CONTEXTS - 1);
     contexts.extend(service);
@@ -156,7 +153,7 @@ async fn find_all(
 /// Associates for what results may need, and asks whether the peer is there (C-ECHO).
 pub(super) async fn probe(manner: &Manner, record: &mut Record) -> Result<String, DeliveryError> {
     let everyones = [tables::EXPLICIT_LITTLE, tables::IMPLICIT_LITTLE];
-    let mut contexts = vec![Proposal::new(tables::VERIFICATION, &[tables::IMPLICIT_LITTLE])];
+    let mut contexts = vec![Proposal::of(&services::ECHO)];
     contexts.extend(ladder::LADDER.iter().map(|form| Proposal::new(form.sop_class(), &everyones)));
     contexts
         .extend([tables::STUDY_ROOT_FIND, tables::STORAGE_COMMITMENT].map(|class| Proposal::new(class, &everyones)));

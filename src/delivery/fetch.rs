@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::find::{FoundInstance, Wanted};
-use super::query::{self, Identifier, service};
+use super::query::{Identifier, service};
 use super::scu::{MAX_CONTEXTS, Peer, Proposal, Scu};
 use super::{DeliveryError, Object};
 use crate::dicom::command::{Command, Response, Retrieved, StoreRq};
 use crate::dicom::message::Body;
-use crate::dicom::{AeTitle, Uid, part10_head, tables};
+use crate::dicom::{AeTitle, Uid, part10_head, services, tables};
 
 /// What a peer is told of an object that was not kept.
 const OUT_OF_RESOURCES: u16 = 0xa700;
@@ -38,7 +38,7 @@ pub async fn by_move(
     destination: &AeTitle,
     mut seen: impl FnMut(Fetched),
 ) -> Result<Fetched, DeliveryError> {
-    let mut scu = Scu::connect(peer, timeout, &[query::proposal(tables::STUDY_ROOT_MOVE)]).await?;
+    let mut scu = Scu::connect(peer, timeout, &[Proposal::of(&services::MOVE)]).await?;
     let context = service(&scu, tables::STUDY_ROOT_MOVE)?;
     let identifier = level(&scu, wanted)?;
     let (message_id, sop_class) = (scu.next_id(), tables::STUDY_ROOT_MOVE.to_owned());
@@ -61,7 +61,7 @@ pub async fn by_get(
     classes: &BTreeSet<String>,
     keeper: &mut impl Keeper,
 ) -> Result<Fetched, DeliveryError> {
-    let mut proposals = vec![query::proposal(tables::STUDY_ROOT_GET)];
+    let mut proposals = vec![Proposal::of(&services::GET)];
     proposals.extend(storage_proposals(classes));
     let provided: Vec<&str> = classes.iter().map(String::as_str).collect();
     let mut scu = Scu::connect_providing(peer, timeout, &proposals, &provided).await?;

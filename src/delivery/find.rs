@@ -6,10 +6,10 @@ use std::time::Duration;
 use dicom_dictionary_std::tags;
 
 use super::DeliveryError;
-use super::contexts::Chosen;
-use super::query::{Identifier, ask, proposal, service};
+use super::contexts::{Chosen, Proposal};
+use super::query::{Identifier, ask, service};
 use super::scu::{Peer, Scu};
-use crate::dicom::{Dataset, SeriesKey, Uid, tables, text, uid_of};
+use crate::dicom::{Dataset, SeriesKey, Uid, services, tables, text, uid_of};
 
 /// What is wanted: a study, or one series of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Finder {
 
 impl Finder {
     pub async fn connect(peer: &Peer, timeout: Duration) -> Result<Finder, DeliveryError> {
-        let scu = Scu::connect(peer, timeout, &[proposal(tables::STUDY_ROOT_FIND)]).await?;
+        let scu = Scu::connect(peer, timeout, &[Proposal::of(&services::FIND)]).await?;
         let context = service(&scu, tables::STUDY_ROOT_FIND)?;
         Ok(Finder { scu, context })
     }

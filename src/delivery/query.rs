@@ -7,7 +7,7 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::contexts::{Chosen, Proposal};
+use super::contexts::Chosen;
 use super::scu::Scu;
 use super::{DeliveryError, Object};
 use crate::dicom::{Dataset, SeriesKey, Uid, tables};
@@ -75,11 +75,6 @@ pub(super) async fn holds(scu: &mut Scu, context: &Chosen, object: &Object) -> R
     let found = ask(scu, context, &keys).await?;
     let named = |set: &Dataset| crate::dicom::uid_of(set, tags::SOP_INSTANCE_UID).as_ref() == Ok(&object.sop_instance);
     Ok(found.iter().any(named))
-}
-
-/// The context of a query/retrieve service.
-pub(super) fn proposal(class: &str) -> Proposal {
-    Proposal::new(class, &[tables::IMPLICIT_LITTLE])
 }
 
 /// The accepted context of `class`.

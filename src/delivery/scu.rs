@@ -20,7 +20,7 @@ use super::{DeliveryError, Object};
 use crate::config::KnownPeer;
 use crate::dicom::command::{Command, Response, StoreRq};
 use crate::dicom::message::{Assembler, Body, Message, Pdv};
-use crate::dicom::{AeTitle, Answer, Learned, Verdict, tables};
+use crate::dicom::{AeTitle, Answer, Learned, Verdict, services, tables};
 use crate::tls::ClientFiles;
 
 /// Largest PDU sent, whatever the peer takes: larger ones gain nothing and some peers choke.
@@ -77,7 +77,7 @@ pub struct Scu {
 
 /// Asks `peer` whether it is there (C-ECHO).
 pub async fn echo(peer: &Peer, timeout: Duration) -> Result<(), DeliveryError> {
-    let verification = Proposal::new(tables::VERIFICATION, &[tables::IMPLICIT_LITTLE]);
+    let verification = Proposal::of(&services::ECHO);
     let mut scu = Scu::connect(peer, timeout, &[verification]).await?;
     scu.echo().await?;
     scu.release().await;

@@ -42,6 +42,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Those that this node gives.
+    pub const OURS: [Reason; 3] = [Reason::NoSuchInstance, Reason::ClassInstanceConflict, Reason::DuplicateTransaction];
+
+    /// When it is given, for the conformance statement.
+    #[must_use]
+    pub fn when(self) -> &'static str {
+        match self {
+            Reason::NoSuchInstance => "no such instance is held",
+            Reason::ClassInstanceConflict => "the instance is held with another SOP class",
+            Reason::DuplicateTransaction => "the Transaction UID was used by this peer for another request",
+            Reason::Other(_) => "never by this node",
+        }
+    }
+
     #[must_use]
     pub fn code(self) -> u16 {
         match self {
@@ -53,8 +67,7 @@ impl Reason {
     }
 
     fn from_code(code: u16) -> Reason {
-        let known = [Reason::NoSuchInstance, Reason::ClassInstanceConflict, Reason::DuplicateTransaction];
-        known.into_iter().find(|reason| reason.code() == code).unwrap_or(Reason::Other(code))
+        Reason::OURS.into_iter().find(|reason| reason.code() == code).unwrap_or(Reason::Other(code))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod ladder;
 pub mod message;
 pub mod part10;
 mod segmentation;
+pub mod services;
 mod status;
 pub mod tables;
 mod uid;
@@ -27,7 +28,7 @@ pub use geometry::{
 };
 pub use part10::{Meta, Part10Error, part10_head};
 pub use segmentation::{SegForm, SegmentationType};
-pub use status::StoreStatus;
+pub use status::{CommitmentStatus, StoreStatus};
 pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};
 pub use verdict::{Answer, Learned, Verdict};
 

@@ -7,15 +7,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dicom_ul::pdu::{AbortRQServiceProviderReason, AssociationRQ, PDataValue, PDataValueType, Pdu};
+use dicom_ul::pdu::{AssociationRQ, PDataValue, PDataValueType, Pdu};
 use tokio_util::sync::CancellationToken;
 
 use super::commitment::{self, Reports};
 use super::doorstep::Guest;
 use super::negotiation::{self, Accepted, Context};
+use super::refused::{Breach, Denial};
 use super::store::Sender;
 use super::stream::Stream;
-use super::wire::{Incoming, Wire, WireError, abort};
+use super::wire::{Incoming, Wire, WireError};
 use super::{Node, StoreHandler, echo, store};
 use crate::dicom::command::{Command, Response, Retrieved};
 use crate::dicom::message::{self, Assembler, Message, MessageError};
@@ -70,15 +71,14 @@ pub(super) async fn run<H: StoreHandler>(
     let place = node.places.take(peer);
     let answer = match &place {
         Some(_) => negotiation::answer(&request, peer, &node.options),
-        None => Err(negotiation::crowded()),
+        None => Err(Denial::Crowded),
     };
     let accepted = match answer {
         Ok(accepted) => accepted,
-        Err(rejection) => {
+        Err(denial) => {
             let (calling, called) = (request.calling_ae_title.trim(), request.called_ae_title.trim());
-            tracing::warn!(%peer, calling, called, "association rejected: {}", rejection.why);
-            let answer = Pdu::AssociationRJ(rejection.answer);
-            return see_off(node, wire.finish(&answer, artim, shutdown)).await;
+            tracing::warn!(%peer, calling, called, "association rejected: {}", denial.when());
+            return see_off(node, wire.finish(&denial.pdu(), artim, shutdown)).await;
         }
     };
     let id = node.number();
@@ -226,19 +226,18 @@ fn unexpected(pdu: &Pdu) -> AssociationError {
 
 /// Logs why the association failed and tells the peer, if it is still there.
 async fn fail(wire: Wire, error: &AssociationError, peer: IpAddr, artim: Duration, shutdown: &CancellationToken) {
-    use AbortRQServiceProviderReason as Reason;
     tracing::warn!(%peer, %error, "association ended without release");
-    let pdu = match error {
-        AssociationError::Wire(error) => error.abort(),
+    let breach = match error {
+        AssociationError::Wire(error) => error.breach(),
         AssociationError::Aborted => None,
-        AssociationError::UnexpectedPdu(_) => Some(abort(Reason::UnexpectedPdu)),
-        AssociationError::UnknownPdu(_) => Some(abort(Reason::UnrecognizedPdu)),
+        AssociationError::UnexpectedPdu(_) => Some(Breach::UnexpectedPdu),
+        AssociationError::UnknownPdu(_) => Some(Breach::UnknownPdu),
         AssociationError::Message(_) | AssociationError::UnknownContext(_) | AssociationError::UnexpectedResponse => {
-            Some(abort(Reason::InvalidPduParameter))
+            Some(Breach::InvalidParameter)
         }
-        AssociationError::Stopping => Some(abort(Reason::ReasonNotSpecified)),
+        AssociationError::Stopping => Some(Breach::Other),
     };
-    if let Some(pdu) = pdu {
-        wire.finish(&pdu, artim, shutdown).await;
+    if let Some(breach) = breach {
+        wire.finish(&breach.pdu(), artim, shutdown).await;
     }
 }

@@ -18,7 +18,7 @@ use super::store::Sender;
 use crate::dicom::command::{Command, Normalized, Response};
 use crate::dicom::commitment::{CommitmentError, REQUEST, Report, Request};
 use crate::dicom::message::Body;
-use crate::dicom::tables;
+use crate::dicom::{CommitmentStatus, tables};
 
 /// How long an association must be quiet before a report is sent on it: most peers release right after the
 /// answer, and a report would cross with that.
@@ -27,16 +27,6 @@ pub(super) const GRACE: Duration = Duration::from_millis(500);
 const MAX_REQUEST: usize = 32 << 20;
 /// A peer that announces no limit, or a very large one, gets PDUs of this size.
 const MAX_SENT_PDU: usize = 128 * 1024;
-
-/// Statuses of N-ACTION (PS3.7 annex C).
-const PROCESSING_FAILURE: u16 = 0x0110;
-const NO_SUCH_INSTANCE: u16 = 0x0112;
-const NO_SUCH_EVENT: u16 = 0x0113;
-const INVALID_ARGUMENT: u16 = 0x0115;
-const NO_SUCH_CLASS: u16 = 0x0118;
-const NO_SUCH_ACTION: u16 = 0x0123;
-const NOT_AUTHORIZED: u16 = 0x0124;
-const RESOURCE_LIMITATION: u16 = 0x0213;
 
 /// A request for storage commitment as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,31 +50,31 @@ pub struct KeptCommitment {
 /// The answer to a request that is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    pub status: u16,
+    pub status: CommitmentStatus,
     pub comment: String,
 }
 
 impl Refusal {
-    fn new(status: u16, comment: impl Into<String>) -> Refusal {
+    fn new(status: CommitmentStatus, comment: impl Into<String>) -> Refusal {
         Refusal { status, comment: comment.into() }
     }
 
     /// 0110: the node failed for a reason of its own.
     #[must_use]
     pub fn failure(comment: impl Into<String>) -> Refusal {
-        Refusal::new(PROCESSING_FAILURE, comment)
+        Refusal::new(CommitmentStatus::ProcessingFailure, comment)
     }
 
     /// 0115: a report on something that was not asked for.
     #[must_use]
     pub fn unknown_transaction() -> Refusal {
-        Refusal::new(INVALID_ARGUMENT, "the Transaction UID is of no request of ours")
+        Refusal::new(CommitmentStatus::InvalidArgument, "the Transaction UID is of no request of ours")
     }
 
     /// 0118: this receiver commits to nothing.
     #[must_use]
     pub fn unsupported() -> Refusal {
-        Refusal::new(NO_SUCH_CLASS, "this node does not commit to storage")
+        Refusal::new(CommitmentStatus::NoSuchClass, "this node does not commit to storage")
     }
 }
 
@@ -186,15 +176,16 @@ pub(super) async fn answer<H: StoreHandler>(
 /// The response to `message`; a refusal is logged as `refused`.
 fn response(sender: &Sender, message: Normalized, kept: Result<(), Refusal>, refused: &'static str) -> Response {
     let (status, comment) = match kept {
-        Ok(()) => (0, None),
+        Ok(()) => (CommitmentStatus::Success, None),
         Err(Refusal { status, comment }) => {
             let (association, calling) = (sender.association, &sender.calling);
-            tracing::warn!(association, calling, status, comment, "{refused}");
+            tracing::warn!(association, calling, ?status, comment, "{refused}");
             (status, Some(comment))
         }
     };
     let sop_instance = Some(message.sop_instance).filter(|uid| uid.len() <= 64);
     let (message_id, sop_class) = (message.message_id, message.sop_class);
+    let status = status.code();
     Response { message_id, sop_class, sop_instance, status, comment, ..Response::default() }
 }
 
@@ -222,7 +213,7 @@ pub(super) async fn told<H: StoreHandler>(
 fn heard(sender: &Sender, context: &Context, event: &Normalized, body: Body) -> Result<CommitmentReport, Refusal> {
     well_known(context, event)?;
     if !matches!(event.kind, 1 | 2) {
-        return Err(Refusal::new(NO_SUCH_EVENT, format!("event type {} is unknown", event.kind)));
+        return Err(Refusal::new(CommitmentStatus::NoSuchEvent, format!("event type {} is unknown", event.kind)));
     }
     let report = decoded(body, |bytes| Report::decode(bytes, &context.transfer_syntax))?;
     Ok(CommitmentReport { calling: sender.calling.clone(), peer: sender.peer, report })
@@ -238,10 +229,13 @@ pub(super) async fn answered<H: StoreHandler>(handler: &Arc<H>, reports: &mut Re
 fn check(sender: &Sender, context: &Context, action: &Normalized, body: Body) -> Result<CommitmentRequest, Refusal> {
     well_known(context, action)?;
     if !sender.may_store {
-        return Err(Refusal::new(NOT_AUTHORIZED, "this calling AE title may verify here and store nothing"));
+        return Err(Refusal::new(
+            CommitmentStatus::NotAuthorized,
+            "this calling AE title may verify here and store nothing",
+        ));
     }
     if action.kind != REQUEST {
-        return Err(Refusal::new(NO_SUCH_ACTION, format!("action type {} is unknown", action.kind)));
+        return Err(Refusal::new(CommitmentStatus::NoSuchAction, format!("action type {} is unknown", action.kind)));
     }
     let request = decoded(body, |bytes| Request::decode(bytes, &context.transfer_syntax))?;
     let Sender { calling, called, peer, association, .. } = sender.clone();
@@ -251,10 +245,13 @@ fn check(sender: &Sender, context: &Context, action: &Normalized, body: Body) ->
 /// Is it about the one instance of this SOP class (PS3.4 section J.3.5)?
 fn well_known(context: &Context, message: &Normalized) -> Result<(), Refusal> {
     if context.abstract_syntax != tables::STORAGE_COMMITMENT || message.sop_class != tables::STORAGE_COMMITMENT {
-        return Err(Refusal::new(NO_SUCH_CLASS, "the context is not for storage commitment"));
+        return Err(Refusal::new(CommitmentStatus::NoSuchClass, "the context is not for storage commitment"));
     }
     if message.sop_instance != tables::STORAGE_COMMITMENT_INSTANCE {
-        return Err(Refusal::new(NO_SUCH_INSTANCE, "not the well-known SOP instance of storage commitment"));
+        return Err(Refusal::new(
+            CommitmentStatus::NoSuchInstance,
+            "not the well-known SOP instance of storage commitment",
+        ));
     }
     Ok(())
 }
@@ -262,11 +259,12 @@ fn well_known(context: &Context, message: &Normalized) -> Result<(), Refusal> {
 fn decoded<T>(body: Body, decode: impl FnOnce(&[u8]) -> Result<T, CommitmentError>) -> Result<T, Refusal> {
     match body {
         Body::Dataset(bytes) if bytes.len() <= MAX_REQUEST => {
-            decode(&bytes).map_err(|error| Refusal::new(INVALID_ARGUMENT, error.to_string()))
+            decode(&bytes).map_err(|error| Refusal::new(CommitmentStatus::InvalidArgument, error.to_string()))
         }
-        Body::Dataset(_) | Body::TooLarge(_) => {
-            Err(Refusal::new(RESOURCE_LIMITATION, "more instances than this node takes in one message"))
-        }
-        Body::None => Err(Refusal::new(INVALID_ARGUMENT, "the message has no data set")),
+        Body::Dataset(_) | Body::TooLarge(_) => Err(Refusal::new(
+            CommitmentStatus::ResourceLimitation,
+            "more instances than this node takes in one message",
+        )),
+        Body::None => Err(Refusal::new(CommitmentStatus::InvalidArgument, "the message has no data set")),
     }
 }

@@ -11,6 +11,7 @@ mod doorstep;
 mod echo;
 mod negotiation;
 mod places;
+mod refused;
 mod store;
 mod stream;
 mod wire;
@@ -33,6 +34,8 @@ use crate::tls::ServerTls;
 use doorstep::Doorstep;
 use places::Places;
 use stream::Stream;
+
+pub use refused::{Breach, Denial};
 
 pub use commitment::{CommitmentReport, CommitmentRequest, KeptCommitment, Refusal};
 

@@ -8,15 +8,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use dicom_ul::pdu::{
-    AssociationAC, AssociationRJ, AssociationRJResult, AssociationRJServiceProviderASCEReason,
-    AssociationRJServiceProviderPresentationReason, AssociationRJServiceUserReason, AssociationRJSource, AssociationRQ,
-    PresentationContextProposed, PresentationContextResult, PresentationContextResultReason, RequestorRoles,
-    UserIdentity, UserIdentityType, UserVariableItem,
+    AssociationAC, AssociationRQ, PresentationContextProposed, PresentationContextResult,
+    PresentationContextResultReason, RequestorRoles, UserIdentity, UserIdentityType, UserVariableItem,
 };
 
 use super::ScpOptions;
+use super::refused::Denial;
 use crate::config::AeProfile;
-use crate::dicom::tables;
+use crate::dicom::{services, tables};
 
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 /// Asynchronous Operations Window sub-item (PS3.7 section D.3.3.3), and one operation at a time either way.
@@ -47,17 +46,9 @@ pub struct Accepted {
     pub peer_max_pdu: u32,
 }
 
-/// A refused association.
-#[derive(Debug)]
-pub struct Rejection {
-    pub answer: AssociationRJ,
-    /// What the answer has no code for, for the log.
-    pub why: &'static str,
-}
-
 /// Answers `request`. An association none of whose contexts is accepted is accepted all the same
 /// (PS3.8 section 7.1.1.14): the contexts' results say why.
-pub fn answer(request: &AssociationRQ, peer: IpAddr, options: &ScpOptions) -> Result<Accepted, Rejection> {
+pub fn answer(request: &AssociationRQ, peer: IpAddr, options: &ScpOptions) -> Result<Accepted, Denial> {
     let calling = trimmed(&request.calling_ae_title);
     let called = trimmed(&request.called_ae_title);
     let profile = permit(request, calling, called, peer, options)?;
@@ -126,7 +117,7 @@ fn is_named(identity: &UserIdentity) -> bool {
 }
 
 fn serves(class: &str, profile: &AeProfile) -> bool {
-    matches!(class, tables::VERIFICATION | tables::STORAGE_COMMITMENT) || profile.stores(class)
+    services::is_provided(class) || profile.stores(class)
 }
 
 /// Does the requestor give up the role of user, the only one we have use for but in storage commitment (PS3.7
@@ -140,44 +131,26 @@ fn gives_up_user_role(request: &AssociationRQ, class: &str) -> bool {
         })
 }
 
-/// The rejection of a peer that comes when all places are taken: it may try again.
-#[must_use]
-pub fn crowded() -> Rejection {
-    let reason = AssociationRJServiceProviderPresentationReason::LocalLimitExceeded;
-    let source = AssociationRJSource::ServiceProviderPresentation(reason);
-    let why = "all associations, or all of this address, are taken (max_associations, max_associations_per_peer)";
-    Rejection { answer: AssociationRJ { result: AssociationRJResult::Transient, source }, why }
-}
-
-fn rejected(source: AssociationRJSource, why: &'static str) -> Rejection {
-    Rejection { answer: AssociationRJ { result: AssociationRJResult::Permanent, source }, why }
-}
-
 fn permit<'o>(
     request: &AssociationRQ,
     calling: &str,
     called: &str,
     peer: IpAddr,
     options: &'o ScpOptions,
-) -> Result<&'o AeProfile, Rejection> {
-    use AssociationRJServiceUserReason as User;
-    let by_user = |reason, why| Err(rejected(AssociationRJSource::ServiceUser(reason), why));
+) -> Result<&'o AeProfile, Denial> {
     // PS3.8 table 9-11: only bit 0 is tested.
     if request.protocol_version & 1 == 0 {
-        let reason = AssociationRJServiceProviderASCEReason::ProtocolVersionNotSupported;
-        return Err(rejected(AssociationRJSource::ServiceProviderASCE(reason), "another version of the protocol"));
+        return Err(Denial::ProtocolVersion);
     }
     if trimmed(&request.application_context_name) != APPLICATION_CONTEXT {
-        return by_user(User::ApplicationContextNameNotSupported, "an application context other than DICOM's");
+        return Err(Denial::ApplicationContext);
     }
-    let Some(profile) = options.profile_of(called) else {
-        return by_user(User::CalledAETitleNotRecognized, "the called AE title is none of this node");
-    };
+    let profile = options.profile_of(called).ok_or(Denial::Called)?;
     if !profile.admits(calling, peer) {
-        return by_user(User::CallingAETitleNotRecognized, "neither allow nor networks name the sender");
+        return Err(Denial::Calling);
     }
     if !profile.users.is_empty() && !is_known_user(request, profile) {
-        return by_user(User::NoReasonGiven, "no user identity, or one that users does not hold");
+        return Err(Denial::User);
     }
     Ok(profile)
 }
@@ -215,11 +188,9 @@ fn chosen_syntax<'p>(
     abstract_syntax: &str,
     profile: &AeProfile,
 ) -> Option<&'p str> {
-    let taken = |syntax: &&str| match abstract_syntax {
-        tables::VERIFICATION | tables::STORAGE_COMMITMENT => {
-            matches!(*syntax, tables::IMPLICIT_LITTLE | tables::EXPLICIT_LITTLE)
-        }
-        _ => tables::is_storage_syntax(syntax),
+    let is_provided = services::is_provided(abstract_syntax);
+    let taken = |syntax: &&str| {
+        if is_provided { services::PROVIDED_SYNTAXES.contains(syntax) } else { tables::is_storage_syntax(syntax) }
     };
     let offered = || proposed.transfer_syntaxes.iter().map(|syntax| trimmed(syntax)).filter(taken);
     let preferred = profile.prefer.iter().find_map(|best| offered().find(|syntax| *syntax == best.as_str()));
@@ -310,25 +281,22 @@ mod tests {
 
     #[test]
     fn access_follows_titles_and_addresses() {
-        use AssociationRJServiceUserReason as User;
-        let check = |change: &dyn Fn(&mut AssociationRQ, &mut ScpOptions), peer: &str, expected: Option<User>| {
+        let check = |change: &dyn Fn(&mut AssociationRQ, &mut ScpOptions), peer: &str, expected: Option<Denial>| {
             let (mut request, mut options) = (request(&[]), options());
             change(&mut request, &mut options);
-            let rejection =
-                answer(&request, peer.parse().unwrap(), &options).err().map(|rejection| rejection.answer.source);
-            assert_eq!(rejection, expected.map(AssociationRJSource::ServiceUser));
+            assert_eq!(answer(&request, peer.parse().unwrap(), &options).err(), expected);
         };
         check(&|_, _| (), FAR, None);
-        check(&|r, _| r.calling_ae_title = "OTHER".into(), FAR, Some(User::CallingAETitleNotRecognized));
-        check(&|r, _| r.called_ae_title = "OTHER".into(), FAR, Some(User::CalledAETitleNotRecognized));
-        check(&|_, o| o.profile.allow.clear(), FAR, Some(User::CallingAETitleNotRecognized));
+        check(&|r, _| r.calling_ae_title = "OTHER".into(), FAR, Some(Denial::Calling));
+        check(&|r, _| r.called_ae_title = "OTHER".into(), FAR, Some(Denial::Called));
+        check(&|_, o| o.profile.allow.clear(), FAR, Some(Denial::Calling));
         check(&|_, o| o.profile.allow.clear(), "127.0.0.1", None);
         check(&|_, o| o.profile.allow.clear(), "::ffff:127.0.0.1", None);
         let other = |r: &mut AssociationRQ, o: &mut ScpOptions| {
             r.called_ae_title = "CT-AI".into();
             o.profiles.insert(title("CT-AI"), AeProfile { allow: vec![title("CT1")], ..AeProfile::default() });
         };
-        check(&other, FAR, Some(User::CallingAETitleNotRecognized));
+        check(&other, FAR, Some(Denial::Calling));
         let known = |r: &mut AssociationRQ, o: &mut ScpOptions| {
             other(r, o);
             r.calling_ae_title = "CT1".into();
@@ -343,6 +311,6 @@ mod tests {
             None,
         );
         let wrong_application = |r: &mut AssociationRQ, _: &mut ScpOptions| r.application_context_name = "1.2".into();
-        check(&wrong_application, FAR, Some(User::ApplicationContextNameNotSupported));
+        check(&wrong_application, FAR, Some(Denial::ApplicationContext));
     }
 }

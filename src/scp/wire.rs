@@ -6,12 +6,13 @@
 use std::io;
 use std::time::Duration;
 
-use dicom_ul::pdu::{self, AbortRQServiceProviderReason, AbortRQSource, Pdu};
+use dicom_ul::pdu::{self, Pdu};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use tokio_util::bytes::{Buf, BytesMut};
 use tokio_util::sync::CancellationToken;
 
+use super::refused::Breach;
 use super::stream::Stream;
 
 const HEADER: usize = 6;
@@ -152,23 +153,13 @@ impl Wire {
 }
 
 impl WireError {
-    /// The A-ABORT that this error deserves, `None` when there is nobody left to tell.
+    /// What the association is aborted for, `None` when there is nobody left to tell.
     #[must_use]
-    pub fn abort(&self) -> Option<Pdu> {
+    pub fn breach(&self) -> Option<Breach> {
         match self {
             WireError::Closed { .. } | WireError::Io(_) => None,
-            WireError::Silence(_) | WireError::Unwritable(_) => {
-                Some(abort(AbortRQServiceProviderReason::ReasonNotSpecified))
-            }
-            WireError::TooLong { .. } | WireError::Unreadable(_) => {
-                Some(abort(AbortRQServiceProviderReason::InvalidPduParameter))
-            }
+            WireError::Silence(_) | WireError::Unwritable(_) => Some(Breach::Other),
+            WireError::TooLong { .. } | WireError::Unreadable(_) => Some(Breach::InvalidParameter),
         }
     }
-}
-
-/// A-ABORT by the service provider (PS3.8 section 9.3.8).
-#[must_use]
-pub fn abort(reason: AbortRQServiceProviderReason) -> Pdu {
-    Pdu::AbortRQ { source: AbortRQSource::ServiceProvider(reason) }
 }
