@@ -1,6 +1,7 @@
 //! When a series is finished, and what is decided then: geometry, rules, jobs; one transaction.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rayon::prelude::*;
 
@@ -23,16 +24,25 @@ pub struct Closed {
     pub jobs: Vec<i64>,
 }
 
+/// Quiet time after a release when all are there that the headers announce.
+const COMPLETE: Duration = Duration::from_secs(1);
+
 /// When `open` is finished if nothing more comes, and by which condition. A count that is reached closes at once; one
-/// that is not says that more is to come on another association.
-pub(super) fn due(open: &OpenRevision, node: &NodeConfig) -> (Millis, ClosedBy) {
+/// that is not says that more is to come on another association. `announced`: by the headers.
+pub(super) fn due(open: &OpenRevision, node: &NodeConfig, announced: Option<u64>) -> (Millis, ClosedBy) {
     let quiet = (open.last_arrival_at.plus(node.quiet), ClosedBy::Quiet);
     match (open.expected, open.released_at) {
         (Some(expected), _) if open.instances >= expected => (open.last_arrival_at, ClosedBy::ExpectedCount),
         (Some(_), _) | (None, None) => quiet,
         (None, Some(released)) => {
-            let after_release = released.max(open.last_arrival_at).plus(node.quiet_after_release);
-            if after_release <= quiet.0 { (after_release, ClosedBy::QuietAfterRelease) } else { quiet }
+            let since = released.max(open.last_arrival_at);
+            let after_release = (since.plus(node.quiet_after_release), ClosedBy::QuietAfterRelease);
+            let complete = announced.filter(|count| open.instances >= *count);
+            let complete = complete.map(|_| (since.plus(COMPLETE), ClosedBy::ExpectedCount));
+            [complete.unwrap_or(after_release), after_release, quiet]
+                .into_iter()
+                .min_by_key(|(at, _)| *at)
+                .unwrap_or(quiet)
         }
     }
 }
@@ -156,7 +166,7 @@ mod tests {
         node.quiet = std::time::Duration::from_secs(30);
         node.quiet_after_release = std::time::Duration::from_secs(5);
         let uid = || Uid::derived(&["x"]);
-        let check = |(arrival, released, expected): (i64, Option<i64>, Option<u64>), at: i64, by: ClosedBy| {
+        let check_announced = |(arrival, released, expected): (i64, Option<i64>, Option<u64>), announced, at, by| {
             let open = OpenRevision {
                 id: 1,
                 series: SeriesKey { study: uid(), series: uid() },
@@ -168,8 +178,17 @@ mod tests {
                 arrivals: 5,
                 expected,
             };
-            assert_eq!(due(&open, &node), (Millis(at), by), "{arrival} {released:?} {expected:?}");
+            assert_eq!(
+                due(&open, &node, announced),
+                (Millis(at), by),
+                "{arrival} {released:?} {expected:?} {announced:?}"
+            );
         };
+        let check = |state, at: i64, by: ClosedBy| check_announced(state, None, at, by);
+        check_announced((0, Some(1_000), None), Some(5), 2_000, ClosedBy::ExpectedCount);
+        check_announced((0, Some(1_000), None), Some(6), 6_000, ClosedBy::QuietAfterRelease);
+        check_announced((0, None, None), Some(5), 30_000, ClosedBy::Quiet);
+        check_announced((0, Some(1_000), Some(6)), Some(5), 30_000, ClosedBy::Quiet);
         check((0, None, None), 30_000, ClosedBy::Quiet);
         check((0, Some(1_000), None), 6_000, ClosedBy::QuietAfterRelease);
         check((4_000, Some(1_000), None), 9_000, ClosedBy::QuietAfterRelease);

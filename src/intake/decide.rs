@@ -166,11 +166,14 @@ impl Intake {
     /// Decides what is due: rules that waited, and rules of whole studies. How many jobs there are of it. Blocking.
     pub fn decide_due(&self) -> Result<usize, IntakeError> {
         let mut jobs = 0;
+        let now = self.clock.now();
         for due in self.ledger.due_revisions()? {
-            jobs += self.decide_waiting(&due)?;
+            let what = format!("series {}", due.what.series.series);
+            jobs += self.trouble.beside(&what, now, || self.decide_waiting(&due)).unwrap_or_default();
         }
         for due in self.ledger.due_studies()? {
-            jobs += self.decide_study(&due)?;
+            let what = format!("study {}", due.what);
+            jobs += self.trouble.beside(&what, now, || self.decide_study(&due)).unwrap_or_default();
         }
         Ok(jobs)
     }

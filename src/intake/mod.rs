@@ -4,6 +4,7 @@
 //! The durability point is here: [`Intake::store`] answers 0000 only after the spool has synced the bytes; what
 //! it kept beside them makes the ledger's row, now or at the next start. Never runs a model and never sends anything.
 
+mod announced;
 mod arrive;
 mod close;
 mod commit;
@@ -16,6 +17,7 @@ mod rebuild;
 mod room;
 mod stable;
 mod study;
+mod trouble;
 mod unmatched;
 
 use std::collections::{HashMap, HashSet};
@@ -35,6 +37,7 @@ use crate::scp::{
 };
 use crate::spool::{Location, Spool, SpoolError};
 
+use announced::Announced;
 pub use arrive::Header;
 use arrive::Note;
 pub use close::Closed;
@@ -45,6 +48,7 @@ use quota::Quota;
 pub use rebuild::{Rebuilt, rebuild};
 use room::Room;
 pub use stable::Stable;
+use trouble::Trouble;
 pub use unmatched::{Unmatched, unmatched};
 
 /// Why an instance was not taken, or a revision not closed.
@@ -125,6 +129,8 @@ pub struct Intake {
     /// Series fed by each open association.
     fed: Arc<Mutex<HashMap<u64, HashSet<SeriesKey>>>>,
     commitments: Commitments,
+    announced: Arc<Announced>,
+    trouble: Arc<Trouble>,
 }
 
 impl Intake {
@@ -135,7 +141,20 @@ impl Intake {
         let node = &config.load().node;
         let room = Arc::new(Room::new(node.data.clone(), node.keep_free));
         let quota = Arc::new(Quota::new(node.quota, node.committed_for));
-        Intake { spool, ledger, clock, config, committer, room, quota, fed: Arc::default(), commitments }
+        let (announced, trouble) = Default::default();
+        Intake {
+            spool,
+            ledger,
+            clock,
+            config,
+            committer,
+            room,
+            quota,
+            fed: Arc::default(),
+            commitments,
+            announced,
+            trouble,
+        }
     }
 
     /// What is known of all that was received.
@@ -236,13 +255,17 @@ impl Intake {
         let config = self.config.load_full();
         let now = self.clock.now();
         let (mut closed, mut next) = (Vec::new(), None::<Millis>);
-        for open in self.ledger.open_revisions()? {
-            let (at, by) = close::due(&open, &config.node);
+        let all = self.ledger.open_revisions()?;
+        self.announced.keep(&all);
+        for open in all {
+            let announced = self.announced.of(&self.ledger, &self.spool, &open);
+            let (at, by) = close::due(&open, &config.node, announced);
             if at <= now && self.ledger.is_fetching(open.id)? {
                 continue;
             }
             if at <= now {
-                closed.extend(close::close(&self.ledger, &self.spool, &config, &open, by, now)?);
+                let close = || close::close(&self.ledger, &self.spool, &config, &open, by, now);
+                closed.extend(self.trouble.beside(&format!("series {}", open.series.series), now, close).flatten());
             } else {
                 next = Some(next.map_or(at, |next| next.min(at)));
             }

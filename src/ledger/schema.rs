@@ -143,6 +143,48 @@ mod tests {
     }
 
     #[test]
+    fn revisions_of_earlier_programs_are_kept_and_can_close_in_new_ways() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let before = Connection::open(&path).unwrap();
+        before
+            .execute_batch("CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT, applied_at INTEGER)")
+            .unwrap();
+        for (number, (name, text)) in (1_i64..).zip(&MIGRATIONS[..6]) {
+            before.execute_batch(text).unwrap();
+            before.execute("INSERT INTO migrations VALUES (?1, ?2, 1)", params![number, name]).unwrap();
+        }
+        let rows = "INSERT INTO series (id, study, series) VALUES (1, '1.2', '1.3');
+            INSERT INTO revisions (id, series_id, number, opened_at, last_arrival_at, instances, closed_at, closed_by, geometry,
+                                   summary, explanation, expected, counted_at)
+            VALUES (3, 1, 1, 10, 20, 5, 30, 'quiet', '{}', '{}', '{\"a\":1}', 5, 4);
+            INSERT INTO revisions (id, series_id, number, opened_at, last_arrival_at, instances) VALUES (7, 1, 2, 40, 50, 6);
+            INSERT INTO jobs (kind, state, priority, revision_id, rule, pipeline, destinations, shadow, max_attempts,
+                              scheduled_at, created_at) VALUES ('infer', 'available', 2, 3, 'r', 'p', '[]', 0, 1, 0, 0);";
+        before.execute_batch(rows).unwrap();
+        drop(before);
+        let connection = open_writer(&path, Millis(2)).unwrap();
+        let kept: String = connection
+            .query_row("SELECT concat_ws(' ', r.id, number, last_arrival_at, closed_by, r.explanation, expected, counted_at, rule)
+                        FROM revisions r JOIN jobs j ON j.revision_id = r.id", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, "3 1 20 quiet {\"a\":1} 5 4 r");
+        let again =
+            "INSERT INTO revisions (series_id, number, opened_at, last_arrival_at, instances) VALUES (1, 3, 0, 0, 0)";
+        assert!(connection.execute(again, []).is_err(), "one revision of a series is open");
+        let close =
+            "UPDATE revisions SET closed_at = 1, closed_by = 'api', geometry = '{}', summary = '{}', explanation = '{}'
+                     WHERE id = 7";
+        assert_eq!(connection.execute(close, []), Ok(1));
+        assert_eq!(connection.execute(again, []), Ok(1));
+        assert_eq!(connection.last_insert_rowid(), 8, "ids go on");
+        assert!(
+            connection.execute("DELETE FROM revisions WHERE id = 3", []).is_err(),
+            "what refers to it is looked after"
+        );
+    }
+
+    #[test]
     fn a_newer_schema_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.sqlite");

@@ -12,6 +12,7 @@ mod counts;
 mod lists;
 mod operator;
 mod outcomes;
+mod pending;
 mod restart;
 mod retrievals;
 mod revisions;
@@ -240,6 +241,12 @@ exercises! {
         a_snooze_gives_the_attempt_back
         giving_up_and_holding_wait_for_an_operator
         a_job_that_kills_its_worker_again_and_again_is_given_up;
+    pending: what_waits_is_due_at_its_time_and_decided_once_even_after_a_crash
+        another_series_of_the_study_brings_the_time_forward
+        a_newer_revision_ends_what_waited_or_was_held
+        a_hold_is_ended_once_and_by_one_person
+        a_job_is_made_once_and_other_rules_join_it
+        a_study_is_decided_on_what_was_there_and_makes_its_job_once;
     operator: a_retry_gives_a_fresh_budget
         a_cancelled_running_job_keeps_nothing_of_its_worker
         a_held_job_is_not_claimed_until_it_is_released

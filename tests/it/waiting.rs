@@ -246,3 +246,31 @@ fn a_series_that_no_rule_wants_is_listed_with_the_rule_that_came_nearest() {
         serde_json::from_str(&stand.printed(&["rules", "unmatched", "--since", "36500 d", "--json"])).unwrap();
     assert_eq!(told[0]["nearest"]["condition"]["key"], "slices");
 }
+
+#[test]
+fn a_late_instance_that_is_only_kept_still_completes_what_a_rule_waits_for() {
+    let rules = rule("at once", "two", "") + &rule("all five", "one", "wait_for = { slices = 5, for = \"2 min\" }");
+    let mut stand = stand(&rules);
+    let node = std::fs::read_to_string(stand.site.config().join("node.toml")).unwrap();
+    stand.site.write("node.toml", &node.replace("[completion]", "[completion]\nlate = \"ignore\""));
+    stand.killed();
+    let whole = phantom::Series::new(8, 8, 5).named("study", "a");
+    stand.half.take(&whole.clone().without(&[3, 4]));
+    assert_eq!(stand.after(Duration::from_secs(10)), ["at once"]);
+    stand.half.take(&whole.without(&[0, 1, 2]));
+    assert_eq!(stand.after(Duration::from_secs(10)), ["at once", "all five"]);
+    assert_eq!(stand.after(60 * MINUTE), ["at once", "all five"]);
+}
+
+#[test]
+fn a_series_that_cannot_be_read_keeps_no_other_waiting() {
+    let stand = stand(&rule("every CT", "one", ""));
+    stand.half.take(&ct("lost"));
+    for (_, location) in stand.half.ledger.series_objects(ct("lost").series_uid().as_str()).unwrap() {
+        stand.half.spool.remove(&sagittal::spool::Location(location)).unwrap();
+    }
+    stand.half.take(&ct("sound"));
+    assert_eq!(stand.after(Duration::from_secs(10)), ["every CT"]);
+    assert_eq!(stand.half.jobs()[0].series, ct("sound").series_uid());
+    assert_eq!(stand.half.ledger.counts().unwrap().open_revisions, 1, "it is seen where open series are");
+}

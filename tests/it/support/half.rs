@@ -18,6 +18,7 @@ use super::site::Site;
 pub struct Half {
     pub intake: Intake,
     pub ledger: Ledger,
+    pub spool: Arc<Spool>,
     pub reloader: Reloader,
 }
 
@@ -32,7 +33,7 @@ impl Half {
         rebuild(&spool, &ledger).unwrap();
         let config = Arc::new(ArcSwap::from_pointee(config));
         let reloader = Reloader::start(config.clone(), ledger.clone()).unwrap();
-        Half { intake: Intake::new(spool, ledger.clone(), clock, config), ledger, reloader }
+        Half { intake: Intake::new(spool.clone(), ledger.clone(), clock, config), ledger, spool, reloader }
     }
 
     /// The instances arrive, by no association.
