@@ -17,25 +17,71 @@ use crate::volume::Segment;
 /// Reads the text of `folder/model.toml`; `folder` is only named in the result, never opened.
 pub fn parse(text: &str, folder: &Path) -> Result<ModelPackage, InferenceError> {
     let file = folder.join("model.toml");
-    let fault = |faults| InferenceError::Package { file: file.clone(), faults };
-    let raw: RawModel = toml::from_str(text).map_err(|e| fault(e.to_string().trim_end().to_owned()))?;
-    let mut faults = Vec::new();
+    let refused = |faults| InferenceError::Package { file: file.clone(), faults };
+    let raw: RawModel = toml::from_str(text).map_err(|error| refused(shape_fault(text, &file, &error)))?;
+    let mut faults = Faults::default();
     let package = check(raw, text, folder, &mut faults);
-    if faults.is_empty() { Ok(package) } else { Err(fault(faults.join("\n"))) }
+    if faults.0.is_empty() { Ok(package) } else { Err(refused(faults.told(text, &file))) }
 }
 
-fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Vec<String>) -> ModelPackage {
+/// What is wrong, each with the table or key where it stands.
+#[derive(Default)]
+struct Faults(Vec<(At, String)>);
+
+#[derive(Clone, Copy)]
+enum At {
+    Key(&'static str),
+    /// Position among the tables of this name.
+    Table(&'static str, usize),
+}
+
+impl Faults {
+    fn push(&mut self, at: At, text: String) {
+        self.0.push((at, text));
+    }
+
+    /// A line each, in the order of the file: `<file>:<line>: <what is wrong>`.
+    fn told(self, text: &str, file: &Path) -> String {
+        let table = toml::de::DeTable::parse(text).ok();
+        let start = |at: At| {
+            let table = table.as_ref()?.get_ref();
+            match at {
+                At::Key(key) => table.get_key_value(key).map(|(name, _)| name.span().start),
+                At::Table(key, position) => Some(table.get(key)?.get_ref().as_array()?.get(position)?.span().start),
+            }
+        };
+        let mut lines: Vec<(usize, String)> =
+            self.0.into_iter().map(|(at, told)| (line_at(text, start(at).unwrap_or(0)), told)).collect();
+        lines.sort_by_key(|(line, _)| *line);
+        let lines: Vec<String> =
+            lines.iter().map(|(line, told)| format!("{}:{line}: {told}", file.display())).collect();
+        lines.join("\n")
+    }
+}
+
+/// serde stops at the first key that is unknown, absent or of another type.
+fn shape_fault(text: &str, file: &Path, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    format!("{}:{}: {}", file.display(), line_at(text, start), error.message())
+}
+
+/// 1-based.
+fn line_at(text: &str, position: usize) -> usize {
+    text.get(..position).unwrap_or_default().matches('\n').count() + 1
+}
+
+fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Faults) -> ModelPackage {
     check_identity(&raw, folder, faults);
     check_labels(&raw, faults);
     let mut names: Vec<String> = Vec::new();
     let mut stages: Vec<Stage> = Vec::new();
-    for stage in raw.stage {
-        let name = stage.name.clone();
+    for (position, stage) in raw.stage.into_iter().enumerate() {
+        let (name, at) = (stage.name.clone(), At::Table("stage", position));
         if names.contains(&name) {
-            faults.push(format!("stage `{name}`: two stages have this name; name each differently"));
+            faults.push(at, format!("stage `{name}`: two stages have this name; name each differently"));
         }
-        let checked = check_stage(stage, &names, &stages, faults);
-        check_order(&checked, stages.first(), faults);
+        let checked = check_stage(stage, &names, &stages, &mut |text| faults.push(at, text));
+        check_order(&checked, stages.first(), &mut |text| faults.push(at, text));
         stages.push(checked);
         names.push(name);
     }
@@ -61,17 +107,18 @@ fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Vec<String>) -> 
 }
 
 /// Several series go into one network.
-fn check_channels(raw: Vec<RawChannel>, stages: &[Stage], faults: &mut Vec<String>) -> Vec<Channel> {
+fn check_channels(raw: Vec<RawChannel>, stages: &[Stage], faults: &mut Faults) -> Vec<Channel> {
     if raw.len() == 1 || (raw.len() > 1 && stages.len() > 1) {
-        faults.push("channel: give two or more [[channel]], to a model of one [[stage]]".to_owned());
+        faults
+            .push(At::Key("channel"), "channel: give two or more [[channel]], to a model of one [[stage]]".to_owned());
     }
     let mut channels: Vec<Channel> = Vec::new();
-    for channel in raw {
-        let at = format!("channel `{}`", channel.name);
+    for (position, channel) in raw.into_iter().enumerate() {
+        let (place, at) = (At::Table("channel", position), format!("channel `{}`", channel.name));
         if channel.name.trim().is_empty() || channels.iter().any(|known| known.name == channel.name) {
-            faults.push(format!("{at}: give every channel a name of its own, as in `inputs` of the study rule"));
+            faults.push(place, format!("{at}: give every channel a name of its own, as in `inputs` of the study rule"));
         }
-        let own = check_intensity(channel.intensity, &[], &[], &mut |text| faults.push(format!("{at}: {text}")));
+        let own = check_intensity(channel.intensity, &[], &[], &mut |text| faults.push(place, format!("{at}: {text}")));
         let usual = || stages.first().map(|stage| stage.intensity.clone()).unwrap_or_default();
         let intensity = if own.is_empty() { usual() } else { own };
         channels.push(Channel { name: channel.name, intensity });
@@ -79,52 +126,52 @@ fn check_channels(raw: Vec<RawChannel>, stages: &[Stage], faults: &mut Vec<Strin
     channels
 }
 
-fn check_identity(raw: &RawModel, folder: &Path, faults: &mut Vec<String>) {
+fn check_identity(raw: &RawModel, folder: &Path, faults: &mut Faults) {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if raw.id.is_empty() || raw.id.len() > 64 || !raw.id.chars().all(plain) {
-        faults.push(format!("id = \"{}\": use 1 to 64 of a-z, 0-9 and -", raw.id));
+        faults.push(At::Key("id"), format!("id = \"{}\": use 1 to 64 of a-z, 0-9 and -", raw.id));
     }
     let folder = folder.file_name().unwrap_or_default().to_string_lossy();
     if folder != raw.id.as_str() {
-        faults.push(format!("id = \"{}\": the folder is called `{folder}`; give both one name", raw.id));
+        faults.push(At::Key("id"), format!("id = \"{}\": the folder is called `{folder}`; give both one name", raw.id));
     }
     if raw.kind != ModelKind::Volume.name() {
-        faults.push(format!("kind = \"{}\": this version runs only kind = \"volume\"", raw.kind));
+        faults.push(At::Key("kind"), format!("kind = \"{}\": this version runs only kind = \"volume\"", raw.kind));
     }
     let required = [("name", &raw.name), ("version", &raw.version), ("manufacturer", &raw.manufacturer)];
     for (key, text) in required.into_iter().chain([("licence", &raw.licence)]) {
         if text.trim().is_empty() || text.chars().count() > 64 {
-            faults.push(format!("{key}: give 1 to 64 characters, DICOM objects carry it"));
+            faults.push(At::Key(key), format!("{key}: give 1 to 64 characters, DICOM objects carry it"));
         }
     }
     if raw.memory_mb == 0 {
-        faults.push("memory_mb = 0: give the peak memory of one run in MB".to_owned());
+        faults.push(At::Key("memory_mb"), "memory_mb = 0: give the peak memory of one run in MB".to_owned());
     }
 }
 
-fn check_labels(raw: &RawModel, faults: &mut Vec<String>) {
+fn check_labels(raw: &RawModel, faults: &mut Faults) {
     let mut last = 0;
-    for label in &raw.label {
-        let at = format!("label {}", label.value);
+    for (position, label) in raw.label.iter().enumerate() {
+        let (place, at) = (At::Table("label", position), format!("label {}", label.value));
         if label.value <= last {
-            faults.push(format!("{at}: labels start at 1 and ascend; 0 is background"));
+            faults.push(place, format!("{at}: labels start at 1 and ascend; 0 is background"));
         }
         last = label.value;
         if label.name.trim().is_empty() || label.name.chars().count() > 64 {
-            faults.push(format!("{at}: name needs 1 to 64 characters (SegmentLabel)"));
+            faults.push(place, format!("{at}: name needs 1 to 64 characters (SegmentLabel)"));
         }
         let codes = [Some(&label.code), Some(&label.category), label.modifier.as_ref(), label.region.as_ref()];
         for code in codes.into_iter().flatten() {
             if !well_formed(code) {
-                faults.push(format!(
-                    "{at}: code `{}`: value and scheme need 1 to 16 characters, meaning 1 to 64",
-                    code.value
-                ));
+                faults.push(
+                    place,
+                    format!("{at}: code `{}`: value and scheme need 1 to 16 characters, meaning 1 to 64", code.value),
+                );
             }
         }
     }
     if raw.label.is_empty() {
-        faults.push("label: a segmentation model needs at least one [[label]]".to_owned());
+        faults.push(At::Key("label"), "label: a segmentation model needs at least one [[label]]".to_owned());
     }
 }
 
@@ -146,9 +193,9 @@ fn segments(labels: Vec<RawLabel>) -> Vec<Segment> {
     labels.into_iter().map(segment).collect()
 }
 
-fn check_stage(raw: RawStage, names: &[String], before: &[Stage], faults: &mut Vec<String>) -> Stage {
+fn check_stage(raw: RawStage, names: &[String], before: &[Stage], told: &mut impl FnMut(String)) -> Stage {
     let at = format!("stage `{}`", raw.name);
-    let mut say = |text: String| faults.push(format!("{at}: {text}"));
+    let mut say = |text: String| told(format!("{at}: {text}"));
     let path = Path::new(&raw.file);
     if path.file_name().is_none_or(|n| n != raw.file.as_str()) || path.extension().is_none_or(|e| e != "onnx") {
         say(format!("file = \"{}\": give a plain name ending in .onnx, in the model's folder", raw.file));
@@ -222,14 +269,14 @@ fn check_grid(raw: RawGrid, names: &[String], before: &[Stage], say: &mut impl F
 }
 
 /// The first stage prepares the volume, every later one looks closer at a part of it.
-fn check_order(stage: &Stage, first: Option<&Stage>, faults: &mut Vec<String>) {
+fn check_order(stage: &Stage, first: Option<&Stage>, told: &mut impl FnMut(String)) {
     let (fits, allowed) = match (first.map(|f| f.grid), stage.grid) {
         (None, grid) => (matches!(grid, GridRule::Conform { .. } | GridRule::Resize { .. }), "conform or resize"),
         (Some(GridRule::Conform { .. }), grid) => (matches!(grid, GridRule::Crop { .. }), "crop"),
         (Some(_), grid) => (matches!(grid, GridRule::Part { .. }), "part"),
     };
     if !fits {
-        faults.push(format!("stage `{}`: grid.kind: here only {allowed} is possible", stage.name));
+        told(format!("stage `{}`: grid.kind: here only {allowed} is possible", stage.name));
     }
 }
 
@@ -306,9 +353,9 @@ fn sensible(step: IntensityStep) -> bool {
     }
 }
 
-fn check_outputs(stages: &[Stage], labels: &[RawLabel], faults: &mut Vec<String>) {
+fn check_outputs(stages: &[Stage], labels: &[RawLabel], faults: &mut Faults) {
     let Some(last) = stages.last() else {
-        faults.push("stage: a model needs at least one [[stage]]".to_owned());
+        faults.push(At::Key("stage"), "stage: a model needs at least one [[stage]]".to_owned());
         return;
     };
     let highest = labels.iter().map(|l| usize::from(l.value)).max().unwrap_or(0);
@@ -317,9 +364,17 @@ fn check_outputs(stages: &[Stage], labels: &[RawLabel], faults: &mut Vec<String>
         Decision::Threshold { .. } => 1,
     };
     if highest > allowed {
-        faults.push(format!(
-            "label {highest}: stage `{}` gives labels up to {allowed} only; drop the label or correct decide",
-            last.name
-        ));
+        let last_label = labels.len().saturating_sub(1);
+        faults.push(
+            At::Table("label", last_label),
+            format!(
+                "label {highest}: stage `{}` gives labels up to {allowed} only; drop the label or correct decide",
+                last.name
+            ),
+        );
     }
 }
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -37,7 +37,8 @@ pub enum InferenceError {
     RuntimeMissing { searched: String },
     #[error("{path}: cannot be used as ONNX Runtime: {reason}; run `make runtime`", path = path.display())]
     RuntimeUnusable { path: PathBuf, reason: String },
-    #[error("{file}: {faults}", file = file.display())]
+    /// A line for each fault, with its place.
+    #[error("{faults}")]
     Package { file: PathBuf, faults: String },
     #[error("there is no model `{id}` in {folder}; there are: {known}", folder = folder.display())]
     UnknownModel { id: String, folder: PathBuf, known: String },

@@ -24,7 +24,8 @@ pub enum LedgerError {
     Dangling { path: PathBuf, table: String },
     #[error("the ledger's database failed: {0}; check the disk that holds the data folder")]
     Database(#[from] rusqlite::Error),
-    #[error("the ledger holds {column} that is no JSON of the expected shape: {source}")]
+    // serde's own words would quote the value, which may be a patient's
+    #[error("the ledger holds {column} that is no JSON of the expected shape (character {})", source.column())]
     Unreadable { column: &'static str, source: serde_json::Error },
     #[error("there is no job {0}; `sagittal jobs list` shows those that exist")]
     NoSuchJob(i64),

@@ -34,6 +34,8 @@ pub struct Condition {
     pub operator: Operator,
     /// A series without a value also passes.
     pub missing: bool,
+    /// What is asked, in words: written once, shown for every series.
+    expected: String,
     /// The number of the subject among all that the rules ask for.
     slot: usize,
 }
@@ -101,7 +103,7 @@ impl Clause {
             Clause::Condition(condition) => ConditionExplanation {
                 key: condition.key.clone(),
                 found: Some(view.with(condition.slot, &condition.subject, Values::found)),
-                expected: format!("{}{}", condition.operator, if condition.missing { ", or missing" } else { "" }),
+                expected: condition.expected.clone(),
                 holds,
                 alternatives: Vec::new(),
             },
@@ -118,12 +120,13 @@ impl Clause {
 
 impl Condition {
     pub fn new(key: &str, subject: Subject, operator: Operator, missing: bool) -> Condition {
-        Condition { key: key.to_owned(), subject, operator, missing, slot: usize::MAX }
+        let expected = format!("{operator}{}", if missing { ", or missing" } else { "" });
+        Condition { key: key.to_owned(), subject, operator, missing, expected, slot: usize::MAX }
     }
 
     /// The same subject asked something else.
     pub fn asking(&self, operator: Operator) -> Condition {
-        Condition { operator, ..self.clone() }
+        Condition::new(&self.key, self.subject.clone(), operator, self.missing)
     }
 
     fn holds(&self, view: &View<'_>) -> bool {

@@ -17,6 +17,8 @@ pub struct Source<'t> {
     file: &'t str,
     text: &'t str,
     faults: RefCell<Vec<(usize, Fault)>>,
+    /// Where values may stand that belong to a patient: faults do not repeat them.
+    personal: RefCell<Vec<Range<usize>>>,
     /// Some syntax is broken: absent keys may stand in the broken part and are not reported.
     broken: bool,
 }
@@ -27,7 +29,8 @@ pub struct Source<'t> {
 /// the first error that upsets the structure is not reported.
 pub fn read<R>(file: &str, text: &str, walk: impl FnOnce(&Section<'_>) -> R) -> (R, Vec<Fault>) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let source = Source { file, text, faults: RefCell::default(), broken: !errors.is_empty() };
+    let source =
+        Source { file, text, faults: RefCell::default(), personal: RefCell::default(), broken: !errors.is_empty() };
     let (syntax, reliable_until) = syntax_faults(&source, &errors);
     let root = Section::new(&source, table.get_ref(), 0..0, String::new());
     let result = walk(&root);
@@ -207,9 +210,21 @@ impl<'s> Entry<'s> {
         &self.path
     }
 
+    /// What stands here may belong to a patient: no fault repeats it.
+    pub fn mark_personal(&self) {
+        self.source.personal.borrow_mut().push(self.value.span());
+    }
+
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        let span = self.value.span();
+        self.source.personal.borrow().iter().any(|marked| marked.start <= span.start && span.end <= marked.end)
+    }
+
     /// Records that the value is not what is allowed; always `None`, for a tail call.
     pub fn refuse<T>(&self, allowed: &str, hint: Option<String>) -> Option<T> {
-        self.report(Severity::Fault, &describe(self.value()), allowed, hint);
+        let found = if self.is_personal() { kind_of(self.value()).to_owned() } else { describe(self.value()) };
+        self.report(Severity::Fault, &found, allowed, hint);
         None
     }
 
@@ -300,16 +315,28 @@ pub fn number_of(value: &DeValue<'_>) -> Option<f64> {
     }
 }
 
+/// The value as it is written; lists and tables by their kind.
 fn describe(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(text) => format!("\"{text}\""),
+        DeValue::String(text) if !text.is_empty() => format!("\"{text}\""),
         DeValue::Integer(i) => i.as_str().to_owned(),
         DeValue::Float(f) => f.as_str().to_owned(),
         DeValue::Boolean(b) => b.to_string(),
         DeValue::Datetime(d) => d.to_string(),
-        DeValue::Array(items) if items.is_empty() => "an empty list".to_owned(),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(table) if table.is_empty() => "an empty table".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
+        _ => kind_of(value).to_owned(),
+    }
+}
+
+fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(text) if text.is_empty() => "\"\"",
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or a time",
+        DeValue::Array(items) if items.is_empty() => "an empty list",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(table) if table.is_empty() => "an empty table",
+        DeValue::Table(_) => "a table",
     }
 }

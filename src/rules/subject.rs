@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 
 use super::computed::Computed;
 use super::explanation::Found;
@@ -56,6 +57,16 @@ impl Subject {
             Subject::Attribute(_) => &[],
             Subject::Computed(computed) => computed.words(),
         }
+    }
+
+    /// Its values may tell who the patient is: attributes of the patient (group 0010), names of persons, numbers by
+    /// which the hospital knows an examination.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        let Subject::Attribute(path) = self else { return false };
+        let of_patient =
+            |step: &Step| matches!(step, Step::Tag(tag) if tag.group() == 0x0010 || *tag == tags::ACCESSION_NUMBER);
+        path.vr == VR::PN || path.steps.iter().any(of_patient)
     }
 
     fn find<'s>(&self, summary: &'s SeriesSummary) -> Values<'s> {

@@ -50,7 +50,7 @@ pub enum RulesError {
     NoSuchTarget(String),
     #[error("no finished series {0} is in the ledger; `sagittal series list` shows those still being received")]
     NoSuchSeries(String),
-    #[error("the ledger's {what} of series {series} cannot be read by this program: {source}")]
+    #[error("the ledger's {what} of series {series} cannot be read by this program (character {})", source.column())]
     Stored { what: &'static str, series: String, source: serde_json::Error },
     #[error("{0} finished series of the ledger could not be read by this program; the others are above")]
     UnreadableHistory(usize),

@@ -40,7 +40,7 @@ fn case() -> Value {
             ("series", series, "Several series of a study, instead of attributes and computed."),
             ("expect", list(text()), "Names of the rules that fire, in their order; [] for none."),
             ("held", text(), "Name of the rule that holds the series."),
-            ("inputs", named("", text()), "Which series becomes which input of the study rule that fires."),
+            ("inputs", named(".", text()), "Which series becomes which input of the study rule that fires."),
         ],
     );
     case["dependencies"] = json!({ "series": { "properties": { "attributes": false, "computed": false } } });

@@ -143,8 +143,10 @@ fn size() -> Value {
     pattern("^\\s*[0-9]+(\\.[0-9]*)?\\s*(B|kB|MB|GB|KiB|MiB|GiB|TiB)\\s*$")
 }
 
+const AE_TITLE: &str = "^\\s*[ -\\[\\]-~]{1,16}\\s*$";
+
 fn ae_title() -> Value {
-    pattern("^\\s*[ -\\[\\]-~]{1,16}\\s*$")
+    pattern(AE_TITLE)
 }
 
 fn port() -> Value {

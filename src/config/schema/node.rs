@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Key, address, ae_title, boolean, duration, list, named, port, size, table, table_of, text, whole, words};
+use super::{
+    AE_TITLE, Key, address, ae_title, boolean, duration, list, named, port, size, table, table_of, text, whole, words,
+};
 use crate::config::log::LEVELS;
 use crate::rules::Priority;
 
 pub fn schema() -> Value {
-    let profiles = named("", table_of(&[], profile()));
-    let peers = named("", peer());
+    let profiles = named(AE_TITLE, table_of(&[], profile()));
+    let peers = named(AE_TITLE, peer());
     table(
         &[],
         [
@@ -55,7 +57,7 @@ fn profile() -> Vec<Key> {
         ("prefer", list(text()), "Transfer syntaxes to choose first, best first, by name or UID."),
         ("priority", words(Priority::NAMES.map(|(name, _)| name)), "Priority of a job whose rule names none."),
         ("rules", list(text()), "Names of the rules that see what is sent here, or \"all\"."),
-        ("users", named("", user), "Users that a sender must be one of, by name and passcode or by name alone."),
+        ("users", named(".", user), "Users that a sender must be one of, by name and passcode or by name alone."),
     ]
 }
 

@@ -26,6 +26,9 @@ fn clause(key: &str, entry: &Entry<'_>) -> Option<Clause> {
         return Some(Clause::Group(*word, groups(entry)?));
     }
     let subject = subject(key, entry)?;
+    if subject.is_personal() {
+        entry.mark_personal();
+    }
     let (operator, missing) = condition(&subject, entry)?;
     Some(Clause::Condition(Condition::new(key, subject, operator, missing)))
 }

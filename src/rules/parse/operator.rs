@@ -116,7 +116,9 @@ fn bounds(subject: &Subject, least: Option<&Entry<'_>>, most: Option<&Entry<'_>>
             let empty = from.place > to.place;
             let over_midnight = empty && from.scale == Scale::Time;
             if empty && !over_midnight {
-                return least?.refuse(&format!("at most max, which is {}", to.text), None);
+                let least = least?;
+                let most = if least.is_personal() { String::new() } else { format!(", which is {}", to.text) };
+                return least.refuse(&format!("at most max{most}"), None);
             }
             let both = vec![Operator::Min(from), Operator::Max(to)];
             Some(if over_midnight { Operator::Any(both) } else { Operator::All(both) })

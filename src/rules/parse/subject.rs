@@ -134,7 +134,11 @@ fn can_be_asked(tag: Tag) -> bool {
 
 /// The place in a summary that the attribute called `key` has.
 pub fn summary_key(key: &str, entry: &Entry<'_>) -> Option<String> {
-    match subject(key, entry)? {
+    let subject = subject(key, entry)?;
+    if subject.is_personal() {
+        entry.mark_personal();
+    }
+    match subject {
         Subject::Attribute(path) => path.fixed_key().or_else(|| {
             let allowed =
                 "an attribute by keyword or number, such as \"0019,100c\" beside its creator in \"0019,0010\"";
