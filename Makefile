@@ -1,5 +1,5 @@
 # The first two are all a reader needs: `make demo` shows the node at work, `make test` proves it.
-.PHONY: help demo test soak mutation bench bench-receive bench-e2e bench-rules lint runtime models peers
+.PHONY: deb help demo test soak mutation bench bench-receive bench-e2e bench-rules lint runtime models peers
 
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
@@ -7,6 +7,7 @@ help:
 	@echo "make soak     the long runs: the node killed 1,000 times under load, 200 structure sets, mutated streams for minutes"
 	@echo "make mutation single defects of results: which the referee notices, and which dciodvfy and dcentvfy do"
 	@echo "make bench    Sagittal beside its peers: tables, and JSON in target/bench/"
+	@echo "make deb      a Debian package with a systemd unit, into target/deb/"
 	@echo "make lint     rustfmt, clippy, the table of allowed imports"
 	@echo "make runtime | models | peers   the pieces that the above install by themselves"
 
@@ -35,6 +36,11 @@ bench-e2e:
 
 bench-rules:
 	@BENCH=rules scripts/bench.sh
+
+deb:
+	@scripts/cargo.sh build --release --bin sagittal
+	@scripts/models.sh
+	@scripts/deb.sh
 
 lint:
 	@scripts/cargo.sh fmt --check

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod dicom;
+pub mod herald;
 pub mod http;
 pub mod inference;
 pub mod intake;

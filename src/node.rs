@@ -5,6 +5,7 @@
 //! everything is waited for.
 
 mod figures;
+mod trail;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -21,10 +22,12 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::{self, Config, Destination, Duplicates, NodeConfig, TlsListener};
 use crate::delivery::{Delivery, DeliveryError};
+use crate::herald::Herald;
 use crate::http;
 use crate::inference::{Engine, EngineOptions};
 use crate::intake::{self, Closed, Intake, IntakeError, Rebuilt};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions, RulesSource};
+use crate::observe::audit::{self, Trail};
 use crate::pipeline::{Analyst, JobRunner};
 use crate::reload::Reloader;
 use crate::retrieval::Retriever;
@@ -66,6 +69,7 @@ pub struct Running {
     reloader: Reloader,
     stop: CancellationToken,
     tasks: TaskTracker,
+    trail: Option<Trail>,
     _lock: File,
 }
 
@@ -80,13 +84,19 @@ pub fn spool_path(node: &NodeConfig) -> PathBuf {
     node.data.join("spool")
 }
 
-/// How the ledger of a node is opened, by the node and by the command line alike.
+/// How the ledger of a node is opened.
 pub fn open_ledger(config: &Config, clock: Arc<dyn Clock>) -> Result<Ledger, LedgerError> {
+    open_ledger_as(None, config, clock)
+}
+
+/// As [`open_ledger`], for a person at the command line.
+pub fn open_ledger_as(actor: Option<String>, config: &Config, clock: Arc<dyn Clock>) -> Result<Ledger, LedgerError> {
     let attempts = |d: &Destination| Some((d.name.clone(), d.max_attempts?));
     let options = LedgerOptions {
         max_attempts: config.node.max_attempts,
         replace: config.node.duplicates == Duplicates::Replace,
         destination_attempts: config.destinations.values().filter_map(attempts).collect(),
+        actor,
         ..LedgerOptions::default()
     };
     Ledger::open(&ledger_path(&config.node), clock, options)
@@ -137,7 +147,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     };
     let intake = Intake::new(spool.clone(), ledger.clone(), clock.clone(), config.clone());
     let reloader = Reloader::start(config.clone(), ledger.clone())?;
-    let served = config.clone();
+    let (served, told) = (config.clone(), config.clone());
+    let trail = trail::start(&node, clock.clone());
     let (stop, tasks, bell) = (CancellationToken::new(), TaskTracker::new(), Arc::new(Notify::new()));
     let retriever = Retriever {
         ledger: ledger.clone(),
@@ -176,16 +187,39 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     if let Some((listener, address)) = http {
         tracing::info!(%address, "listening for DICOMweb");
         let (intake, reloader, ledger) = (intake.clone(), reloader.clone(), ledger.clone());
-        let parts = http::Parts { intake, config: served, reloader, ledger, clock, gauges };
+        let trail = trail.clone();
+        let parts = http::Parts { intake, config: served, reloader, ledger, clock, gauges, trail };
         let server = http::serve(listener, parts, stop.clone());
         tasks.spawn(serve_http(server));
     }
     tasks.spawn(reloader.clone().run(stop.clone()));
     tasks.spawn(wish_loop(intake.clone(), stop.clone()));
     tasks.spawn(retriever.run());
-    tasks.spawn(scp::serve_all(doors, node.reception.clone(), Arc::new(intake.clone()), stop.clone()));
+    let herald = Herald { ledger: ledger.clone(), intake: intake.clone(), config: told, trail: trail.clone() };
+    tasks.spawn(herald.run(stop.clone()));
+    receive(&tasks, doors, &node, &intake, trail.as_ref(), &stop);
     tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
-    Ok(Running { address, tls, http: web, ledger, intake, progress: seen, reloader, stop, tasks, _lock: lock })
+    Ok(Running { address, tls, http: web, ledger, intake, progress: seen, reloader, stop, tasks, trail, _lock: lock })
+}
+
+/// Opens the doors, with a witness where there is an audit trail.
+fn receive(
+    tasks: &TaskTracker,
+    doors: Vec<Door>,
+    node: &NodeConfig,
+    intake: &Intake,
+    trail: Option<&Trail>,
+    stop: &CancellationToken,
+) {
+    let (reception, intake, stop) = (node.reception.clone(), intake.clone(), stop.clone());
+    match trail.cloned() {
+        None => tasks.spawn(scp::serve_all(doors, reception, Arc::new(intake), stop)),
+        Some(trail) => {
+            trail.tell(audit::Event::Started);
+            let door = audit::Door::new(intake, trail);
+            tasks.spawn(scp::serve_all(doors, reception, Arc::new(door), stop))
+        }
+    };
 }
 
 async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
@@ -346,5 +380,9 @@ impl Running {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        if let Some(trail) = self.trail {
+            trail.tell(audit::Event::Stopped);
+            let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
+        }
     }
 }

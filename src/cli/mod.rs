@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its standard streams")]
 
+mod backup;
 mod check;
 mod commitments;
 mod demo;
@@ -64,6 +65,8 @@ enum Command {
     /// What the rules do and did with a series, what others would do; those that were in force, and going back to them
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Copy the ledger while the node runs
+    Backup(backup::Args),
     /// Print the JSON Schema of a configuration file
     Schema(schema::SchemaArgs),
     /// See and operate jobs
@@ -172,7 +175,7 @@ fn must_have_run(node: &NodeConfig) -> Result<(), Failure> {
 /// The ledger that a configuration points to; a command never makes one.
 fn existing_ledger(config: &Config) -> Result<Ledger, Failure> {
     must_have_run(&config.node)?;
-    Ok(crate::node::open_ledger(config, Arc::new(SystemClock))?)
+    Ok(crate::node::open_ledger_as(Some(history::user()), config, Arc::new(SystemClock))?)
 }
 
 /// How a command ends when it does not end well.
@@ -279,6 +282,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Rules(RulesCommand::Rollback(args)) => history::rollback(&args, &mut io::stdout().lock()),
         Command::Rules(RulesCommand::Unmatched(args)) => unmatched::run(&args, &mut io::stdout().lock()),
         Command::Rules(RulesCommand::Tool(command)) => Ok(rules::run(&command, &mut io::stdout().lock())?),
+        Command::Backup(args) => backup::run(&args),
         Command::Schema(args) => schema::run(&args, &mut io::stdout().lock()),
         Command::Jobs { config, args } => {
             let ledger = config.ledger_alone()?;

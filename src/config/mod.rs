@@ -6,6 +6,7 @@
 //! and the environment variables that hold secrets, is the only I/O.
 
 mod access;
+mod audit;
 mod destination;
 mod files;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use access::AeProfile;
+pub use audit::{AuditSettings, SyslogServer, Transport};
 pub use destination::{Confirm, Destination, DestinationKind, OrthancPeer};
 pub use files::{ConfigFiles, replace_rules, rules_owner};
 pub use http::HttpListener;

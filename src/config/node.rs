@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::access::{self, AeProfile};
+use super::audit::{self, AuditSettings};
 use super::http::{self, HttpListener};
 use super::log::{self, LogSettings};
 use super::peer::{self, KnownPeer};
@@ -28,6 +29,8 @@ pub struct NodeConfig {
     /// DICOMweb; `None`: not served.
     pub http: Option<HttpListener>,
     pub log: LogSettings,
+    /// `None`: no audit trail.
+    pub audit: Option<AuditSettings>,
     /// What an acknowledged instance survives.
     pub durability: Durability,
     /// What becomes of other bytes under a SOP Instance UID that is held already.
@@ -104,6 +107,7 @@ impl NodeConfig {
             tls: None,
             http: None,
             log: LogSettings::default(),
+            audit: None,
             durability: Durability::PowerLoss,
             duplicates: Duplicates::Replace,
             reserve: 256 << 20,
@@ -135,12 +139,13 @@ impl NodeConfig {
     pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
         let mut config = NodeConfig::new(stand_in, around.folder());
-        let tables: [(&'static str, ReadTable); 12] = [
+        let tables: [(&'static str, ReadTable); 13] = [
             ("node", read_node),
             ("tls", tls::read),
             ("receive", read_receive),
             ("http", http::read),
             ("log", log::read),
+            ("audit", audit::read),
             ("ae", read_ae),
             ("storage", read_storage),
             ("completion", read_completion),

@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::intake::Intake;
 use crate::ledger::Ledger;
+use crate::observe::audit::Trail;
 use crate::reload::Reloader;
 
 pub use metrics::Gauges;
@@ -47,6 +48,7 @@ struct Server {
     ledger: Ledger,
     clock: Arc<dyn Clock>,
     gauges: Gauges,
+    trail: Option<Trail>,
     uploads: Semaphore,
     numbers: AtomicU64,
     stop: CancellationToken,
@@ -68,6 +70,7 @@ pub struct Parts {
     pub ledger: Ledger,
     pub clock: Arc<dyn Clock>,
     pub gauges: Gauges,
+    pub trail: Option<Trail>,
 }
 
 /// Serves on `listener` until `stop`; requests in work are answered.
@@ -76,9 +79,10 @@ pub struct Parts {
 /// When the listener fails for good.
 pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken) -> io::Result<()> {
     let (uploads, numbers) = (Semaphore::new(UPLOADS), AtomicU64::new(0));
-    let Parts { intake, config, reloader, ledger, clock, gauges } = parts;
-    let stopped = stop.clone();
-    let server = Arc::new(Server { intake, config, reloader, ledger, clock, gauges, uploads, numbers, stop: stopped });
+    let Parts { intake, config, reloader, ledger, clock, gauges, trail } = parts;
+    let server =
+        Server { intake, config, reloader, ledger, clock, gauges, trail, uploads, numbers, stop: stop.clone() };
+    let server = Arc::new(server);
     let service = router(server).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }

@@ -21,6 +21,7 @@ use super::multipart::{self, Content, Multipart, MultipartError, Part, Source};
 use crate::dicom::part10::{self, Part10Error};
 use crate::dicom::{Meta, StoreStatus, Uid, tables, uid_of};
 use crate::intake::{Arrival, UnreadableFile};
+use crate::observe::audit::{self, Peer, Transfer};
 
 /// What stands for the calling AE title in rules and logs.
 const CALLING: &str = "STOW-RS";
@@ -138,6 +139,7 @@ impl Upload {
                 Err(error) => break Err(error),
             }
         };
+        self.witness(&outcome).await;
         self.over().await;
         match ended {
             Err(error) if outcome.is_empty() => Err(error),
@@ -148,6 +150,17 @@ impl Upload {
             }
             Ok(()) => Ok(outcome),
         }
+    }
+
+    /// Tells the audit trail what came, while intake knows of which studies it is.
+    async fn witness(&self, outcome: &Outcome) {
+        let Some(trail) = self.server.trail.clone().filter(|_| !outcome.stored.is_empty()) else { return };
+        let (intake, number) = (self.server.intake.clone(), self.number);
+        let fed = tokio::task::spawn_blocking(move || intake.fed(number)).await.unwrap_or_default();
+        let classes = outcome.stored.iter().map(|(class, _)| class.to_string());
+        let peer = Peer { title: CALLING.to_owned(), address: Some(self.sender.clone()) };
+        let refused = outcome.failed.len() + outcome.unnamed.len();
+        trail.tell(audit::Event::Received(Transfer::of(peer, fed, classes, refused as u64)));
     }
 
     async fn take(&self, part: Part, outcome: &mut Outcome) {

@@ -19,6 +19,7 @@ mod stable;
 mod study;
 mod trouble;
 mod unmatched;
+mod witness;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;

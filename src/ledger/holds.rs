@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
+use super::events::{Happened, note};
 use super::pending::wake;
 use super::{ClosedRevision, Ledger, LedgerError, Redecision};
 use crate::clock::Millis;
@@ -73,6 +74,7 @@ impl Ledger {
             if ended == 0 {
                 return Ok(None);
             }
+            note(transaction, now, Happened::Acted, None, Some(who), "series on hold: released")?;
             transaction.execute(
                 "UPDATE revisions SET later_explanation = ?2 WHERE id = ?1",
                 params![revision, decision.explanation],
@@ -95,6 +97,9 @@ impl Ledger {
                 ),
                 params![series, now, who],
             )?;
+            if ended > 0 {
+                note(transaction, now, Happened::Acted, None, Some(who), &format!("series {series} on hold: dropped"))?;
+            }
             Ok(ended > 0)
         })
     }

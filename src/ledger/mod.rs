@@ -10,12 +10,14 @@
 mod answers;
 mod arrivals;
 pub mod backoff;
+mod backup;
 mod claims;
 mod commitments;
 mod confirmations;
 mod counts;
 mod decisions;
 mod error;
+mod events;
 mod holds;
 mod listing;
 mod lookups;
@@ -47,6 +49,7 @@ pub use answers::{CapabilityRow, VerdictRow};
 pub use commitments::{CommitmentAsked, CommitmentRow, DueReport};
 pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
+pub use events::{EventRow, Happened};
 pub use holds::HoldRow;
 pub use pending::{ClosedRevision, Due, Redecision, StudyDecision, WaitingRow};
 pub use queue::{Queue, QueueRow};
@@ -70,11 +73,19 @@ pub struct LedgerOptions {
     pub max_rescues: u32,
     /// Other bytes under a SOP Instance UID that is held count from their arrival on; else they are not recorded.
     pub replace: bool,
+    /// Who acts through this handle: a person at the command line.
+    pub actor: Option<String>,
 }
 
 impl Default for LedgerOptions {
     fn default() -> LedgerOptions {
-        LedgerOptions { max_attempts: 5, destination_attempts: BTreeMap::new(), max_rescues: 20, replace: true }
+        LedgerOptions {
+            max_attempts: 5,
+            destination_attempts: BTreeMap::new(),
+            max_rescues: 20,
+            replace: true,
+            actor: None,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use rusqlite::{Transaction, named_params, params};
 
+use super::events::{Happened, note};
 use super::outcomes::Standing;
 use super::state::{self, Event};
 use super::{JobState, Ledger, LedgerError, Priority};
@@ -52,6 +53,8 @@ impl Ledger {
             if event == Event::Retry {
                 self.renew_budget(transaction, job)?;
             }
+            let what = format!("job {job} {}, now {to}", event.participle());
+            note(transaction, now, Happened::Acted, Some(job), self.inner.options.actor.as_deref(), &what)?;
             Ok(to)
         })
     }

@@ -5,6 +5,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
+use super::events::note_end;
 use super::state::{self, Event};
 use super::{Claim, Delivered, JobKind, JobState, Ledger, LedgerError, ResultRow, Setback};
 use crate::clock::Millis;
@@ -165,6 +166,7 @@ pub(super) fn end_attempt(
             )?
             .execute(params![job, attempt, now, ending.outcome, ending.error])?;
         forget_older_snoozes(transaction, job, attempt, ending)?;
+        note_end(transaction, now, job, to, ending.delivered.is_some(), ending.error)?;
     }
     Ok(changed == 1)
 }

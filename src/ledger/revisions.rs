@@ -5,8 +5,9 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
+use super::events::{Happened, note};
 use super::pending::{supersede, wake};
-use super::{Closing, InstanceRow, Ledger, LedgerError, OpenRevision};
+use super::{ClosedBy, Closing, InstanceRow, Ledger, LedgerError, OpenRevision};
 use crate::clock::Millis;
 use crate::dicom::SeriesKey;
 
@@ -61,6 +62,10 @@ impl Ledger {
                 return Err(why_not_closed(transaction, closing)?);
             }
             supersede(transaction, now, closing.revision)?;
+            if matches!(closing.by, ClosedBy::Operator | ClosedBy::Api) {
+                let (who, what) = (self.inner.options.actor.as_deref(), format!("series closed by {}", closing.by));
+                note(transaction, now, Happened::Acted, None, who, &what)?;
+            }
             wake(transaction, now, closing.revision, closing.study_rules)?;
             self.apply(transaction, now, closing.revision, &closing.verdict, None)
         })?;

@@ -5,6 +5,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
+use super::events::{Happened, note};
 use super::{Ledger, LedgerError};
 use crate::clock::Millis;
 
@@ -62,6 +63,8 @@ impl Ledger {
                 "INSERT INTO rules_history (revision, since, source, who, why, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![rules.revision, now, rules.source, rules.who, rules.why, rules.text],
             )?;
+            let what = format!("rules {}: {}", &rules.revision[..rules.revision.len().min(12)], rules.why);
+            note(transaction, now, Happened::Rules, None, Some(rules.who), &what)?;
             Ok(true)
         })
     }

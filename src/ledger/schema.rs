@@ -22,6 +22,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("answers", include_str!("migrations/0008_answers.sql")),
     ("retrievals", include_str!("migrations/0009_retrievals.sql")),
     ("stuck_jobs", include_str!("migrations/0010_stuck_jobs.sql")),
+    ("events", include_str!("migrations/0011_events.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

@@ -37,7 +37,7 @@ impl Event {
     /// What an operator may ask for.
     pub const OPERATOR: [Event; 4] = [Event::Retry, Event::Cancel, Event::Hold, Event::Release];
 
-    const fn participle(self) -> &'static str {
+    pub(super) const fn participle(self) -> &'static str {
         match self {
             Event::Claim => "claimed",
             Event::Complete => "completed",

@@ -270,6 +270,8 @@ exercises! {
         a_job_is_shown_in_full
         counts_are_by_kind_and_state
         what_waits_and_what_went_through_is_measured
+        events_are_kept_until_they_were_told_even_after_a_crash
+        a_copy_holds_what_was_committed
         own_results_and_their_bytes_are_known
         the_past_is_told_in_pages
         a_decision_is_found_by_series_and_by_job;

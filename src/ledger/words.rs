@@ -7,7 +7,7 @@ use std::str::FromStr;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
-use super::{ClosedBy, Delivered, JobKind, JobState, Priority, RulesSource};
+use super::{ClosedBy, Delivered, Happened, JobKind, JobState, Priority, RulesSource};
 use crate::clock::Millis;
 use crate::dicom::{Answer, Uid};
 
@@ -80,6 +80,7 @@ words!(ClosedBy {
     Api = "api"
 });
 words!(RulesSource { Start = "start", File = "file", Signal = "signal", Rollback = "rollback", Api = "api" });
+words!(Happened { Delivered = "delivered", GivenUp = "given-up", Held = "held", Acted = "acted", Rules = "rules" });
 words!(Delivered { Confirmed = "confirmed", SentUnconfirmed = "sent-unconfirmed", Reported = "reported" });
 words!(Answer { Stored = "stored", Warned = "warned", Refused = "refused", Missing = "missing", Reported = "reported" });
 

@@ -17,7 +17,7 @@ use super::refused::{Breach, Denial};
 use super::store::Sender;
 use super::stream::Stream;
 use super::wire::{Incoming, Wire, WireError};
-use super::{Node, StoreHandler, echo, store};
+use super::{Node, StoreHandler, Visitor, echo, store};
 use crate::dicom::command::{Command, Response, Retrieved};
 use crate::dicom::message::{self, Assembler, Message, MessageError};
 
@@ -78,6 +78,8 @@ pub(super) async fn run<H: StoreHandler>(
         Err(denial) => {
             let (calling, called) = (request.calling_ae_title.trim(), request.called_ae_title.trim());
             tracing::warn!(%peer, calling, called, "association rejected: {}", denial.when());
+            let (calling, why) = (Some(calling.to_owned()), format!("association rejected: {}", denial.when()));
+            node.handler.turned_away(Visitor { peer, calling, why });
             return see_off(node, wire.finish(&denial.pdu(), artim, shutdown)).await;
         }
     };

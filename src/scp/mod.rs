@@ -73,6 +73,15 @@ pub struct UnnamedObject {
     pub dataset: Vec<u8>,
 }
 
+/// Somebody who was not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visitor {
+    pub peer: IpAddr,
+    /// Calling AE title, where it came that far.
+    pub calling: Option<String>,
+    pub why: String,
+}
+
 /// The answer to a C-STORE-RQ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreAnswer {
@@ -121,6 +130,11 @@ pub trait StoreHandler: Send + Sync + 'static {
     fn told(&self, report: CommitmentReport) -> impl Future<Output = Result<(), Refusal>> + Send {
         let _ = report;
         async { Err(Refusal::unknown_transaction()) }
+    }
+
+    /// An association was rejected, or a TLS handshake failed. Must not block.
+    fn turned_away(&self, visitor: Visitor) {
+        let _ = visitor;
     }
 
     /// The peer answered the report of request `number`, sent on the association that asked, with `status`.
@@ -197,7 +211,7 @@ async fn keep_door<H: StoreHandler>(door: Door, node: Arc<Node<H>>, shutdown: Ca
                 biased;
                 () = shutdown.cancelled() => None,
                 () = guest.sent_away.cancelled() => None,
-                entered = enter(stream, peer.ip(), tls, node.options.artim_timeout) => entered,
+                entered = enter(stream, peer.ip(), tls, &node) => entered,
             };
             if let Some(stream) = entered {
                 association::run(stream, peer.ip(), &node, &shutdown, guest).await;
@@ -207,18 +221,27 @@ async fn keep_door<H: StoreHandler>(door: Door, node: Arc<Node<H>>, shutdown: Ca
 }
 
 /// The TLS handshake, where there is one; `None` when it failed: the peer was told by an alert.
-async fn enter(stream: TcpStream, peer: IpAddr, tls: Option<Arc<ServerTls>>, patience: Duration) -> Option<Stream> {
+async fn enter<H: StoreHandler>(
+    stream: TcpStream,
+    peer: IpAddr,
+    tls: Option<Arc<ServerTls>>,
+    node: &Node<H>,
+) -> Option<Stream> {
     let Some(tls) = tls else { return Some(Stream::Plain(stream)) };
     // The settings may have to be read from files.
     let config = tokio::task::spawn_blocking(move || tls.current()).await.ok()?;
+    let patience = node.options.artim_timeout;
+    let turned_away = |why| node.handler.turned_away(Visitor { peer, calling: None, why });
     match tokio::time::timeout(patience, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
         Ok(Err(error)) => {
             tracing::warn!(%peer, %error, "TLS handshake failed; nobody was let in");
+            turned_away(format!("TLS handshake failed: {error}"));
             None
         }
         Err(_) => {
             tracing::warn!(%peer, "no TLS handshake within {} s", patience.as_secs());
+            turned_away("no TLS handshake in time".to_owned());
             None
         }
     }

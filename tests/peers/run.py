@@ -14,7 +14,7 @@ import traceback
 from support import BIN, Skipped
 
 MODULES = [
-    "bad_input", "commitment", "dcmtk", "destinations", "disk", "duplicates", "e2e_orthanc", "fetch", "interop",
+    "audit", "bad_input", "commitment", "dcmtk", "deploy", "destinations", "disk", "duplicates", "e2e_orthanc", "fetch", "interop",
     "kill", "negotiation", "observe", "quarantine", "quota", "recipes", "schemas", "stow", "study", "tls",
 ]
 

@@ -20,6 +20,7 @@ pub fn schema() -> Value {
             ("tls", tls(), "DICOM over TLS, on a port of its own beside the plain one."),
             ("http", http(), "DICOMweb STOW-RS and health; without this table nothing is served."),
             ("log", log(), "How the node's log lines look, and how much is said."),
+            ("audit", audit(), "Where the audit trail goes; without this table there is none."),
             ("storage", storage(), "How much of the disk may be used."),
             ("completion", completion(), "When a series counts as finished."),
             ("jobs", jobs(), "How work is done."),
@@ -120,6 +121,27 @@ fn log() -> Value {
             ("level", words(LEVELS), "The least important lines that are written."),
         ],
     )
+}
+
+fn audit() -> Value {
+    let mut keys: Vec<Key> = vec![
+        ("host", text(), "Host name or IP address."),
+        ("port", port(), "Port, such as 6514."),
+        ("transport", words(["tcp", "udp"]), "How messages travel."),
+    ];
+    keys.extend(client_tls());
+    let mut syslog = table_of(&["host", "port"], keys);
+    syslog["allOf"] = json!([tls_needs_ca()]);
+    let mut audit = table(
+        &[],
+        [
+            ("file", text(), "File, a message a line."),
+            ("patients", boolean(), "Messages name patients, as PS3.15 asks."),
+            ("syslog", syslog, "A syslog server (RFC 5424)."),
+        ],
+    );
+    audit["anyOf"] = json!([{ "required": ["file"] }, { "required": ["syslog"] }]);
+    audit
 }
 
 fn storage() -> Value {

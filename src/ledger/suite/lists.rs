@@ -152,3 +152,40 @@ pub(super) fn what_waits_and_what_went_through_is_measured(stand: Stand) {
     assert_eq!(totals.results["a"].count(), 1);
     assert!(totals.waits[&(JobKind::Infer, pipeline)].sum >= 1.0);
 }
+
+pub(super) fn events_are_kept_until_they_were_told_even_after_a_crash(mut stand: Stand) {
+    let jobs = busy(&stand);
+    let lost = stand.claim_one(JobKind::Infer);
+    stand.ledger.set_back(&lost, &Setback::GiveUp { error: "no".to_owned() }).unwrap();
+    stand.ledger.retry_job(lost.job).unwrap();
+    stand.ledger.note_action("amy", "opened the box").unwrap();
+    stand.crash();
+    let events = stand.ledger.events(9).unwrap();
+    let told: Vec<(Happened, Option<i64>, &str)> =
+        events.iter().map(|event| (event.what, event.job, event.detail.as_str())).collect();
+    let retried = format!("job {} retried, now available", lost.job);
+    let expected = [
+        (Happened::Delivered, Some(jobs[2] + 1), ""),
+        (Happened::GivenUp, Some(lost.job), "no"),
+        (Happened::Acted, Some(lost.job), retried.as_str()),
+        (Happened::Acted, None, "opened the box"),
+    ];
+    assert_eq!(told, expected);
+    stand.ledger.forget_events(events[1].id).unwrap();
+    assert_eq!(stand.ledger.events(1).unwrap()[0].id, events[2].id);
+}
+
+pub(super) fn a_copy_holds_what_was_committed(stand: Stand) {
+    let jobs = busy(&stand);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("it's a copy.sqlite");
+    stand.ledger.backup(&path).unwrap();
+    stand.ledger.cancel_job(jobs[1]).unwrap();
+    let copy = Ledger::open(&path, Arc::new(stand.clock.clone()), LedgerOptions::default()).unwrap();
+    assert_eq!(copy.job(jobs[1]).unwrap().unwrap().job.state, JobState::Available);
+    assert_eq!(
+        copy.jobs(&JobFilter::default()).unwrap().len(),
+        stand.ledger.jobs(&JobFilter::default()).unwrap().len()
+    );
+    assert!(stand.ledger.backup(&path).is_err(), "a copy is not overwritten");
+}
