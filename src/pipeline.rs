@@ -12,11 +12,11 @@ use chrono::{Offset, TimeZone};
 
 use crate::clock::Millis;
 use crate::config::{Config, Pipeline, ResultKind};
-use crate::dicom::Uid;
+use crate::dicom::{Uid, sha256};
 use crate::inference::{self, Channel, Engine, InferenceError, ModelPackage, ModelStore};
 use crate::ledger::{InstanceRow, JobInput, Ledger, LedgerError, ResultRow};
 use crate::results::{ResultContext, ResultError, ResultObject, SourceSeries};
-use crate::spool::{Location, Spool, SpoolError, sha256};
+use crate::spool::{Location, Spool, SpoolError};
 use crate::volume::{Finding, InstanceSource, SeriesVolume, Volume, VolumeError, read_series};
 
 use writing::Writing;

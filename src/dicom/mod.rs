@@ -8,6 +8,7 @@ mod attributes;
 mod code;
 pub mod command;
 pub mod commitment;
+mod digest;
 mod extent;
 mod geometry;
 pub mod ladder;
@@ -22,6 +23,7 @@ mod verdict;
 
 pub use attributes::{Dataset, decimals, keyword_of, tag_of, text, texts, uid as uid_of};
 pub use code::Code;
+pub use digest::{hexadecimal, sha256};
 pub use extent::ExtentError;
 pub use geometry::{
     GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub,

@@ -7,14 +7,15 @@ use std::time::Duration;
 use ndarray::Array3;
 use sha2::{Digest, Sha256};
 
+use super::InferenceError;
 use super::cascade::Cascade;
 use super::device::{Device, check_memory};
 use super::package::{ModelKind, ModelPackage};
 use super::runtime::{Search, environment};
 use super::session::{Loaded, SessionCache};
-use super::{InferenceError, hexadecimal};
 use crate::clock::Clock;
 use crate::config::NodeConfig;
+use crate::dicom::hexadecimal;
 use crate::volume::{Algorithm, Finding, Segmentation, Volume};
 
 /// How models are run.

@@ -3,15 +3,13 @@
 
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
+use super::InferenceError;
 use super::package::{
     AxisCodes, Channel, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage,
     Stage,
 };
 use super::raw::{RawChannel, RawCleanup, RawDecision, RawGrid, RawIntensity, RawLabel, RawModel, RawStage};
-use super::{InferenceError, hexadecimal};
-use crate::dicom::Code;
+use crate::dicom::{Code, sha256};
 use crate::volume::Segment;
 
 /// Reads the text of `folder/model.toml`; `folder` is only named in the result, never opened.
@@ -102,7 +100,7 @@ fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Faults) -> Model
         stages,
         segments: segments(raw.label),
         folder: folder.to_owned(),
-        manifest_sha256: hexadecimal(&Sha256::digest(text.as_bytes())),
+        manifest_sha256: sha256(text.as_bytes()),
     }
 }
 

@@ -15,7 +15,6 @@ mod runtime;
 mod session;
 mod store;
 
-use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 
@@ -100,11 +99,4 @@ impl InferenceError {
             | InferenceError::Geometry { .. } => false,
         }
     }
-}
-
-fn hexadecimal(digest: &[u8]) -> String {
-    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use ort::environment::Environment;
 use ort::session::Session;
-use sha2::{Digest, Sha256};
 
 use super::package::{ModelPackage, Stage};
-use super::{InferenceError, hexadecimal, network};
+use super::{InferenceError, network};
 use crate::clock::{Clock, Millis};
+use crate::dicom::sha256;
 
 /// A network ready to run.
 #[derive(Clone)]
@@ -105,7 +105,7 @@ pub(super) fn read_verified(package: &ModelPackage, stage: &Stage) -> Result<(Ve
         }
         _ => InferenceError::Io { file: file.clone(), source },
     })?;
-    let found = hexadecimal(&Sha256::digest(&bytes));
+    let found = sha256(&bytes);
     if stage.file.sha256.contains(&found) {
         return Ok((bytes, found));
     }

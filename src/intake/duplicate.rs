@@ -4,9 +4,9 @@
 //! every instance.
 
 use super::IntakeError;
-use crate::dicom::Meta;
+use crate::dicom::{Meta, sha256};
 use crate::ledger::{ArrivedInstance, Ledger, Recorded};
-use crate::spool::{Location, Spool, SpoolError, sha256};
+use crate::spool::{Location, Spool, SpoolError};
 
 /// Finishes what the ledger said to a copy. One that it took for identical is looked at closer: it is recorded after
 /// all when other bytes are held. The bytes of a copy that gets no row are removed.

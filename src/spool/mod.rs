@@ -34,8 +34,6 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use sha2::{Digest, Sha256};
-
 use crate::dicom::{SeriesKey, Uid};
 use buffer::Pool;
 pub use draft::Draft;
@@ -52,16 +50,6 @@ const SEGMENTS: &str = "segments";
 /// Where an object lies in the spool; kept in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location(pub String);
-
-/// SHA-256 of an object's bytes, hexadecimal: how two copies are compared without reading both.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// CRC-32 of an object's bytes: says quickly that two copies differ, never for sure that they are equal.
 #[must_use]

@@ -7,12 +7,13 @@ use std::time::Duration;
 use sagittal::clock::{Clock, TestClock};
 use sagittal::config::Config;
 use sagittal::delivery::Object;
+use sagittal::dicom::sha256;
 use sagittal::dicom::{SeriesKey, Uid};
 use sagittal::ledger::{
     ArrivedInstance, ClosedBy, Closing, JobDetail, JobFilter, JobKind, Ledger, NewInferJob, ResultRow, Verdict,
 };
 use sagittal::node::{self, Running};
-use sagittal::spool::{Spool, sha256};
+use sagittal::spool::Spool;
 
 use super::site::Site;
 
