@@ -94,6 +94,7 @@ pub fn open_ledger_as(actor: Option<String>, config: &Config, clock: Arc<dyn Clo
     let attempts = |d: &Destination| Some((d.name.clone(), d.max_attempts?));
     let options = LedgerOptions {
         max_attempts: config.node.max_attempts,
+        off_peak: config.node.off_peak,
         replace: config.node.duplicates == Duplicates::Replace,
         destination_attempts: config.destinations.values().filter_map(attempts).collect(),
         actor,

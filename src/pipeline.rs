@@ -61,6 +61,21 @@ pub enum Remedy {
 }
 
 impl PipelineError {
+    /// What the job was at when it failed so.
+    #[must_use]
+    pub const fn stage(&self) -> &'static str {
+        match self {
+            PipelineError::UnknownPipeline(_)
+            | PipelineError::Volume(_)
+            | PipelineError::MissingInput { .. }
+            | PipelineError::Spool(_)
+            | PipelineError::Ledger(_) => "read",
+            PipelineError::Inference(_) => "model",
+            PipelineError::Result(_) => "write",
+            PipelineError::Refused { .. } => "verify",
+        }
+    }
+
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {

@@ -12,7 +12,7 @@ use super::{ConfigFolder, Failure};
 use crate::config::{Confirm, Destination, DestinationKind, Login, WebPeer};
 use crate::delivery::Delivery;
 use crate::dicom::{Learned, ladder, tables};
-use crate::ledger::{CapabilityRow, JobFilter, JobKind, JobState, Ledger};
+use crate::ledger::{CapabilityRow, Circuit, JobFilter, JobKind, JobState, Ledger};
 
 #[derive(Debug, clap::Args)]
 pub struct DestinationsArgs {
@@ -71,24 +71,34 @@ fn list(
     as_json: bool,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let mut rows =
-        vec![["NAME", "KIND", "WHERE", "CONFIRMS BY", "WAITING", "DELIVERED", "GIVEN UP"].map(str::to_owned)];
-    let mut values = Vec::new();
+    let mut rows = vec![
+        ["NAME", "KIND", "WHERE", "CONFIRMS BY", "WAITING", "DELIVERED", "GIVEN UP", "CIRCUIT"].map(str::to_owned),
+    ];
+    let (mut values, circuits) = (Vec::new(), ledger.circuits()?);
     for destination in destinations.values() {
         let [waiting, delivered, given_up] = counts(ledger, &destination.name)?;
         let (kind, place, confirms) = described(destination);
+        let circuit = circuits.iter().find(|circuit| circuit.destination == destination.name);
         values.push(json!({
             "name": destination.name, "kind": kind, "where": place, "confirms_by": confirms,
-            "waiting": waiting, "delivered": delivered, "given_up": given_up,
+            "waiting": waiting, "delivered": delivered, "given_up": given_up, "circuit": circuit,
         }));
         let counted = [waiting, delivered, given_up].map(|count| count.to_string());
         let [waiting, delivered, given_up] = counted;
-        rows.push([destination.name.clone(), kind.to_owned(), place, confirms, waiting, delivered, given_up]);
+        let circuit = circuit.map_or_else(|| "closed".to_owned(), state_of);
+        rows.push([destination.name.clone(), kind.to_owned(), place, confirms, waiting, delivered, given_up, circuit]);
     }
     if as_json {
         Ok(writeln!(out, "{:#}", Value::from(values))?)
     } else {
         Ok(out.write_all(aligned(&rows).as_bytes())?)
+    }
+}
+
+fn state_of(circuit: &Circuit) -> String {
+    match (circuit.opened_at, circuit.probe_at) {
+        (Some(since), Some(probe)) => format!("open since {}, next probe {}", time(since), time(probe)),
+        _ => format!("closed, {} failures", circuit.failures),
     }
 }
 

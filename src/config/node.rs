@@ -60,6 +60,8 @@ pub struct NodeConfig {
     pub lease: Duration,
     /// Attempts before a job is given up.
     pub max_attempts: u32,
+    /// Hours in which infer jobs of priority off-peak run, seconds of the local day: from, to; `None`: any.
+    pub off_peak: Option<(u32, u32)>,
     /// First series number of results: base + index of the pipeline.
     pub series_number_base: u32,
     /// How long a loaded session is kept without use.
@@ -123,6 +125,7 @@ impl NodeConfig {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             lease: Duration::from_mins(1),
             max_attempts: 10,
+            off_peak: None,
             series_number_base: 9000,
             session_ttl: Duration::from_mins(10),
             peers: BTreeMap::new(),
@@ -224,6 +227,18 @@ fn read_completion(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundi
 fn read_jobs(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
     set(&mut config.lease, section.get("lease").and_then(|e| duration(&e, 5.0, 3600.0)));
     set(&mut config.max_attempts, section.get("max_attempts").and_then(|e| Some(e.whole(1, 1000)? as u32)));
+    config.off_peak = section.get("off_peak").and_then(|e| e.parsed(hours));
+}
+
+/// `20:00-06:00` as seconds of the day.
+fn hours(text: &str) -> Result<(u32, u32), String> {
+    let time = |text: &str| {
+        let (hour, minute) = text.trim().split_once(':')?;
+        let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60).then_some(hour * 3600 + minute * 60)
+    };
+    let both = text.split_once('-').and_then(|(from, to)| Some((time(from)?, time(to)?)));
+    both.filter(|(from, to)| from != to).ok_or_else(|| "two times of the day, such as \"20:00-06:00\"".to_owned())
 }
 
 fn read_inference(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {

@@ -97,6 +97,41 @@ impl DeliveryError {
         !is_answer && !self.is_about_one_object()
     }
 
+    /// Does it say that the destination as a whole does not work, whatever it is brought?
+    #[must_use]
+    pub fn is_about_the_destination(&self) -> bool {
+        match self {
+            DeliveryError::Connect { .. }
+            | DeliveryError::Tls { .. }
+            | DeliveryError::Timeout { .. }
+            | DeliveryError::Rejected { .. }
+            | DeliveryError::Protocol { .. }
+            | DeliveryError::Folder { .. } => true,
+            DeliveryError::Http { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+
+    /// What a delivery was at when it failed so.
+    #[must_use]
+    pub fn stage(&self) -> &'static str {
+        match self {
+            DeliveryError::Connect { .. }
+            | DeliveryError::Tls { .. }
+            | DeliveryError::Rejected { .. }
+            | DeliveryError::Client(_) => "connect",
+            DeliveryError::NoContext { .. } => "negotiate",
+            DeliveryError::NotCommitted { .. } | DeliveryError::NotFound { .. } => "confirm",
+            DeliveryError::Partly { first, .. } => first.stage(),
+            DeliveryError::Unreadable { .. } => "read",
+            DeliveryError::Timeout { .. }
+            | DeliveryError::Refused { .. }
+            | DeliveryError::Protocol { .. }
+            | DeliveryError::Http { .. }
+            | DeliveryError::Folder { .. } => "send",
+        }
+    }
+
     /// Is another attempt pointless until somebody changes something?
     #[must_use]
     pub fn is_permanent(&self) -> bool {

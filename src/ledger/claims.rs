@@ -1,32 +1,48 @@
-//! Taking jobs: one statement claims, a lease says for how long, heartbeats prolong it.
+//! Taking jobs: who is next, a lease that says for how long, heartbeats that prolong it.
 //!
 //! SQLite has one writer, so the statement needs no `SKIP LOCKED`; PostgreSQL's form would.
 
 use std::time::Duration;
 
-use rusqlite::{Row, Transaction, named_params, params};
+use rusqlite::{OptionalExtension, Transaction, named_params, params};
 
 use super::lookups::results_of;
 use super::outcomes::names_in;
-use super::{Claim, JobInput, JobKind, Ledger, LedgerError, Work};
+use super::{Claim, JobInput, JobKind, Ledger, LedgerError, Priority, Work};
 use crate::clock::Millis;
 use crate::dicom::SeriesKey;
 
-/// The order inside is the claiming order; that of RETURNING is not defined, hence the columns to sort by.
+/// Nothing is put off longer than this; a job that seems to be is due: the machine's clock was set back.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(8 * 24);
+
+/// The first due job of each queue that is not excluded, and the first of these: a queue that nothing is claimed from costs
+/// one step, however long it is. The order is that of the index of migration 9.
+const NEXT: &str = "
+    WITH RECURSIVE queue (name) AS (
+        SELECT min(coalesce(destination, '')) FROM jobs WHERE kind = :kind AND state IN ('available', 'retryable')
+        UNION ALL
+        SELECT (SELECT min(coalesce(j.destination, '')) FROM jobs j
+                WHERE j.kind = :kind AND j.state IN ('available', 'retryable')
+                  AND coalesce(j.destination, '') > queue.name)
+        FROM queue WHERE queue.name IS NOT NULL)
+    SELECT first.id FROM queue JOIN jobs first ON first.id = (
+        SELECT j.id FROM jobs j
+        WHERE j.kind = :kind AND coalesce(j.destination, '') = queue.name AND j.state IN ('available', 'retryable')
+          AND (j.scheduled_at <= :now OR j.scheduled_at > :beyond) AND j.priority <= :lowest
+        ORDER BY j.created_at + j.priority * 1800000, j.id LIMIT 1)
+    WHERE queue.name IS NOT NULL AND queue.name NOT IN (SELECT value FROM json_each(:excluded))
+    ORDER BY first.created_at + first.priority * 1800000, first.id LIMIT 1";
+
 const CLAIM: &str = "
     UPDATE jobs SET state = 'running', attempt = attempt + 1, charged = charged + 1, worker = :worker,
            lease_until = :lease_until,
            analysis_started_at = CASE kind WHEN 'infer' THEN coalesce(analysis_started_at, :now) END
-    WHERE id IN (
-        SELECT id FROM jobs
-        WHERE kind = :kind AND state IN ('available', 'retryable') AND scheduled_at <= :now
-          AND (destination IS NULL OR destination NOT IN (SELECT value FROM json_each(:excluded)))
-        ORDER BY priority, scheduled_at, id LIMIT :limit)
-    RETURNING id, attempt, priority, scheduled_at";
+    WHERE id = :id RETURNING attempt, scheduled_at";
 
 impl Ledger {
-    /// Claims up to `limit` due jobs of a kind for `worker`, in the order priority, due time, id. Deliver
-    /// jobs to `exclude_destinations` (busy, or with an open circuit) are passed over.
+    /// Claims up to `limit` due jobs of a kind for `worker`, the longest waiting first, where each step of priority counts as
+    /// half an hour. Deliver jobs to `exclude_destinations` (busy, or with an open circuit) are passed over, and infer jobs
+    /// of priority off-peak outside the hours that [`LedgerOptions::off_peak`] names.
     pub fn claim(
         &self,
         kind: JobKind,
@@ -37,24 +53,45 @@ impl Ledger {
     ) -> Result<Vec<Claim>, LedgerError> {
         let now = self.now();
         let excluded = serde_json::Value::from(exclude_destinations).to_string();
+        let runs = kind == JobKind::Deliver || self.inner.options.is_off_peak(now);
+        let lowest = if runs { Priority::OffPeak } else { Priority::Routine };
         let claims = self.write(|transaction| {
-            let mut claimed: Vec<Claimed> = transaction
-                .prepare_cached(CLAIM)?
-                .query_map(
-                    named_params! {
-                        ":worker": worker, ":lease_until": now.plus(lease), ":now": now, ":kind": kind,
-                        ":excluded": excluded, ":limit": limit,
-                    },
-                    Claimed::of,
-                )?
-                .collect::<rusqlite::Result<_>>()?;
-            claimed.sort_unstable_by_key(|claimed| claimed.order);
-            claimed.into_iter().map(|claimed| claimed.begin(transaction, now, worker)).collect::<Result<Vec<_>, _>>()
+            let mut claims = Vec::new();
+            while claims.len() < limit as usize {
+                let next: Option<i64> = transaction
+                    .prepare_cached(NEXT)?
+                    .query_row(
+                        named_params! {
+                            ":kind": kind, ":now": now, ":beyond": now.plus(LONGEST_WAIT), ":lowest": lowest,
+                            ":excluded": excluded,
+                        },
+                        |row| row.get(0),
+                    )
+                    .optional()?;
+                let Some(job) = next else { break };
+                let (attempt, due_at) = transaction.prepare_cached(CLAIM)?.query_row(
+                    named_params! { ":worker": worker, ":lease_until": now.plus(lease), ":now": now, ":id": job },
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
+                begin(transaction, now, worker, (job, attempt))?;
+                let (series_closed_at, work) = work(transaction, job)?;
+                claims.push(Claim { job, attempt, due_at, claimed_at: now, series_closed_at, work });
+            }
+            Ok(claims)
         })?;
         for claim in &claims {
             self.inner.tally.claimed(claim);
         }
         Ok(claims)
+    }
+
+    /// Does a claim's job still run in its attempt? Asked beside the writer.
+    pub fn is_running(&self, claim: &Claim) -> Result<bool, LedgerError> {
+        self.read(|transaction| {
+            let mut statement = transaction
+                .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND state = 'running' AND attempt = ?2")?;
+            Ok(statement.exists(params![claim.job, claim.attempt])?)
+        })
     }
 
     /// Prolongs the lease of a claim to `lease` from now. `false`: the job is no longer this claim's (the
@@ -72,26 +109,16 @@ impl Ledger {
     }
 }
 
-struct Claimed {
-    job: i64,
-    attempt: u32,
-    order: (i64, Millis, i64),
-}
-
-impl Claimed {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Claimed> {
-        let job = row.get(0)?;
-        Ok(Claimed { job, attempt: row.get(1)?, order: (row.get(2)?, row.get(3)?, job) })
-    }
-
-    fn begin(self, transaction: &Transaction<'_>, now: Millis, worker: &str) -> Result<Claim, LedgerError> {
-        transaction
-            .prepare_cached("INSERT INTO attempts (job_id, number, worker, started_at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![self.job, self.attempt, worker, now])?;
-        let (series_closed_at, work) = work(transaction, self.job)?;
-        let (job, attempt, due_at) = (self.job, self.attempt, self.order.1);
-        Ok(Claim { job, attempt, due_at, claimed_at: now, series_closed_at, work })
-    }
+fn begin(
+    transaction: &Transaction<'_>,
+    now: Millis,
+    worker: &str,
+    (job, attempt): (i64, u32),
+) -> Result<(), LedgerError> {
+    transaction
+        .prepare_cached("INSERT INTO attempts (job_id, number, worker, started_at) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![job, attempt, worker, now])?;
+    Ok(())
 }
 
 /// When the job's series was finished, and what the job asks for.

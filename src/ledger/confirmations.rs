@@ -34,15 +34,23 @@ pub enum Confirmation {
 }
 
 impl Ledger {
-    /// Records that `claim` is about to ask for commitment and will wait for the report for `wait`.
-    pub fn ask_confirmation(&self, claim: &Claim, wait: Duration) -> Result<ConfirmationAsked, LedgerError> {
+    /// Records that `claim` is about to ask for commitment to `objects` and will wait for the report for `wait`.
+    pub fn ask_confirmation(
+        &self,
+        claim: &Claim,
+        objects: &[Uid],
+        wait: Duration,
+    ) -> Result<ConfirmationAsked, LedgerError> {
         let now = self.now();
         let chance = fastrand::u128(..).to_string();
         let transaction = Uid::derived(&["storage commitment", &claim.job.to_string(), &now.0.to_string(), &chance]);
+        let objects = serde_json::json!(objects).to_string();
         self.write(|connection| {
             connection
-                .prepare_cached("INSERT INTO confirmations (transaction_uid, job_id, due_at) VALUES (?1, ?2, ?3)")?
-                .execute(params![transaction, claim.job, now.plus(wait)])?;
+                .prepare_cached(
+                    "INSERT INTO confirmations (transaction_uid, job_id, due_at, asked) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![transaction, claim.job, now.plus(wait), objects])?;
             Ok(())
         })?;
         Ok(ConfirmationAsked { transaction })
@@ -88,7 +96,7 @@ impl Ledger {
                 .query_row([&report.transaction], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             let Some((id, job)) = asked else { return Ok(false) };
-            let refused = refusal(connection, job, report)?;
+            let refused = refusal(connection, id, report)?;
             connection
                 .prepare_cached(
                     "UPDATE confirmations SET answered_at = ?2, refused = ?3 WHERE id = ?1 AND answered_at IS NULL",
@@ -121,15 +129,15 @@ fn latest(connection: &Transaction<'_>, job: i64, now: Millis) -> Result<Option<
     }))
 }
 
-/// Why `report` does not cover all results that `job` delivers: one that it does not name is not committed to.
-fn refusal(connection: &Transaction<'_>, job: i64, report: &Report) -> Result<Option<String>, LedgerError> {
+/// Why `report` does not cover all that request `id` asked for: an object that it does not name is not committed to.
+fn refusal(connection: &Transaction<'_>, id: i64, report: &Report) -> Result<Option<String>, LedgerError> {
     let held: Vec<&str> = report.held.iter().map(|reference| reference.sop_instance.as_str()).collect();
     let (missing, total): (i64, i64) = connection
         .prepare_cached(
-            "SELECT coalesce(sum(sop_instance NOT IN (SELECT value FROM json_each(?2))), 0), count(*)
-             FROM results WHERE job_id = (SELECT parent_id FROM jobs WHERE id = ?1)",
+            "SELECT coalesce(sum(o.value NOT IN (SELECT value FROM json_each(?2))), 0), count(*)
+             FROM confirmations c, json_each(c.asked) o WHERE c.id = ?1",
         )?
-        .query_row(params![job, serde_json::json!(held).to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row(params![id, serde_json::json!(held).to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let reason = match report.failed.first() {
         Some((reference, reason)) => format!("; {}: reason {:04x}", reference.sop_instance, reason.code()),
         None => String::new(),

@@ -13,7 +13,7 @@ use super::{AttemptRow, Counts, InputRow, JobDetail, JobFilter, JobRow, Ledger, 
 /// Columns of [`job_row`].
 const JOB: &str = "
     SELECT j.id, j.kind, j.state, j.priority, j.pipeline, j.rule, j.destination, s.study, s.series, r.number,
-           j.charged, j.max_attempts, j.scheduled_at, j.created_at, j.finished_at, j.delivered, j.last_error
+           j.charged, j.max_attempts, j.scheduled_at, j.created_at, j.finished_at, j.delivered, j.last_error, j.stage
     FROM jobs j JOIN revisions r ON r.id = j.revision_id JOIN series s ON s.id = r.series_id";
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -124,7 +124,7 @@ fn inputs_of(connection: &Connection, job: i64) -> Result<Vec<InputRow>, LedgerE
 
 fn attempts_of(connection: &Connection, job: i64) -> Result<Vec<AttemptRow>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT number, worker, started_at, ended_at, outcome, error FROM attempts WHERE job_id = ?1 ORDER BY number",
+        "SELECT number, worker, started_at, ended_at, outcome, error, stage FROM attempts WHERE job_id = ?1 ORDER BY number",
     )?;
     let rows = statement.query_map([job], |row| {
         Ok(AttemptRow {
@@ -134,6 +134,7 @@ fn attempts_of(connection: &Connection, job: i64) -> Result<Vec<AttemptRow>, Led
             ended_at: row.get(3)?,
             outcome: row.get(4)?,
             error: row.get(5)?,
+            stage: row.get(6)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -164,5 +165,6 @@ fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         finished_at: row.get(14)?,
         delivered: row.get(15)?,
         last_error: row.get(16)?,
+        stage: row.get(17)?,
     })
 }

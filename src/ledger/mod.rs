@@ -11,6 +11,7 @@ mod answers;
 mod arrivals;
 pub mod backoff;
 mod backup;
+mod circuits;
 mod claims;
 mod commitments;
 mod confirmations;
@@ -46,6 +47,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use answers::{CapabilityRow, VerdictRow};
+pub use circuits::{Circuit, OPENS_AFTER};
 pub use commitments::{CommitmentAsked, CommitmentRow, DueReport};
 pub use confirmations::{Confirmation, ConfirmationAsked};
 pub use error::LedgerError;
@@ -71,6 +73,8 @@ pub struct LedgerOptions {
     pub destination_attempts: BTreeMap<String, u32>,
     /// Lost leases and dead processes after which a job is taken for the cause and given up.
     pub max_rescues: u32,
+    /// Hours of jobs of priority off-peak, seconds of the local day: from, to (past midnight where it is less); `None`: any.
+    pub off_peak: Option<(u32, u32)>,
     /// Other bytes under a SOP Instance UID that is held count from their arrival on; else they are not recorded.
     pub replace: bool,
     /// Who acts through this handle: a person at the command line.
@@ -83,6 +87,7 @@ impl Default for LedgerOptions {
             max_attempts: 5,
             destination_attempts: BTreeMap::new(),
             max_rescues: 20,
+            off_peak: None,
             replace: true,
             actor: None,
         }
@@ -90,6 +95,14 @@ impl Default for LedgerOptions {
 }
 
 impl LedgerOptions {
+    fn is_off_peak(&self, now: Millis) -> bool {
+        let second = (now.0.div_euclid(1000) + i64::from(now.utc_offset())).rem_euclid(86_400);
+        self.off_peak.is_none_or(|(from, to)| {
+            let (after, before) = (second >= i64::from(from), second < i64::from(to));
+            if from <= to { after && before } else { after || before }
+        })
+    }
+
     fn attempts(&self, destination: Option<&str>) -> u32 {
         let own = destination.and_then(|name| self.destination_attempts.get(name)).copied();
         own.unwrap_or(self.max_attempts).max(1)

@@ -43,6 +43,8 @@ pub(super) struct Ending<'a> {
     /// Word of `attempts.outcome`.
     pub outcome: &'static str,
     pub error: Option<&'a str>,
+    /// What the attempt was at when it ended badly.
+    pub stage: Option<&'static str>,
     /// When the job is due again, where it is.
     pub due: Option<Millis>,
     /// The attempt does not weigh against `max_attempts`.
@@ -52,7 +54,15 @@ pub(super) struct Ending<'a> {
 
 impl<'a> Ending<'a> {
     const fn completed(delivered: Option<Delivered>) -> Ending<'static> {
-        Ending { event: Event::Complete, outcome: "completed", error: None, due: None, given_back: false, delivered }
+        Ending {
+            event: Event::Complete,
+            outcome: "completed",
+            error: None,
+            stage: None,
+            due: None,
+            given_back: false,
+            delivered,
+        }
     }
 
     pub(super) fn set_back(setback: &'a Setback, now: Millis, standing: &Standing) -> Ending<'a> {
@@ -64,7 +74,15 @@ impl<'a> Ending<'a> {
             Setback::Hold { error } => (Event::Park, "held", error, None),
         };
         let due = after.map(|after| now.plus(after));
-        Ending { event, outcome, error: Some(error), due, given_back: event == Event::Snooze, delivered: None }
+        Ending {
+            event,
+            outcome,
+            error: Some(error),
+            stage: None,
+            due,
+            given_back: event == Event::Snooze,
+            delivered: None,
+        }
     }
 }
 
@@ -113,10 +131,20 @@ impl Ledger {
     /// Ends an attempt badly. A retry of the last attempt discards the job and keeps the error.
     /// `false`: the job is no longer this claim's.
     pub fn set_back(&self, claim: &Claim, setback: &Setback) -> Result<bool, LedgerError> {
+        self.set_back_at(claim, setback, None)
+    }
+
+    /// As [`Ledger::set_back`], and says what the attempt was at.
+    pub fn set_back_at(
+        &self,
+        claim: &Claim,
+        setback: &Setback,
+        stage: Option<&'static str>,
+    ) -> Result<bool, LedgerError> {
         let now = self.now();
         let (ours, outcome) = self.write(|transaction| {
             let standing = Standing::of(transaction, claim.job)?;
-            let ending = Ending::set_back(setback, now, &standing);
+            let ending = Ending { stage, ..Ending::set_back(setback, now, &standing) };
             Ok((end_attempt(transaction, now, claim.job, claim.attempt, &ending)?, ending.outcome))
         })?;
         Ok(self.counted(ours, claim, now, outcome))
@@ -145,7 +173,7 @@ pub(super) fn end_attempt(
         .prepare_cached(
             "UPDATE jobs SET state = :to, lease_until = NULL, worker = NULL, finished_at = :finished,
                     scheduled_at = coalesce(:due, scheduled_at), charged = charged - :given_back,
-                    rescues = rescues + :rescued, delivered = :delivered, last_error = :error
+                    rescues = rescues + :rescued, delivered = :delivered, last_error = :error, stage = :stage
              WHERE id = :job AND state = 'running' AND attempt = :attempt",
         )?
         .execute(named_params! {
@@ -156,15 +184,16 @@ pub(super) fn end_attempt(
             ":rescued": matches!(ending.event, Event::Rescue { .. }),
             ":delivered": ending.delivered,
             ":error": ending.error,
+            ":stage": ending.stage,
             ":job": job,
             ":attempt": attempt,
         })?;
     if changed == 1 {
         transaction
             .prepare_cached(
-                "UPDATE attempts SET ended_at = ?3, outcome = ?4, error = ?5 WHERE job_id = ?1 AND number = ?2",
+                "UPDATE attempts SET ended_at = ?3, outcome = ?4, error = ?5, stage = ?6 WHERE job_id = ?1 AND number = ?2",
             )?
-            .execute(params![job, attempt, now, ending.outcome, ending.error])?;
+            .execute(params![job, attempt, now, ending.outcome, ending.error, ending.stage])?;
         forget_older_snoozes(transaction, job, attempt, ending)?;
         note_end(transaction, now, job, to, ending.delivered.is_some(), ending.error)?;
     }

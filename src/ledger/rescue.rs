@@ -58,6 +58,7 @@ impl Ledger {
             event: Event::Rescue { hopeless },
             outcome: "lease-expired",
             error: Some(&error),
+            stage: None,
             due: Some(now),
             given_back: true,
             delivered: None,

@@ -303,6 +303,8 @@ pub struct JobRow {
     pub finished_at: Option<Millis>,
     pub delivered: Option<Delivered>,
     pub last_error: Option<String>,
+    /// What the attempt that ended with `last_error` was at.
+    pub stage: Option<String>,
 }
 
 /// How much there is of everything, for metrics and the console.
@@ -363,6 +365,8 @@ pub struct AttemptRow {
     /// `completed`, `retry`, `snoozed`, `gave-up`, `held`, `lease-expired`, `cancelled`; `None` while running.
     pub outcome: Option<String>,
     pub error: Option<String>,
+    /// What it was at when it ended badly: `read`, `model`, `write`, `verify`, `connect`, `negotiate`, `send`, `confirm`.
+    pub stage: Option<String>,
 }
 
 /// Everything about one job.

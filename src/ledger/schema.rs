@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("retrievals", include_str!("migrations/0009_retrievals.sql")),
     ("stuck_jobs", include_str!("migrations/0010_stuck_jobs.sql")),
     ("events", include_str!("migrations/0011_events.sql")),
+    ("circuits", include_str!("migrations/0012_circuits.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod arrivals;
+mod circuits;
 mod claims;
 mod commitments;
 mod confirmations;
 mod counts;
 mod lists;
+mod machine;
 mod operator;
 mod outcomes;
 mod pending;
@@ -227,7 +229,11 @@ exercises! {
         a_revision_that_moved_on_is_not_closed
         a_revision_closes_once
         a_closing_that_cannot_be_stored_leaves_the_revision_open;
-    claims: jobs_are_claimed_by_priority_then_due_time_then_id
+    claims: jobs_are_claimed_by_priority_then_age
+        a_job_that_waited_long_enough_overtakes_newer_ones_of_a_higher_priority
+        off_peak_models_run_in_their_hours_only
+        a_destination_out_of_service_costs_the_others_nothing
+        a_clock_that_jumps_loses_and_doubles_nothing
         excluded_destinations_are_passed_over
         the_analysis_time_is_that_of_the_first_claim
         a_heartbeat_keeps_the_lease_and_reports_a_lost_one
@@ -241,6 +247,9 @@ exercises! {
         a_snooze_gives_the_attempt_back
         giving_up_and_holding_wait_for_an_operator
         a_job_that_kills_its_worker_again_and_again_is_given_up;
+    circuits: three_failures_in_a_row_open_a_circuit_and_an_answer_closes_it
+        what_waited_is_due_at_once_the_most_urgent_first;
+    machine: every_operation_in_every_state_does_what_the_table_says;
     pending: what_waits_is_due_at_its_time_and_decided_once_even_after_a_crash
         another_series_of_the_study_brings_the_time_forward
         a_newer_revision_ends_what_waited_or_was_held
@@ -255,6 +264,7 @@ exercises! {
     confirmations: a_waiting_delivery_goes_on_when_its_report_comes_even_after_a_crash
         a_report_may_come_before_the_delivery_waits
         what_a_report_does_not_name_is_not_committed_to
+        what_was_not_asked_for_is_not_missed
         a_report_that_never_comes_is_waited_for_no_longer_than_said;
     rules: a_text_in_force_is_recorded_once_and_again_when_it_comes_back
         rules_are_found_by_number_and_by_the_beginning_of_their_revision;

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::{Workers, blocking, lease::Lease};
+use super::{Workers, blocking, circuit, lease::Lease};
 use crate::config::{Confirm, Destination, DestinationKind};
 use crate::delivery::{Attempt, Consignment, DeliveryError, Object, Outcome};
+use crate::dicom::Uid;
 use crate::dicom::ladder::{self, Choice, Form};
 use crate::ledger::{
     Claim, Confirmation, ConfirmationAsked, Delivered, JobKind, Ledger, LedgerError, ResultRow, Setback, Work, backoff,
 };
 use crate::spool::{Location, Spool};
 
-const FIRST_RETRY: Duration = Duration::from_secs(2);
+pub(super) const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// Deliveries under way, by destination.
 type Busy = Arc<Mutex<HashMap<String, usize>>>;
@@ -27,7 +28,7 @@ pub(super) async fn run(workers: Workers) {
         let rung = workers.bell.notified();
         let full = full_destinations(&workers, &busy);
         let (ledger, name, lease) = (workers.ledger.clone(), workers.name.clone(), workers.lease());
-        match blocking(move || ledger.claim(JobKind::Deliver, &name, lease, 1, &full)).await {
+        match blocking(move || claim(&ledger, &name, lease, full)).await {
             Ok(claims) if claims.is_empty() => {
                 if !workers.wait(rung).await {
                     return;
@@ -45,6 +46,18 @@ pub(super) async fn run(workers: Workers) {
             return;
         }
     }
+}
+
+/// The next delivery to a destination with a free place and no open circuit.
+fn claim(
+    ledger: &Ledger,
+    name: &str,
+    lease: Duration,
+    mut passed_over: Vec<String>,
+) -> Result<Vec<Claim>, LedgerError> {
+    let open = ledger.circuits()?.into_iter().filter(|circuit| circuit.opened_at.is_some());
+    passed_over.extend(open.map(|circuit| circuit.destination));
+    ledger.claim(JobKind::Deliver, name, lease, 1, &passed_over)
 }
 
 fn full_destinations(workers: &Workers, busy: &Busy) -> Vec<String> {
@@ -75,30 +88,64 @@ async fn work(workers: &Workers, claim: &Claim, destination: &str, results: Vec<
             "destination {destination:?} is not configured any more; add it to destinations.toml and `sagittal jobs retry {}`",
             claim.job
         );
-        return workers.set_back(claim, Setback::GiveUp { error }).await;
+        return workers.set_back(claim, Setback::GiveUp { error }, Some("read")).await;
     };
     let lease = Lease::keep(workers, claim);
     let outcome = tokio::select! {
         outcome = bring(workers, claim, &target, results) => outcome,
+        () = lease.lost() => return,
         () = workers.stop.cancelled() => {
             let reason = "the node was stopped".into();
-            return workers.set_back(claim, Setback::Snooze { reason, after: Duration::ZERO }).await;
+            return workers.set_back(claim, Setback::Snooze { reason, after: Duration::ZERO }, None).await;
         }
     };
     if lease.is_lost() {
         return;
     }
+    circuit::note(workers, &target, outcome.as_ref().err()).await;
     match outcome {
         Ok(Brought::Delivered(delivered)) => complete(workers, claim.clone(), destination, delivered).await,
         Ok(Brought::Asked(asked)) => wait_for_report(workers, claim.clone(), destination, asked).await,
-        Err(setback) => workers.set_back(claim, setback_with_backoff(setback, claim.attempt, &target)).await,
+        Err(failure) => {
+            let stage = failure.stage;
+            workers.set_back(claim, failure.setback(claim.attempt, &target), stage).await;
+        }
     }
 }
 
 /// A delivery that did not succeed, before the backoff is known.
-enum Failure {
-    Temporary(String),
-    Permanent(String),
+pub(super) struct Failure {
+    pub error: String,
+    is_permanent: bool,
+    /// It would have befallen any other delivery, too.
+    pub is_the_destinations: bool,
+    stage: Option<&'static str>,
+}
+
+impl Failure {
+    /// Of this machine: the ledger or the spool.
+    fn here(error: String) -> Failure {
+        Failure { error, is_permanent: false, is_the_destinations: false, stage: Some("read") }
+    }
+
+    fn setback(self, attempt: u32, target: &Destination) -> Setback {
+        let Failure { error, is_permanent, .. } = self;
+        if is_permanent {
+            return Setback::GiveUp { error };
+        }
+        Setback::Retry { error, after: backoff::delay(attempt, FIRST_RETRY, target.backoff_cap, fastrand::f64()) }
+    }
+}
+
+impl From<&DeliveryError> for Failure {
+    fn from(error: &DeliveryError) -> Failure {
+        Failure {
+            error: error.to_string(),
+            is_permanent: error.is_permanent(),
+            is_the_destinations: error.is_about_the_destination(),
+            stage: Some(error.stage()),
+        }
+    }
 }
 
 /// A delivery that went well so far.
@@ -116,13 +163,13 @@ async fn bring(
     results: Vec<ResultRow>,
 ) -> Result<Brought, Failure> {
     let (ledger, job) = (workers.ledger.clone(), claim.job);
-    let known = blocking(move || ledger.take_confirmation(job)).await.map_err(Failure::Temporary)?;
+    let known = blocking(move || ledger.take_confirmation(job)).await.map_err(Failure::here)?;
     match known {
         Some(Confirmation::Held) => Ok(Brought::Delivered(Delivered::Confirmed)),
         Some(Confirmation::Missing(why)) => {
             let ledger = workers.ledger.clone();
-            blocking(move || ledger.forget_acknowledged(job)).await.map_err(Failure::Temporary)?;
-            Err(Failure::Temporary(why))
+            blocking(move || ledger.forget_acknowledged(job)).await.map_err(Failure::here)?;
+            Err(Failure { stage: Some("confirm"), ..Failure::here(why) })
         }
         Some(Confirmation::Overdue) => {
             let destination = &target.name;
@@ -144,14 +191,14 @@ async fn send(
         let (ledger, name, results) = (workers.ledger.clone(), target.name.clone(), results.clone());
         blocking(move || choose(&ledger, &name, results))
     };
-    let mut chosen = choose().await.map_err(Failure::Temporary)?;
+    let mut chosen = choose().await.map_err(Failure::here)?;
     loop {
         let form = chosen.form();
         let brought = send_chosen(workers, claim, target, chosen).await;
         if brought.is_ok() {
             return brought;
         }
-        chosen = choose().await.map_err(Failure::Temporary)?;
+        chosen = choose().await.map_err(Failure::here)?;
         if chosen.form() <= form {
             return brought;
         }
@@ -171,30 +218,31 @@ async fn send_chosen(
         }
         Ok(read_objects(&spool, chosen.results)?)
     });
-    let objects = objects.await.map_err(Failure::Temporary)?;
+    let objects = objects.await.map_err(Failure::here)?;
     let asked = match &target.kind {
         DestinationKind::Dicom { confirm: Confirm::Commitment { wait }, .. } => {
             // In the ledger before anybody hears of it: the report may come before the answer.
             let (ledger, claim, wait) = (workers.ledger.clone(), claim.clone(), *wait);
-            let asked = blocking(move || ledger.ask_confirmation(&claim, wait)).await;
-            Some(asked.map_err(Failure::Temporary)?)
+            let uids: Vec<Uid> = objects.iter().map(|object| object.sop_instance.clone()).collect();
+            let asked = blocking(move || ledger.ask_confirmation(&claim, &uids, wait)).await;
+            Some(asked.map_err(Failure::here)?)
         }
         _ => None,
     };
     let (ledger, job) = (workers.ledger.clone(), claim.job);
-    let held = blocking(move || ledger.acknowledged(job)).await.map_err(Failure::Temporary)?;
+    let held = blocking(move || ledger.acknowledged(job)).await.map_err(Failure::here)?;
     let transaction = asked.as_ref().map(|asked| &asked.transaction);
     let consignment = Consignment { objects: &objects, held: &held, transaction };
     let Attempt { outcome, record } = workers.delivery.deliver(target, consignment).await;
     let (ledger, claim, name) = (workers.ledger.clone(), claim.clone(), target.name.clone());
     let kept = blocking(move || ledger.record_answers(&claim, &name, &record.verdicts, &record.learned)).await;
-    kept.map_err(Failure::Temporary)?;
+    kept.map_err(Failure::here)?;
     match (outcome, asked) {
         (Ok(Outcome::Asked), Some(asked)) => Ok(Brought::Asked(asked)),
         (Ok(Outcome::Confirmed), _) => Ok(Brought::Delivered(Delivered::Confirmed)),
         (Ok(Outcome::Reported), _) => Ok(Brought::Delivered(Delivered::Reported)),
         (Ok(Outcome::SentUnconfirmed | Outcome::Asked), _) => Ok(Brought::Delivered(Delivered::SentUnconfirmed)),
-        (Err(error), _) => Err(failure(&error)),
+        (Err(error), _) => Err(Failure::from(&error)),
     }
 }
 
@@ -232,19 +280,6 @@ async fn wait_for_report(workers: &Workers, claim: Claim, destination: &str, ask
     tracing::info!(job, destination, transaction = %asked.transaction, "delivered; waits for the report of storage commitment");
     if let Err(error) = blocking(move || ledger.await_confirmation(&claim, &asked)).await {
         tracing::error!(job, destination, "delivered, but not recorded; it will be sent again: {error}");
-    }
-}
-
-fn failure(error: &DeliveryError) -> Failure {
-    if error.is_permanent() { Failure::Permanent(error.to_string()) } else { Failure::Temporary(error.to_string()) }
-}
-
-fn setback_with_backoff(failure: Failure, attempt: u32, target: &Destination) -> Setback {
-    match failure {
-        Failure::Permanent(error) => Setback::GiveUp { error },
-        Failure::Temporary(error) => {
-            Setback::Retry { error, after: backoff::delay(attempt, FIRST_RETRY, target.backoff_cap, fastrand::f64()) }
-        }
     }
 }
 

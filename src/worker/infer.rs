@@ -22,22 +22,17 @@ pub(super) async fn run(workers: Workers) {
                 let span = super::span(&claim);
                 work(&workers, claim).instrument(span).await;
             }
-            Ok(None) => {}
-            Err(error) => tracing::error!("cannot claim an infer job: {error}"),
+            nothing => {
+                if let Err(error) = nothing {
+                    tracing::error!("cannot claim an infer job: {error}");
+                }
+                workers.wait(rung).await;
+            }
         }
         if workers.stop.is_cancelled() {
             return;
         }
-        if !more_waits(&workers).await && !workers.wait(rung).await {
-            return;
-        }
     }
-}
-
-/// Whether the next claim is worth trying at once.
-async fn more_waits(workers: &Workers) -> bool {
-    let (ledger, now) = (workers.ledger.clone(), workers.clock.now());
-    matches!(blocking(move || ledger.next_due()).await, Ok(Some(due)) if due <= now)
 }
 
 async fn work(workers: &Workers, claim: Claim) {
@@ -64,8 +59,11 @@ async fn work(workers: &Workers, claim: Claim) {
     }
     match outcome {
         Ok(Ok(results)) => complete(workers, claim, results).await,
-        Ok(Err(error)) => workers.set_back(&claim, setback(&error, claim.attempt, workers.stop.is_cancelled())).await,
-        Err(fault) => workers.set_back(&claim, retry(panic_text(fault), claim.attempt)).await,
+        Ok(Err(error)) => {
+            let stage = Some(error.stage());
+            workers.set_back(&claim, setback(&error, claim.attempt, workers.stop.is_cancelled()), stage).await;
+        }
+        Err(fault) => workers.set_back(&claim, retry(panic_text(fault), claim.attempt), None).await,
     }
 }
 

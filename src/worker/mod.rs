@@ -4,6 +4,7 @@
 //! Every outcome goes back through the ledger, guarded by the claim; a claim that was lost (lease expired,
 //! job cancelled) writes nothing. Panics of a job are caught and recorded as its error. Speaks no DICOM.
 
+mod circuit;
 mod count;
 mod deliver;
 mod infer;
@@ -61,6 +62,7 @@ impl Workers {
     pub fn start(&self) {
         self.tasks.spawn(infer::run(self.clone()));
         self.tasks.spawn(deliver::run(self.clone()));
+        self.tasks.spawn(circuit::run(self.clone()));
         self.tasks.spawn(report::run(self.clone()));
         self.tasks.spawn(count::run(self.clone()));
         self.tasks.spawn(rescue(self.clone()));
@@ -80,8 +82,8 @@ impl Workers {
         }
     }
 
-    /// Says a setback to the ledger and to the log.
-    async fn set_back(&self, claim: &Claim, setback: Setback) {
+    /// Says a setback to the ledger and to the log; `stage`: what the attempt was at.
+    async fn set_back(&self, claim: &Claim, setback: Setback, stage: Option<&'static str>) {
         let (job, attempt) = (claim.job, claim.attempt);
         match &setback {
             Setback::Retry { error, after } => tracing::warn!(job, attempt, ?after, "will be tried again: {error}"),
@@ -90,7 +92,7 @@ impl Workers {
             Setback::Hold { error } => tracing::error!(job, attempt, "held for an operator: {error}"),
         }
         let (ledger, claim) = (self.ledger.clone(), claim.clone());
-        let outcome = blocking(move || ledger.set_back(&claim, &setback)).await;
+        let outcome = blocking(move || ledger.set_back_at(&claim, &setback, stage)).await;
         if let Err(error) = outcome {
             tracing::error!(job, attempt, "cannot record the setback: {error}");
         }

@@ -3,10 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    AE_TITLE, Key, address, ae_title, boolean, duration, list, named, port, size, table, table_of, text, whole, words,
+    AE_TITLE, Key, address, ae_title, boolean, duration, list, named, pattern, port, size, table, table_of, text,
+    whole, words,
 };
 use crate::config::log::LEVELS;
 use crate::rules::Priority;
+
+/// From one time of the day to another.
+const HOURS: &str = "^\\s*[0-9]{1,2}:[0-9]{2}\\s*-\\s*[0-9]{1,2}:[0-9]{2}\\s*$";
 
 pub fn schema() -> Value {
     let profiles = named(AE_TITLE, table_of(&[], profile()));
@@ -176,6 +180,7 @@ fn jobs() -> Value {
         [
             ("lease", duration(), "A running job whose node died is taken up again after this long."),
             ("max_attempts", whole(1, 1000), "Tries before a job is given up."),
+            ("off_peak", pattern(HOURS), "Hours in which jobs of priority off-peak run."),
         ],
     )
 }

@@ -19,13 +19,18 @@ fn report(asked: &ConfirmationAsked, held: &[u32], failed: &[u32]) -> Report {
     Report { transaction: asked.transaction.clone(), held: held.iter().map(reference).collect(), failed }
 }
 
+fn asked_for(claim: &Claim) -> Vec<Uid> {
+    let Work::Deliver { results, .. } = &claim.work else { panic!("no deliver job") };
+    results.iter().map(|row| row.sop_instance.clone()).collect()
+}
+
 fn nothing_to_claim(stand: &Stand) -> bool {
     stand.ledger.claim(JobKind::Deliver, "w", LEASE, 9, &[]).unwrap().is_empty()
 }
 
 pub(super) fn a_waiting_delivery_goes_on_when_its_report_comes_even_after_a_crash(mut stand: Stand) {
     let claim = delivery(&stand);
-    let asked = stand.ledger.ask_confirmation(&claim, WAIT).unwrap();
+    let asked = stand.ledger.ask_confirmation(&claim, &asked_for(&claim), WAIT).unwrap();
     assert!(stand.ledger.await_confirmation(&claim, &asked).unwrap());
     assert!(nothing_to_claim(&stand));
     stand.crash();
@@ -40,7 +45,7 @@ pub(super) fn a_waiting_delivery_goes_on_when_its_report_comes_even_after_a_cras
 
 pub(super) fn a_report_may_come_before_the_delivery_waits(stand: Stand) {
     let claim = delivery(&stand);
-    let asked = stand.ledger.ask_confirmation(&claim, WAIT).unwrap();
+    let asked = stand.ledger.ask_confirmation(&claim, &asked_for(&claim), WAIT).unwrap();
     assert!(stand.ledger.confirmation_reported(&report(&asked, &[1, 2], &[])).unwrap());
     assert_eq!(stand.state(claim.job), JobState::Running, "a report ends no attempt");
     assert!(stand.ledger.await_confirmation(&claim, &asked).unwrap());
@@ -52,7 +57,7 @@ pub(super) fn what_a_report_does_not_name_is_not_committed_to(stand: Stand) {
     let check = |held: &[u32], failed: &[u32], expected: &str| {
         let stand = stand.another();
         let claim = delivery(&stand);
-        let asked = stand.ledger.ask_confirmation(&claim, WAIT).unwrap();
+        let asked = stand.ledger.ask_confirmation(&claim, &asked_for(&claim), WAIT).unwrap();
         assert!(stand.ledger.await_confirmation(&claim, &asked).unwrap());
         assert!(stand.ledger.confirmation_reported(&report(&asked, held, failed)).unwrap());
         let found = stand.ledger.take_confirmation(claim.job).unwrap();
@@ -63,9 +68,18 @@ pub(super) fn what_a_report_does_not_name_is_not_committed_to(stand: Stand) {
     check(&[], &[], "the destination does not commit to 2 of 2 objects");
 }
 
+/// Of several forms of a result a destination gets one.
+pub(super) fn what_was_not_asked_for_is_not_missed(stand: Stand) {
+    let claim = delivery(&stand);
+    let asked = stand.ledger.ask_confirmation(&claim, &asked_for(&claim)[..1], WAIT).unwrap();
+    stand.ledger.await_confirmation(&claim, &asked).unwrap();
+    stand.ledger.confirmation_reported(&report(&asked, &[1], &[])).unwrap();
+    assert_eq!(stand.ledger.take_confirmation(claim.job).unwrap(), Some(Confirmation::Held));
+}
+
 pub(super) fn a_report_that_never_comes_is_waited_for_no_longer_than_said(stand: Stand) {
     let claim = delivery(&stand);
-    let asked = stand.ledger.ask_confirmation(&claim, WAIT).unwrap();
+    let asked = stand.ledger.ask_confirmation(&claim, &asked_for(&claim), WAIT).unwrap();
     stand.clock.advance(WAIT);
     assert_eq!(stand.ledger.take_confirmation(claim.job).unwrap(), None, "whether it left is not known");
     stand.ledger.await_confirmation(&claim, &asked).unwrap();

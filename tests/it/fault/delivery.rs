@@ -6,7 +6,7 @@ use std::time::Duration;
 use sagittal::config::AeProfile;
 use sagittal::dicom::ladder::Form;
 use sagittal::dicom::{Answer, Uid};
-use sagittal::ledger::{Delivered, JobDetail, JobState};
+use sagittal::ledger::{Circuit, Delivered, JobDetail, JobState, Ledger, OPENS_AFTER};
 use sagittal::scp::ScpOptions;
 use tokio::net::TcpListener;
 
@@ -14,6 +14,7 @@ use crate::support::balky::{Balky, Reaction, objects};
 use crate::support::inbox::{Receiver, options};
 use crate::support::instance::{IMPLICIT, of_class};
 use crate::support::outbox::{Outbox, delivery_that};
+use crate::support::soon;
 
 const OK: Reaction = Reaction::Status(0);
 
@@ -38,6 +39,17 @@ fn answers(detail: &JobDetail) -> Vec<Answer> {
 
 fn outcomes(detail: &JobDetail) -> Vec<&str> {
     detail.attempts.iter().filter_map(|attempt| attempt.outcome.as_deref()).collect()
+}
+
+/// Waits until the circuits are so.
+async fn circuit_that(ledger: &Ledger, is: impl Fn(&[Circuit]) -> bool) {
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    soon(async {
+        while !is(&ledger.circuits().unwrap()) {
+            look.tick().await;
+        }
+    })
+    .await;
 }
 
 /// How often each object came.
@@ -96,18 +108,26 @@ async fn a_peer_that_was_down_for_an_hour_has_everything_once() {
     drop(listener);
     let outbox = Outbox::new(&["pacs"], &pacs(port, "confirm = \"query\""), &objects(3));
     let running = outbox.start().await;
-    let mut tries = 0;
-    while outbox.clock_hours() < 1.0 {
-        tries += 1;
+    for tries in 1..=OPENS_AFTER {
         let detail = delivery_that(running.ledger(), "pacs", tried(tries)).await;
         assert!(detail.job.last_error.as_deref().unwrap().starts_with("cannot reach PACS@"), "{detail:?}");
-        outbox.clock.advance(Duration::from_mins(20));
+        outbox.clock.advance(Duration::from_mins(5));
     }
+    // From here on the delivery waits, and only probes go out.
+    for probes in 1..=4 {
+        circuit_that(running.ledger(), |circuits| circuits[0].probes >= probes).await;
+        outbox.clock.advance(Duration::from_mins(15));
+    }
+    // none is under way when the peer comes back
+    circuit_that(running.ledger(), |circuits| circuits[0].probes >= 5).await;
+    assert!(outbox.clock_hours() >= 1.0);
     let peer = Balky::on(TcpListener::bind(("127.0.0.1", port)).await.unwrap(), |_, _| OK, false);
     outbox.clock.advance(Duration::from_hours(1));
     let detail = delivery_that(running.ledger(), "pacs", completed).await;
     assert_eq!((detail.job.delivered, times(&peer)), (Some(Delivered::Confirmed), vec![1, 1, 1]));
-    assert_eq!(outcomes(&detail).len() as u32, detail.job.attempt);
+    assert_eq!(outcomes(&detail), ["retry", "retry", "retry", "completed"]);
+    assert_eq!(detail.attempts[0].stage.as_deref(), Some("connect"));
+    circuit_that(running.ledger(), <[_]>::is_empty).await;
     running.stop().await;
 }
 
@@ -163,4 +183,20 @@ async fn a_peer_that_does_not_take_the_best_form_gets_the_next_one_in_the_same_a
     running.stop().await;
     let stored: Vec<_> = receiver.stop().await.into_iter().map(|request| request.sop_instance.to_string()).collect();
     assert_eq!(stored, ["1.2.3.2"]);
+}
+
+/// The peer never answers, and its time limit is a minute; nobody waits for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_under_way_is_stopped_when_it_is_cancelled() {
+    let peer = Balky::start(|_, _| Reaction::Silence).await;
+    let text = pacs(peer.address.port(), "confirm = \"none\"").replace("20 s", "1 h");
+    let outbox = Outbox::new(&["pacs"], &text, &objects(1));
+    let running = outbox.start().await;
+    let job = delivery_that(running.ledger(), "pacs", |d| d.job.state == JobState::Running).await.job.id;
+    soon(peer.came(1)).await;
+    running.ledger().cancel_job(job).unwrap();
+    soon(peer.gone(1)).await;
+    let detail = running.ledger().job(job).unwrap().unwrap();
+    assert_eq!((detail.job.state, outcomes(&detail)), (JobState::Cancelled, vec!["cancelled"]));
+    running.stop().await;
 }

@@ -31,6 +31,7 @@ type React = dyn Fn(&str, usize) -> Reaction + Send + Sync;
 pub struct Balky {
     pub address: SocketAddr,
     arrivals: watch::Receiver<Vec<Arrival>>,
+    gone: watch::Receiver<usize>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -38,6 +39,7 @@ pub struct Balky {
 struct Manner {
     react: Arc<React>,
     arrivals: watch::Sender<Vec<Arrival>>,
+    gone: watch::Sender<usize>,
     held: Arc<Mutex<Vec<String>>>,
     forgets: bool,
 }
@@ -62,7 +64,9 @@ impl Balky {
     ) -> Balky {
         let address = listener.local_addr().unwrap();
         let (sender, arrivals) = watch::channel(Vec::new());
-        let manner = Manner { react: Arc::new(react), arrivals: sender, held: Arc::default(), forgets };
+        let (leaving, gone) = watch::channel(0);
+        let (react, held) = (Arc::new(react), Arc::default());
+        let manner = Manner { react, arrivals: sender, gone: leaving, held, forgets };
         let serving = tokio::spawn(async move {
             for association in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -70,12 +74,22 @@ impl Balky {
                 tokio::spawn(associate(Parrot::on(stream), association, manner.clone()));
             }
         });
-        Balky { address, arrivals, serving }
+        Balky { address, arrivals, gone, serving }
     }
 
     /// Every object that came, in order.
     pub fn arrivals(&self) -> Vec<Arrival> {
         self.arrivals.borrow().clone()
+    }
+
+    /// Waits until so many objects came.
+    pub async fn came(&self, count: usize) {
+        self.arrivals.clone().wait_for(|all| all.len() >= count).await.unwrap();
+    }
+
+    /// Waits until so many were left by those who got no answer.
+    pub async fn gone(&self, count: usize) {
+        self.gone.clone().wait_for(|gone| *gone >= count).await.unwrap();
     }
 }
 
@@ -99,15 +113,19 @@ async fn associate(mut parrot: Parrot, association: usize, manner: Manner) {
             if control & 1 == 1 {
                 heard.extend(data);
                 command = (control & 2 == 2).then(|| Command::decode(&std::mem::take(&mut heard)).unwrap());
-                continue;
-            }
-            dataset.extend(data);
-            if control & 2 == 0 {
-                continue;
+                if !matches!(command, Some(Command::EchoRq { .. })) {
+                    continue;
+                }
+            } else {
+                dataset.extend(data);
+                if control & 2 == 0 {
+                    continue;
+                }
             }
             let set = std::mem::take(&mut dataset);
             let Some(answers) = answer(command.take().unwrap(), &set, association, &manner) else {
-                return std::future::pending().await;
+                while parrot.hear().await.is_some() {}
+                return manner.gone.send_modify(|gone| *gone += 1);
             };
             let Some(answers) = answers else { return parrot.say(&parrot::pdu(parrot::ABORT, &[0; 4])).await };
             for answer in answers {
@@ -149,6 +167,10 @@ fn answer(command: Command, set: &[u8], association: usize, manner: &Manner) -> 
             let pending = Response { status: 0xff00, has_data: true, ..end.clone() };
             let matches = found.then_some(Command::FindRsp(pending));
             Some(Some(matches.into_iter().chain([Command::FindRsp(end)]).collect()))
+        }
+        Command::EchoRq { message_id } => {
+            let sop_class = "1.2.840.10008.1.1".to_owned();
+            Some(Some(vec![Command::EchoRsp(Response { message_id, sop_class, ..Response::default() })]))
         }
         other => panic!("{other:?}"),
     }
