@@ -50,6 +50,8 @@ def store(node, sop_class, syntax, instance, data):
             return "aborted"
         with contextlib.suppress(ConnectionError):
             peer.sendall(struct.pack(">BBII", 5, 0, 4, 0))
+            # with the release answered, the ledger has its rows
+            read_pdu(peer)
         return int.from_bytes(element(answer[6:], 0x0900), "little")
 
 
