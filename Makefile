@@ -21,6 +21,7 @@ soak:
 	@scripts/peers.sh
 	@SAGITTAL_PHANTOMS=200 scripts/cargo.sh test --release --test it -- --nocapture results::peers::random
 	@SAGITTAL_KILLS=1000 scripts/cargo.sh test --release --test it -- --nocapture soak::
+	@SAGITTAL_LARGE=2000 scripts/cargo.sh test --release --test it -- --nocapture large::
 
 mutation:
 	@scripts/peers.sh

@@ -25,6 +25,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 os.environ.setdefault("SAGITTAL_BIN", str(ROOT / "target/release/sagittal"))
+FLOOR = ROOT / "target/release/examples/storefloor"
 LOAD = pathlib.Path(os.environ.get("STORELOAD_BIN", ROOT / "target/release/examples/storeload"))
 sys.path.insert(0, str(ROOT / "tests/peers"))
 
@@ -82,11 +83,28 @@ class Fsynced:
         self.peer.stop()
 
 
+class Floor:
+    """The least work that keeps a promise (examples/storefloor.rs): what the machine itself allows."""
+
+    title = "FLOOR"
+
+    def __init__(self, folder, promise):
+        folder.mkdir(parents=True)
+        self.process = subprocess.Popen([FLOOR, str(folder), promise], stdout=subprocess.PIPE, text=True)
+        self.port, self.pid = int(self.process.stdout.readline()), self.process.pid
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 RECEIVERS = {
     "power-loss": lambda folder: Sagittal(folder, "power-loss"),
     "process-crash": lambda folder: Sagittal(folder, "process-crash"),
     "dcmtk-fork": Dcmtk,
     "orthanc-fsync": Fsynced,
+    "floor-power-loss": lambda folder: Floor(folder, "append"),
+    "floor-discard": lambda folder: Floor(folder, "discard"),
 }
 OURS, PEERS = ("power-loss", "process-crash"), ("dcmtk-fork", "orthanc-fsync")
 

@@ -317,7 +317,7 @@ impl JobRunner {
             "sop_instance": object.sop_instance.as_str(), "transfer_syntax": object.transfer_syntax.as_str(),
         });
         let name = format!("{}-{}.dcm", object.sop_instance, started_at.0);
-        if let Err(fault) = self.spool.quarantine(&name, &note.to_string(), &[&object.bytes]) {
+        if let Err(fault) = self.spool.quarantine(&name, &note.to_string(), &[], &mut object.bytes.as_slice()) {
             tracing::error!(pipeline, "refused by the referee, and not even quarantined: {fault}");
         }
     }

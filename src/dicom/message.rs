@@ -19,18 +19,29 @@ pub struct Pdv<'a> {
 
 /// A whole message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct Message<B = Vec<u8>> {
     /// Presentation context ID.
     pub context: u8,
     pub command: Command,
-    pub body: Body,
+    pub body: Body<B>,
+}
+
+/// What a data set is put into while it comes.
+pub trait Basket {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Basket for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
 }
 
 /// What followed the command set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub enum Body<B = Vec<u8>> {
     None,
-    Dataset(Vec<u8>),
+    Dataset(B),
     /// More than the limit; this many bytes came and were dropped.
     TooLarge(u64),
 }
@@ -73,26 +84,40 @@ fn split_value(bytes: &[u8]) -> Result<(Pdv<'_>, &[u8]), MessageError> {
 }
 
 #[derive(Debug)]
-enum State {
+enum State<B> {
     Idle,
-    Command { context: u8, bytes: Vec<u8> },
-    Dataset { context: u8, command: Command, bytes: Vec<u8>, dropped: u64 },
+    Command {
+        context: u8,
+        bytes: Vec<u8>,
+    },
+    /// `basket`: `None` once more came than is taken.
+    Dataset {
+        context: u8,
+        command: Command,
+        basket: Option<B>,
+        length: u64,
+    },
 }
 
 /// Turns data values into messages.
 #[derive(Debug)]
-pub struct Assembler {
-    state: State,
+pub struct Assembler<B = Vec<u8>> {
+    state: State<B>,
     max_dataset: u64,
-    /// Size of the last data set: a series is made of objects of one size.
-    expected: usize,
 }
 
 impl Assembler {
+    /// Takes one data value; a message when it was the last of one.
+    pub fn push(&mut self, value: Pdv<'_>) -> Result<Option<Message>, MessageError> {
+        self.push_into(value, |_, _| Vec::new())
+    }
+}
+
+impl<B: Basket> Assembler<B> {
     /// Keeps data sets of up to `max_dataset` bytes.
     #[must_use]
-    pub fn new(max_dataset: u64) -> Assembler {
-        Assembler { state: State::Idle, max_dataset, expected: 0 }
+    pub fn new(max_dataset: u64) -> Assembler<B> {
+        Assembler { state: State::Idle, max_dataset }
     }
 
     /// Is no message in work?
@@ -101,21 +126,30 @@ impl Assembler {
         matches!(self.state, State::Idle)
     }
 
-    /// Takes one data value; a message when it was the last of one.
-    pub fn push(&mut self, value: Pdv<'_>) -> Result<Option<Message>, MessageError> {
+    /// As [`Assembler::push`]; `basket` is what the data set behind a command is put into, given the presentation
+    /// context ID.
+    pub fn push_into(
+        &mut self,
+        value: Pdv<'_>,
+        basket: impl FnOnce(u8, &Command) -> B,
+    ) -> Result<Option<Message<B>>, MessageError> {
         match (&mut self.state, value.is_command) {
             (State::Idle, true) => {
                 self.state = State::Command { context: value.context, bytes: Vec::new() };
-                self.push_command(value)
+                self.push_command(value, basket)
             }
-            (State::Command { .. }, true) => self.push_command(value),
+            (State::Command { .. }, true) => self.push_command(value, basket),
             (State::Dataset { .. }, false) => self.push_dataset(value),
             (State::Idle | State::Command { .. }, false) => Err(MessageError::DatasetWithoutCommand),
             (State::Dataset { .. }, true) => Err(MessageError::CommandInsideDataset),
         }
     }
 
-    fn push_command(&mut self, value: Pdv<'_>) -> Result<Option<Message>, MessageError> {
+    fn push_command(
+        &mut self,
+        value: Pdv<'_>,
+        basket: impl FnOnce(u8, &Command) -> B,
+    ) -> Result<Option<Message<B>>, MessageError> {
         let State::Command { context, bytes } = &mut self.state else { return Ok(None) };
         let context = same_context(*context, value.context)?;
         if bytes.len() + value.data.len() > MAX_COMMAND {
@@ -127,34 +161,33 @@ impl Assembler {
         }
         let command = Command::decode(bytes)?;
         if command.has_data() {
-            let bytes = Vec::with_capacity(self.expected);
-            self.state = State::Dataset { context, command, bytes, dropped: 0 };
+            let basket = Some(basket(context, &command));
+            self.state = State::Dataset { context, command, basket, length: 0 };
             return Ok(None);
         }
         self.state = State::Idle;
         Ok(Some(Message { context, command, body: Body::None }))
     }
 
-    fn push_dataset(&mut self, value: Pdv<'_>) -> Result<Option<Message>, MessageError> {
-        let State::Dataset { context, bytes, dropped, .. } = &mut self.state else { return Ok(None) };
+    fn push_dataset(&mut self, value: Pdv<'_>) -> Result<Option<Message<B>>, MessageError> {
+        let State::Dataset { context, basket, length, .. } = &mut self.state else { return Ok(None) };
         same_context(*context, value.context)?;
-        if *dropped > 0 || (bytes.len() + value.data.len()) as u64 > self.max_dataset {
+        *length += value.data.len() as u64;
+        if *length > self.max_dataset {
             // The rest is drained: the request was readable and gets its answer.
-            *dropped += (bytes.len() + value.data.len()) as u64;
-            *bytes = Vec::new();
-        } else {
-            bytes.extend_from_slice(value.data);
+            *basket = None;
+        }
+        if let Some(basket) = basket {
+            basket.put(value.data);
         }
         if !value.is_last {
             return Ok(None);
         }
-        let State::Dataset { context, command, bytes, dropped } = std::mem::replace(&mut self.state, State::Idle)
+        let State::Dataset { context, command, basket, length } = std::mem::replace(&mut self.state, State::Idle)
         else {
             return Ok(None);
         };
-        self.expected = bytes.len();
-        let body = if dropped > 0 { Body::TooLarge(dropped) } else { Body::Dataset(bytes) };
-        Ok(Some(Message { context, command, body }))
+        Ok(Some(Message { context, command, body: basket.map_or(Body::TooLarge(length), Body::Dataset) }))
     }
 }
 

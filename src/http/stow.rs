@@ -211,7 +211,7 @@ impl Upload {
         let called = reception.ae_title.to_string();
         let taken = tokio::task::spawn_blocking(move || {
             let Candidate { meta, file } = &candidate;
-            intake.take(&Arrival {
+            let arrival = Arrival {
                 calling: CALLING,
                 called: &called,
                 sender: &sender,
@@ -219,8 +219,8 @@ impl Upload {
                 sop_class: &meta.sop_class,
                 sop_instance: &meta.sop_instance,
                 transfer_syntax: &meta.transfer_syntax,
-                dataset: &file[meta.offset..],
-            })
+            };
+            intake.take(&arrival, &file[meta.offset..])
         });
         match taken.await {
             Ok(Ok(_)) => Ok(()),

@@ -11,12 +11,6 @@ use crate::dicom::{self, Dataset, SeriesKey, Uid, UidError, part10};
 use crate::ledger::ArrivedInstance;
 use crate::spool::{Record, Spool, SpoolError, Stored, checksum};
 
-/// What must be known of an instance before it is kept.
-#[derive(Debug, Clone)]
-pub struct Header {
-    pub series: SeriesKey,
-}
-
 /// The Part 10 head put before the data set of `arrival`.
 pub(super) fn part10_head(arrival: &Arrival<'_>) -> Result<Vec<u8>, IntakeError> {
     let Arrival { sop_class, sop_instance, transfer_syntax, calling, .. } = arrival;
@@ -37,9 +31,9 @@ pub(super) fn read_data_set(transfer_syntax: &Uid, dataset: &[u8]) -> Result<Dat
     read_header(Cursor::new(head).chain(Cursor::new(dataset)))
 }
 
-/// Checks that the data set is readable, is the instance the command spoke of, and names its series.
-pub(super) fn check(head: &[u8], arrival: &Arrival<'_>) -> Result<Header, IntakeError> {
-    let dataset = read_header(Cursor::new(head).chain(Cursor::new(arrival.dataset)))?;
+/// Checks that the object is readable, is the instance the command spoke of, and names its series.
+pub(super) fn check(object: impl Read, arrival: &Arrival<'_>) -> Result<SeriesKey, IntakeError> {
+    let dataset = read_header(object)?;
     let uid =
         |tag: Tag, attribute| dicom::uid_of(&dataset, tag).map_err(|source| IntakeError::BadUid { attribute, source });
     if uid(tags::SOP_INSTANCE_UID, "SOPInstanceUID")? != *arrival.sop_instance {
@@ -50,7 +44,7 @@ pub(super) fn check(head: &[u8], arrival: &Arrival<'_>) -> Result<Header, Intake
     }
     let study = uid(tags::STUDY_INSTANCE_UID, "StudyInstanceUID")?;
     let series = uid(tags::SERIES_INSTANCE_UID, "SeriesInstanceUID")?;
-    Ok(Header { series: SeriesKey { study, series } })
+    Ok(SeriesKey { study, series })
 }
 
 /// What the ledger is told of an instance, kept in the spool beside the bytes: rows that a power cut took from

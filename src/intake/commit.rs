@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::Thread;
 use std::time::Duration;
 
 use super::{IntakeError, duplicate};
 use crate::ledger::{ArrivedInstance, Ledger, LedgerError, Recorded};
-use crate::spool::Spool;
+use crate::spool::{Location, Spool};
 
 /// Most rows in one transaction.
 const GROUP: usize = 256;
@@ -58,7 +58,17 @@ impl Committer {
         self.entries.send(Entry::Row(Box::new(row), None)).map_err(|_| IntakeError::Stopping)
     }
 
-    /// As [`Committer::follow`], but returns when the row is committed, with what it said to the ledger.
+    /// As [`Committer::follow`], but gives the row back instead of waiting.
+    pub(super) fn try_follow(&self, row: ArrivedInstance) -> Result<Option<ArrivedInstance>, IntakeError> {
+        match self.entries.try_send(Entry::Row(Box::new(row), None)) {
+            Err(TrySendError::Full(Entry::Row(row, _))) => Ok(Some(*row)),
+            Err(_) => Err(IntakeError::Stopping),
+            Ok(()) => Ok(None),
+        }
+    }
+
+    /// As [`Committer::follow`], but returns when the row is committed, with what it said to the ledger. The bytes of
+    /// one that got no row are the caller's.
     pub(super) fn record(&self, row: ArrivedInstance) -> Outcome {
         let (answer, outcome) = sync_channel(1);
         self.entries.send(Entry::Row(Box::new(row), Some(answer))).map_err(|_| IntakeError::Stopping)?;
@@ -109,10 +119,13 @@ impl Writer {
             // One bad row must not fail its neighbours: each is tried on its own.
             Err(_) => rows.iter().zip(&answers).map(|(row, answer)| self.alone(row, answer.is_some())).collect(),
         };
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        for ((answer, outcome), row) in answers.into_iter().zip(outcomes).zip(&rows) {
             // A peer that went away no longer waits; its row stands all the same.
             match (answer, outcome) {
                 (Some(answer), outcome) => drop(answer.send(outcome)),
+                (None, Ok(Recorded::Identical | Recorded::Differs)) => {
+                    duplicate::discard(&self.spool, &Location(row.location.clone()));
+                }
                 (None, Ok(_)) => {}
                 (None, Err(error)) => tracing::warn!("an instance's row has to wait for the next start: {error}"),
             }

@@ -9,24 +9,24 @@ use crate::ledger::{ArrivedInstance, Ledger, Recorded};
 use crate::spool::{Location, Spool, SpoolError};
 
 /// Finishes what the ledger said to a copy. One that it took for identical is looked at closer: it is recorded after
-/// all when other bytes are held. The bytes of a copy that gets no row are removed.
+/// all when other bytes are held. The bytes of a copy that gets no row are still there: see [`discard`].
 pub(super) fn settle(
     spool: &Spool,
     ledger: &Ledger,
     row: &ArrivedInstance,
     recorded: Recorded,
 ) -> Result<Recorded, IntakeError> {
-    let location = Location(row.location.clone());
-    let settled = match recorded {
-        Recorded::Identical => really(spool, ledger, row, &location)?,
-        other => other,
-    };
-    if matches!(settled, Recorded::Identical | Recorded::Differs)
-        && let Err(fault) = spool.remove(&location)
-    {
+    match recorded {
+        Recorded::Identical => really(spool, ledger, row, &Location(row.location.clone())),
+        other => Ok(other),
+    }
+}
+
+/// Removes the bytes of a copy that got no row.
+pub(super) fn discard(spool: &Spool, location: &Location) {
+    if let Err(fault) = spool.remove(location) {
         tracing::warn!("bytes that no row names stay until the next start: {fault}");
     }
-    Ok(settled)
 }
 
 /// What a copy is that has the digest of the one held.

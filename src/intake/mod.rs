@@ -7,10 +7,12 @@
 mod announced;
 mod arrive;
 mod close;
+mod coming;
 mod commit;
 mod commitment;
 mod decide;
 mod duplicate;
+mod handler;
 mod quarantine;
 mod quota;
 mod rebuild;
@@ -26,22 +28,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::clock::{Clock, Millis};
 use crate::config::{Config, Duplicates};
 use crate::dicom::{SeriesKey, StoreStatus, Uid};
 use crate::ledger::{ArrivedInstance, ClosedBy, Ledger, LedgerError, Recorded};
-use crate::scp::{
-    CommitmentReport, CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest,
-    UnnamedObject,
-};
-use crate::spool::{Location, Spool, SpoolError};
+use crate::spool::{Draft, Location, Spool, SpoolError, Stored};
 
 use announced::Announced;
-pub use arrive::Header;
 use arrive::Note;
 pub use close::Closed;
+pub use coming::Coming;
 use commit::Committer;
 use commitment::Commitments;
 pub use quarantine::{Custody, Retry, UnreadableFile};
@@ -167,45 +164,55 @@ impl Intake {
     /// Takes one instance: checked, durable, recorded. Blocking.
     ///
     /// `dataset` is kept byte for byte as it was received, behind a new Part 10 header.
-    pub fn take(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
-        let taken = self.admit(arrival);
-        if matches!(taken, Err(IntakeError::Duplicate)) && self.config.load().node.duplicates == Duplicates::KeepFirst {
-            self.quarantine(arrival, &IntakeError::Duplicate, StoreStatus::Success);
-            return Ok(Recorded::Differs);
-        }
-        self.or_quarantine(arrival, taken)
+    pub fn take(&self, arrival: &Arrival<'_>, dataset: &[u8]) -> Result<Recorded, IntakeError> {
+        let mut draft = coming::draft(&self.spool, arrival)?;
+        draft.write(dataset)?;
+        self.counted(self.take_draft(arrival, draft))
     }
 
-    /// As [`Intake::take`], but returns as soon as the instance is durable; its row follows, unless the answer
-    /// depends on what the ledger holds.
-    fn take_ahead(&self, arrival: &Arrival<'_>) -> Result<(), IntakeError> {
-        if self.config.load().node.duplicates != Duplicates::Replace {
-            return self.take(arrival).map(drop);
-        }
-        self.committer.follow(self.or_quarantine(arrival, self.make_durable(arrival))?)
+    /// Notes a refusal for the metrics.
+    fn counted<T>(&self, outcome: Result<T, IntakeError>) -> Result<T, IntakeError> {
+        outcome.inspect_err(|error| self.ledger.tally().refused(error.status().code()))
     }
 
-    fn or_quarantine<T>(&self, arrival: &Arrival<'_>, taken: Result<T, IntakeError>) -> Result<T, IntakeError> {
-        if let Err(error) = &taken {
-            self.ledger.tally().refused(error.status().code());
-            if error.blames_instance() {
-                self.quarantine(arrival, error, error.status());
-            }
+    /// As [`Intake::take`], of an object that is in the spool already.
+    fn take_draft(&self, arrival: &Arrival<'_>, draft: Draft) -> Result<Recorded, IntakeError> {
+        let series = self.examine(arrival, &draft)?;
+        let stored = self.spool.keep(draft, &series)?;
+        let location = stored.location.clone();
+        let recorded = self.record(self.row(arrival, series, &stored)?);
+        if matches!(recorded, Ok(Recorded::Differs)) {
+            let first_counts = self.config.load().node.duplicates == Duplicates::KeepFirst;
+            let status = if first_counts { StoreStatus::Success } else { IntakeError::Duplicate.status() };
+            self.quarantine_kept(arrival, status, &location);
+            duplicate::discard(&self.spool, &location);
+            return if first_counts { recorded } else { Err(IntakeError::Duplicate) };
         }
-        taken
+        recorded
     }
 
     /// As [`Intake::take`], but what is refused is kept nowhere.
-    fn admit(&self, arrival: &Arrival<'_>) -> Result<Recorded, IntakeError> {
-        let row = self.make_durable(arrival)?;
+    fn admit(&self, arrival: &Arrival<'_>, dataset: &[u8]) -> Result<Recorded, IntakeError> {
+        let mut draft = coming::draft(&self.spool, arrival)?;
+        draft.write(dataset)?;
+        let series = self.check(arrival, &draft)?;
+        let stored = self.spool.keep(draft, &series)?;
+        let recorded = self.record(self.row(arrival, series, &stored)?);
+        if matches!(recorded, Ok(Recorded::Differs)) {
+            duplicate::discard(&self.spool, &stored.location);
+            return Err(IntakeError::Duplicate);
+        }
+        recorded
+    }
+
+    /// Gives the ledger a row; the bytes of one that says nothing new go, those of one that differs are the caller's.
+    fn record(&self, row: ArrivedInstance) -> Result<Recorded, IntakeError> {
         let location = Location(row.location.clone());
         let recorded = self.committer.record(row);
-        if recorded.is_err()
-            && let Err(fault) = self.spool.remove(&location)
-        {
-            tracing::warn!("bytes that no row names stay until the next start: {fault}");
+        if matches!(recorded, Ok(Recorded::Identical) | Err(_)) {
+            duplicate::discard(&self.spool, &location);
         }
-        if matches!(recorded, Ok(Recorded::Differs)) { Err(IntakeError::Duplicate) } else { recorded }
+        recorded
     }
 
     /// Whether an instance could be taken now: there is room, and the ledger answers. Blocking.
@@ -216,19 +223,34 @@ impl Intake {
         Ok(())
     }
 
-    /// Checks an instance and puts it into the spool; the row that the ledger is still to be given.
-    fn make_durable(&self, arrival: &Arrival<'_>) -> Result<ArrivedInstance, IntakeError> {
-        self.room.check(self.clock.now())?;
+    /// As [`Intake::check`]; an instance that is at fault is quarantined.
+    fn examine(&self, arrival: &Arrival<'_>, draft: &Draft) -> Result<SeriesKey, IntakeError> {
+        let checked = self.check(arrival, draft);
+        if let Err(error) = &checked
+            && error.blames_instance()
+        {
+            self.quarantine(arrival, error, error.status(), &mut draft.body());
+        }
+        checked
+    }
+
+    /// Whether an instance can be kept; its series. Waits only when room has to be made for it.
+    fn check(&self, arrival: &Arrival<'_>, draft: &Draft) -> Result<SeriesKey, IntakeError> {
+        let (now, length) = (self.clock.now(), draft.object_length());
+        self.room.check(now)?;
         self.committer.ready()?;
-        let head = arrive::part10_head(arrival)?;
-        let header = arrive::check(&head, arrival)?;
-        let length = (head.len() + arrival.dataset.len()) as u64;
-        self.quota.make_room(length, self.clock.now(), &self.ledger, &self.spool)?;
-        let (instance, note) = (arrival.sop_instance, Note::of(arrival));
-        let stored = self.spool.append_with(&header.series, instance, &note.text()?, &head, arrival.dataset)?;
+        let series = arrive::check(draft.reader(), arrival)?;
+        if !self.quota.has_room(length, now) {
+            self.quota.make_room(length, now, &self.ledger, &self.spool)?;
+        }
+        Ok(series)
+    }
+
+    /// The row that the ledger is to be given of an instance that is kept.
+    fn row(&self, arrival: &Arrival<'_>, series: SeriesKey, stored: &Stored) -> Result<ArrivedInstance, IntakeError> {
         let bad_uid = |source| IntakeError::BadUid { attribute: "SOPClassUID", source };
-        let row = note.row(header.series.clone(), instance.clone(), &stored).map_err(bad_uid)?;
-        self.remember(arrival.association, header.series);
+        let row = Note::of(arrival).row(series.clone(), arrival.sop_instance.clone(), stored).map_err(bad_uid)?;
+        self.remember(arrival.association, series);
         Ok(row)
     }
 
@@ -309,104 +331,12 @@ pub struct Arrival<'a> {
     pub association: Option<u64>,
     pub sop_class: &'a Uid,
     pub sop_instance: &'a Uid,
+    /// Of the data set, which comes without a Part 10 header.
     pub transfer_syntax: &'a Uid,
-    /// The data set in `transfer_syntax`, without Part 10 header.
-    pub dataset: &'a [u8],
-}
-
-impl StoreHandler for Intake {
-    async fn store(&self, request: StoreRequest) -> StoreAnswer {
-        let intake = self.clone();
-        let outcome = blocking(move || {
-            let sender = sender_name(request.peer);
-            intake.take_ahead(&Arrival {
-                calling: &request.calling,
-                called: &request.called,
-                sender: &sender,
-                association: Some(request.association),
-                sop_class: &request.sop_class,
-                sop_instance: &request.sop_instance,
-                transfer_syntax: &request.transfer_syntax,
-                dataset: &request.dataset,
-            })
-        });
-        match outcome.await {
-            Ok(()) => StoreAnswer::SUCCESS,
-            Err(error) => refusal(&error),
-        }
-    }
-
-    async fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) {
-        let (intake, status) = (self.clone(), answer.status);
-        let reason = answer.comment.clone().unwrap_or_default();
-        let kept = tokio::task::spawn_blocking(move || intake.quarantine_unnamed(&object, status, reason)).await;
-        if let Err(fault) = kept {
-            tracing::error!("an object without a SOP Instance UID is not in the quarantine: {fault}");
-        }
-    }
-
-    async fn released(&self, association: u64) {
-        let intake = self.clone();
-        let outcome = tokio::task::spawn_blocking(move || intake.association_over(association)).await;
-        if let Ok(Err(error)) = outcome {
-            tracing::error!(association, "cannot note the end of the association: {error}");
-        }
-    }
-
-    async fn commit(&self, request: CommitmentRequest) -> Result<KeptCommitment, Refusal> {
-        let intake = self.clone();
-        let keep = move || {
-            // what the peer has sent so far is to be found
-            intake.committer.flush().map_err(|error| error.to_string())?;
-            intake.commitments.keep(request).map_err(|error| error.to_string())
-        };
-        match tokio::task::spawn_blocking(keep).await {
-            Ok(kept) => kept.map_err(Refusal::failure),
-            Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
-        }
-    }
-
-    async fn told(&self, report: CommitmentReport) -> Result<(), Refusal> {
-        let commitments = self.commitments.clone();
-        match tokio::task::spawn_blocking(move || commitments.told(&report)).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(Refusal::unknown_transaction()),
-            Ok(Err(error)) => Err(Refusal::failure(error.to_string())),
-            Err(_) => Err(Refusal::failure("internal fault, see the node's log")),
-        }
-    }
-
-    async fn reported(&self, number: i64, status: u16) {
-        let commitments = self.commitments.clone();
-        let outcome = tokio::task::spawn_blocking(move || commitments.reported(number, status)).await;
-        if let Ok(Err(error)) = outcome {
-            tracing::error!("cannot note that a report was taken; it will be sent again: {error}");
-        }
-    }
-}
-
-/// Runs `work`, which waits for the disk, where it keeps no association waiting: on this very thread where the
-/// runtime can do without it, so that no instance pays for two changes of thread.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, IntakeError> + Send + 'static,
-) -> Result<T, IntakeError> {
-    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
-        return tokio::task::block_in_place(work);
-    }
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(IntakeError::Stopping))
 }
 
 fn sender_name(peer: IpAddr) -> String {
     peer.to_canonical().to_string()
-}
-
-fn refusal(error: &IntakeError) -> StoreAnswer {
-    let offending = match error {
-        IntakeError::BadUid { attribute, .. } | IntakeError::Mismatch { attribute } => crate::dicom::tag_of(attribute),
-        _ => None,
-    };
-    tracing::warn!(status = format!("{:04X}", error.status().code()), "instance refused: {error}");
-    StoreAnswer { status: error.status(), comment: Some(error.to_string()), offending }
 }
 
 #[cfg(test)]

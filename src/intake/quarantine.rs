@@ -4,16 +4,18 @@
 //! An object is taken again by the ordinary way of an arrival, under the identifiers that the sender announced or,
 //! when asked for, those of the data set itself. No identifier is ever made up.
 
+use std::io::{self, Read};
+
 use dicom_dictionary_std::tags;
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Intake, IntakeError, arrive, sender_name};
+use super::{Arrival, Coming, Intake, IntakeError, arrive, sender_name};
 use crate::clock::Millis;
 use crate::dicom::part10::{self, Part10Error};
 use crate::dicom::{self, Meta, StoreStatus, Uid};
 use crate::ledger::Recorded;
 use crate::scp::UnnamedObject;
-use crate::spool::Quarantined;
+use crate::spool::{Location, Quarantined};
 
 /// Why an object is in the quarantine, and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +86,13 @@ impl Custody {
 
 impl Intake {
     /// Keeps what was not taken and answered with `status`; a failure to do so is logged and changes no answer.
-    pub(super) fn quarantine(&self, arrival: &Arrival<'_>, error: &IntakeError, status: StoreStatus) {
+    pub(super) fn quarantine(
+        &self,
+        arrival: &Arrival<'_>,
+        error: &IntakeError,
+        status: StoreStatus,
+        dataset: &mut dyn Read,
+    ) {
         let custody = Custody {
             reason: error.to_string(),
             status: format!("{:04X}", status.code()),
@@ -97,11 +105,11 @@ impl Intake {
             transfer_syntax: arrival.transfer_syntax.to_string(),
             retried: None,
         };
-        self.keep(&custody, arrival.transfer_syntax, arrival.dataset);
+        self.keep(&custody, arrival.transfer_syntax, dataset);
     }
 
     /// As [`Intake::quarantine`], for an object that was announced without a SOP Instance UID. Blocking.
-    pub(super) fn quarantine_unnamed(&self, object: &UnnamedObject, status: StoreStatus, reason: String) {
+    pub(super) fn quarantine_unnamed(&self, object: UnnamedObject<Coming>, status: StoreStatus, reason: String) {
         let custody = Custody {
             reason: format!("the Affected SOP Instance UID of the command: {reason}"),
             status: format!("{:04X}", status.code()),
@@ -114,7 +122,10 @@ impl Intake {
             transfer_syntax: object.transfer_syntax.to_string(),
             retried: None,
         };
-        self.keep(&custody, &object.transfer_syntax, &object.dataset);
+        match object.dataset.whole() {
+            Ok(draft) => self.keep(&custody, &object.transfer_syntax, &mut draft.body()),
+            Err(fault) => tracing::error!("an object without a SOP Instance UID is not in the quarantine: {fault}"),
+        }
     }
 
     /// As [`Intake::quarantine`], for a file of an upload that cannot be read, kept as it came. Blocking.
@@ -131,25 +142,38 @@ impl Intake {
             transfer_syntax: String::new(),
             retried: None,
         };
-        self.write(&custody, &[file.bytes]);
+        self.write(&custody, &[], &mut &*file.bytes);
     }
 
-    fn keep(&self, custody: &Custody, transfer_syntax: &Uid, dataset: &[u8]) {
+    fn keep(&self, custody: &Custody, transfer_syntax: &Uid, dataset: &mut dyn Read) {
         let Custody { sop_class, sop_instance, calling, .. } = custody;
         let announced = if Uid::parse(sop_instance).is_ok() { sop_instance } else { "" };
         match part10::head_as_announced(sop_class, announced, transfer_syntax, Some(calling)) {
-            Ok(head) => self.write(custody, &[&head, dataset]),
+            Ok(head) => self.write(custody, &head, dataset),
             Err(error) => tracing::error!(sop_instance, "refused, and not even quarantined: {error}"),
         }
     }
 
-    fn write(&self, custody: &Custody, parts: &[&[u8]]) {
+    /// As [`Intake::quarantine`], of an object that another one stands in the way of; it is in the spool.
+    pub(super) fn quarantine_kept(&self, arrival: &Arrival<'_>, status: StoreStatus, location: &Location) {
+        let mut reader = match self.spool.open_reader(location) {
+            Ok(reader) => reader,
+            Err(fault) => return tracing::error!(sop_instance = %arrival.sop_instance, "not quarantined: {fault}"),
+        };
+        let head = arrive::part10_head(arrival).map_or(0, |head| head.len() as u64);
+        if let Err(fault) = io::copy(&mut reader.by_ref().take(head), &mut io::sink()) {
+            return tracing::error!(sop_instance = %arrival.sop_instance, "not quarantined: {fault}");
+        }
+        self.quarantine(arrival, &IntakeError::Duplicate, status, &mut reader);
+    }
+
+    fn write(&self, custody: &Custody, head: &[u8], body: &mut dyn Read) {
         let sop_instance = &custody.sop_instance;
         let named = if Uid::parse(sop_instance).is_ok() { sop_instance } else { "no-uid" };
         let name = format!("{named}-{}.dcm", custody.at.0);
         // What is refused must not fill the disk that what is taken needs.
         let room = self.room.check(custody.at);
-        let kept = room.and_then(|()| Ok(self.spool.quarantine(&name, &custody.text(), parts)?));
+        let kept = room.and_then(|()| Ok(self.spool.quarantine(&name, &custody.text(), head, body)?));
         match kept {
             Ok(path) => tracing::warn!(sop_instance, path = %path.display(), "quarantined: {}", custody.reason),
             Err(fault) => tracing::error!(sop_instance, "refused, and not even quarantined: {fault}"),
@@ -186,7 +210,7 @@ impl Intake {
                 }
             }
         };
-        self.admit(&Arrival {
+        let arrival = Arrival {
             calling: &custody.calling,
             called: &custody.called,
             sender: &custody.sender,
@@ -194,8 +218,8 @@ impl Intake {
             sop_class: &uid(&custody.sop_class, tags::SOP_CLASS_UID, "SOPClassUID")?,
             sop_instance: &uid(&custody.sop_instance, tags::SOP_INSTANCE_UID, "SOPInstanceUID")?,
             transfer_syntax: &transfer_syntax,
-            dataset,
-        })
+        };
+        self.admit(&arrival, dataset)
     }
 
     /// Does what the command line wished for beside this node. Blocking.

@@ -30,6 +30,15 @@ impl Quota {
         Quota { limit, committed, seen: Mutex::new(None) }
     }
 
+    /// Whether there is room for `length` bytes without any being made; if so, it is taken.
+    pub(super) fn has_room(&self, length: u64, now: Millis) -> bool {
+        let Some(limit) = self.limit else { return true };
+        let Ok(mut seen) = self.seen.try_lock() else { return false };
+        let fits = seen.filter(|(at, held)| now.0 - at.0 < FRESH && held + length <= limit);
+        *seen = fits.map(|(at, held)| (at, held + length)).or(*seen);
+        fits.is_some()
+    }
+
     /// Makes room for `length` bytes. Blocking.
     pub(super) fn make_room(
         &self,

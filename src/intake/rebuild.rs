@@ -5,7 +5,7 @@
 
 use super::{IntakeError, arrive, duplicate};
 use crate::ledger::{ArrivedInstance, Ledger, Recorded};
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Location, Spool, SpoolError};
 
 /// Most rows in one transaction.
 const GROUP: usize = 256;
@@ -52,6 +52,9 @@ pub fn rebuild(spool: &Spool, ledger: &Ledger) -> Result<Rebuilt, IntakeError> {
         for (row, recorded) in group.iter().zip(ledger.record_instances(group)?) {
             let settled = duplicate::settle(spool, ledger, row, recorded)?;
             let kept = matches!(settled, Recorded::New { .. } | Recorded::Replaced { .. });
+            if !kept {
+                duplicate::discard(spool, &Location(row.location.clone()));
+            }
             rebuilt.recorded += u64::from(kept);
             rebuilt.swept += u64::from(!kept);
         }
@@ -69,7 +72,6 @@ mod tests {
     use crate::dicom::{SeriesKey, Uid, part10_head};
     use crate::intake::{Arrival, arrive::Note};
     use crate::ledger::LedgerOptions;
-    use crate::spool::Location;
 
     fn uid(text: &str) -> Uid {
         Uid::parse(text).unwrap()
@@ -103,7 +105,6 @@ mod tests {
                 sop_class: &class,
                 sop_instance: &instance,
                 transfer_syntax: &syntax,
-                dataset,
             };
             let head = part10_head(&class, &instance, &syntax, None).unwrap();
             let (series, note) = (SeriesKey { study: uid("1.2"), series: uid("1.3") }, Note::of(&arrival));

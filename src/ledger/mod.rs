@@ -118,6 +118,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Inner {
     writer: Mutex<Connection>,
+    /// Writes without a flush; only who holds `writer` uses it.
+    behind: Mutex<Connection>,
     /// Lists are read beside the writer (WAL), so that a console never delays a receipt.
     reader: Mutex<Connection>,
     clock: Arc<dyn Clock>,
@@ -129,10 +131,9 @@ impl Ledger {
     /// Opens (making it when absent) the ledger at `path` and brings its schema up to date. Running jobs
     /// are left alone: the node, and only the node, calls [`Ledger::rescue_all_running`].
     pub fn open(path: &Path, clock: Arc<dyn Clock>, options: LedgerOptions) -> Result<Ledger, LedgerError> {
-        let writer = schema::open_writer(path, clock.now())?;
-        let reader = schema::open_reader(path)?;
-        let (writer, reader, tally) = (Mutex::new(writer), Mutex::new(reader), Tally::default());
-        let inner = Inner { writer, reader, clock, options, tally };
+        let writer = Mutex::new(schema::open_writer(path, clock.now())?);
+        let (behind, reader) = (Mutex::new(schema::open_behind(path)?), Mutex::new(schema::open_reader(path)?));
+        let inner = Inner { writer, behind, reader, clock, options, tally: Tally::default() };
         Ok(Ledger { inner: Arc::new(inner) })
     }
 
@@ -154,11 +155,8 @@ impl Ledger {
 
     /// As [`Ledger::write`], but not flushed: the next `write` makes it durable, for the journal is in order.
     fn write_behind<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        let mut connection = lock(&self.inner.writer);
-        connection.pragma_update(None, "synchronous", "normal")?;
-        let outcome = run(&mut connection, work);
-        connection.pragma_update(None, "synchronous", "full")?;
-        outcome
+        let _alone = lock(&self.inner.writer);
+        run(&mut lock(&self.inner.behind), work)
     }
 
     /// One read transaction: all statements of `work` see the same state.

@@ -37,6 +37,15 @@ pub(super) fn open_writer(path: &Path, now: Millis) -> Result<Connection, Ledger
     Ok(connection)
 }
 
+/// A second writer that leaves the flush to the first, for the journal is in order.
+pub(super) fn open_behind(path: &Path) -> Result<Connection, LedgerError> {
+    let failed = |source| LedgerError::Open { path: path.to_owned(), source };
+    let connection = Connection::open(path).map_err(failed)?;
+    settle(&connection).map_err(failed)?;
+    connection.pragma_update(None, "synchronous", "normal").map_err(failed)?;
+    Ok(connection)
+}
+
 pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     let failed = |source| LedgerError::Open { path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

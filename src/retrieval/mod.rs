@@ -202,7 +202,7 @@ impl Retriever {
         blocking(move || {
             let unreadable = |error: Part10Error| IntakeError::Unreadable(error.to_string());
             let (_, offset) = Meta::syntax(&object.bytes).map_err(unreadable)?;
-            intake.take(&Arrival {
+            let arrival = Arrival {
                 calling: &calling,
                 called: &called,
                 sender: &sender,
@@ -210,8 +210,8 @@ impl Retriever {
                 sop_class: &object.sop_class,
                 sop_instance: &object.sop_instance,
                 transfer_syntax: &object.transfer_syntax,
-                dataset: &object.bytes[offset..],
-            })?;
+            };
+            intake.take(&arrival, &object.bytes[offset..])?;
             Ok(())
         })
         .await

@@ -14,12 +14,12 @@ use super::commitment::{self, Reports};
 use super::doorstep::Guest;
 use super::negotiation::{self, Accepted, Context};
 use super::refused::{Breach, Denial};
-use super::store::Sender;
+use super::store::{Gathered, Sender};
 use super::stream::Stream;
 use super::wire::{Incoming, Wire, WireError};
 use super::{Node, StoreHandler, Visitor, echo, store};
 use crate::dicom::command::{Command, Response, Retrieved};
-use crate::dicom::message::{self, Assembler, Message, MessageError};
+use crate::dicom::message::{Assembler, Message, MessageError};
 
 /// Length, context ID and control header of a data value (PS3.8 section 9.3.5.1 and annex E.2).
 const VALUE_HEADER: usize = 6;
@@ -113,7 +113,7 @@ async fn association_request(wire: &mut Wire, artim: Duration) -> Result<Associa
     match wire.receive(artim).await? {
         Incoming::Control(Pdu::AssociationRQ(request)) => Ok(request),
         Incoming::Control(pdu) => Err(unexpected(&pdu)),
-        Incoming::Data(_) => Err(AssociationError::UnexpectedPdu("P-DATA before the association".to_owned())),
+        Incoming::Value(_) => Err(AssociationError::UnexpectedPdu("P-DATA before the association".to_owned())),
     }
 }
 
@@ -142,28 +142,27 @@ async fn talk<H: StoreHandler>(
             }
             continue;
         };
-        let messages: Vec<Message> = match incoming {
-            Incoming::Data(pdu) => message::values(pdu)
-                .filter_map(|value| value.and_then(|value| assembler.push(value)).transpose())
-                .collect::<Result<_, _>>()?,
+        let message = match incoming {
+            Incoming::Value(value) => assembler.push_into(value, |context, command| {
+                store::basket(node.handler.as_ref(), sender, accepted.contexts.get(&context), command)
+            })?,
             Incoming::Control(Pdu::ReleaseRQ) => return Ok(()),
             Incoming::Control(Pdu::AbortRQ { .. }) => return Err(AssociationError::Aborted),
             Incoming::Control(pdu) => return Err(unexpected(&pdu)),
         };
-        for message in messages {
-            let id = message.context;
-            let context = accepted.contexts.get(&id).ok_or(AssociationError::UnknownContext(id))?;
-            if let Some(response) = answer(message, context, sender, &node.handler, &mut reports).await? {
-                for pdu in command_pdus(id, &response, accepted.peer_max_pdu) {
-                    wire.send(&pdu, patience).await?;
-                }
+        let Some(message) = message else { continue };
+        let id = message.context;
+        let context = accepted.contexts.get(&id).ok_or(AssociationError::UnknownContext(id))?;
+        if let Some(response) = answer(message, context, sender, &node.handler, &mut reports).await? {
+            for pdu in command_pdus(id, &response, accepted.peer_max_pdu) {
+                wire.send(&pdu, patience).await?;
             }
         }
     }
 }
 
 async fn answer<H: StoreHandler>(
-    message: Message,
+    message: Message<Gathered<H::Draft>>,
     context: &Context,
     sender: &Sender,
     handler: &Arc<H>,
@@ -174,7 +173,7 @@ async fn answer<H: StoreHandler>(
         Command::StoreRq(request) => Some(store::answer(handler, sender, context, request, message.body).await),
         Command::ActionRq(action) => {
             let context = (message.context, context);
-            Some(commitment::answer(handler, sender, context, action, message.body, reports).await)
+            Some(commitment::answer(handler, sender, context, action, store::plain(message.body), reports).await)
         }
         Command::EventRsp(response) => {
             let asked = commitment::answered(handler, reports, &response).await;
@@ -183,7 +182,9 @@ async fn answer<H: StoreHandler>(
         Command::FindRq { message_id, sop_class } => Some(Command::FindRsp(unrecognized(message_id, sop_class))),
         Command::GetRq { message_id, sop_class } => Some(Command::GetRsp(not_retrieved(message_id, sop_class))),
         Command::MoveRq { message_id, sop_class, .. } => Some(Command::MoveRsp(not_retrieved(message_id, sop_class))),
-        Command::EventRq(event) => Some(commitment::told(handler, sender, context, event, message.body).await),
+        Command::EventRq(event) => {
+            Some(commitment::told(handler, sender, context, event, store::plain(message.body)).await)
+        }
         Command::CancelRq => None,
         Command::Other(other) => Some(other.unrecognized().ok_or(AssociationError::UnexpectedResponse)?),
         Command::StoreRsp(_)

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crate::config::Reception as ScpOptions;
+use crate::dicom::message::Basket;
 use crate::dicom::{StoreStatus, Uid};
 use crate::tls::ServerTls;
 use doorstep::Doorstep;
@@ -43,9 +44,20 @@ pub use commitment::{CommitmentReport, CommitmentRequest, KeptCommitment, Refusa
 /// a crowd its answer.
 const DOORSTEP: usize = 128;
 
+/// What a command says of the object that follows it; nothing of it is checked yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Announced<'a> {
+    pub calling: &'a str,
+    pub called: &'a str,
+    pub peer: IpAddr,
+    pub sop_class: &'a str,
+    pub sop_instance: &'a str,
+    pub transfer_syntax: &'a str,
+}
+
 /// One object as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreRequest {
+pub struct StoreRequest<D = Vec<u8>> {
     /// Calling and called AE title as the peer wrote them, trimmed.
     pub calling: String,
     pub called: String,
@@ -56,12 +68,12 @@ pub struct StoreRequest {
     pub sop_instance: Uid,
     pub transfer_syntax: Uid,
     /// The data set as received, without a Part 10 header.
-    pub dataset: Vec<u8>,
+    pub dataset: D,
 }
 
 /// An object whose command names no SOP Instance UID.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnnamedObject {
+pub struct UnnamedObject<D = Vec<u8>> {
     pub calling: String,
     pub called: String,
     pub peer: IpAddr,
@@ -70,7 +82,7 @@ pub struct UnnamedObject {
     pub announced: String,
     pub transfer_syntax: Uid,
     /// The data set as received, without a Part 10 header.
-    pub dataset: Vec<u8>,
+    pub dataset: D,
 }
 
 /// Somebody who was not let in.
@@ -107,11 +119,17 @@ impl StoreAnswer {
 
 /// What keeps the objects. A panic in it is answered with 0110 and ends no association.
 pub trait StoreHandler: Send + Sync + 'static {
+    /// What a data set is put into while it comes: this module never holds one.
+    type Draft: Basket + Send;
+
+    /// Begins an object. It is given to [`StoreHandler::store`] when it is whole, or dropped.
+    fn begin(&self, object: &Announced<'_>) -> Self::Draft;
+
     /// Keeps one object; [`StoreStatus::Success`] means that it survives a power cut.
-    fn store(&self, request: StoreRequest) -> impl Future<Output = StoreAnswer> + Send;
+    fn store(&self, request: StoreRequest<Self::Draft>) -> impl Future<Output = StoreAnswer> + Send;
 
     /// Is offered an object that is refused because no SOP Instance UID names it. Keeping it changes no answer.
-    fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) -> impl Future<Output = ()> + Send {
+    fn unnamed(&self, object: UnnamedObject<Self::Draft>, answer: &StoreAnswer) -> impl Future<Output = ()> + Send {
         let _ = (object, answer);
         async {}
     }

@@ -13,9 +13,9 @@ use std::task::Poll;
 use dicom_core::Tag;
 
 use super::negotiation::Context;
-use super::{StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
+use super::{Announced, StoreAnswer, StoreHandler, StoreRequest, UnnamedObject};
 use crate::dicom::command::{Command, Response, StoreRq};
-use crate::dicom::message::Body;
+use crate::dicom::message::{Basket, Body};
 use crate::dicom::{StoreStatus, Uid};
 
 const AFFECTED_SOP_CLASS: Tag = Tag(0x0000, 0x0002);
@@ -33,13 +33,64 @@ pub struct Sender {
     pub association: u64,
 }
 
+/// What the data set of a message is put into while it comes.
+#[derive(Debug)]
+pub enum Gathered<D> {
+    /// An object, with its keeper already.
+    Object(D),
+    /// Of another service, which reads it when it is whole.
+    Plain(Vec<u8>),
+    /// An object that is refused whatever it is.
+    Nothing,
+}
+
+impl<D: Basket> Basket for Gathered<D> {
+    fn put(&mut self, bytes: &[u8]) {
+        match self {
+            Gathered::Object(draft) => draft.put(bytes),
+            Gathered::Plain(dataset) => dataset.put(bytes),
+            Gathered::Nothing => {}
+        }
+    }
+}
+
+/// What the data set behind `command` is put into.
+pub fn basket<H: StoreHandler>(
+    handler: &H,
+    sender: &Sender,
+    context: Option<&Context>,
+    command: &Command,
+) -> Gathered<H::Draft> {
+    let Command::StoreRq(request) = command else { return Gathered::Plain(Vec::new()) };
+    match context.filter(|context| sender.may_store && context.is_storage) {
+        None => Gathered::Nothing,
+        Some(context) => Gathered::Object(handler.begin(&Announced {
+            calling: &sender.calling,
+            called: &sender.called,
+            peer: sender.peer,
+            sop_class: &request.sop_class,
+            sop_instance: &request.sop_instance,
+            transfer_syntax: &context.transfer_syntax,
+        })),
+    }
+}
+
+/// The data set of another service.
+pub fn plain<D>(body: Body<Gathered<D>>) -> Body {
+    match body {
+        Body::Dataset(Gathered::Plain(dataset)) => Body::Dataset(dataset),
+        Body::TooLarge(size) => Body::TooLarge(size),
+        Body::Dataset(_) | Body::None => Body::None,
+    }
+}
+
 /// Has `handler` keep the object and makes the C-STORE-RSP.
 pub async fn answer<H: StoreHandler>(
     handler: &Arc<H>,
     sender: &Sender,
     context: &Context,
     request: StoreRq,
-    body: Body,
+    body: Body<Gathered<H::Draft>>,
 ) -> Command {
     let answer = match check(sender, context, &request, body) {
         Ok(object) => keep(handler.as_ref(), object).await,
@@ -65,7 +116,7 @@ pub async fn answer<H: StoreHandler>(
 }
 
 /// Has the object kept here, without another task's wake-ups; a panic becomes an answer all the same.
-async fn keep<H: StoreHandler>(handler: &H, object: StoreRequest) -> StoreAnswer {
+async fn keep<H: StoreHandler>(handler: &H, object: StoreRequest<H::Draft>) -> StoreAnswer {
     let mut storing = pin!(handler.store(object));
     let panicked = || StoreAnswer::failure(StoreStatus::ProcessingFailure, "the node failed to keep the object");
     poll_fn(|context| {
@@ -77,18 +128,23 @@ async fn keep<H: StoreHandler>(handler: &H, object: StoreRequest) -> StoreAnswer
 
 /// A request that the handler does not get to store.
 #[derive(Debug)]
-enum Refusal {
+enum Refusal<D> {
     Plain(StoreAnswer),
-    Unnamed(Box<UnnamedObject>, StoreAnswer),
+    Unnamed(Box<UnnamedObject<D>>, StoreAnswer),
 }
 
-impl From<StoreAnswer> for Refusal {
-    fn from(answer: StoreAnswer) -> Refusal {
+impl<D> From<StoreAnswer> for Refusal<D> {
+    fn from(answer: StoreAnswer) -> Refusal<D> {
         Refusal::Plain(answer)
     }
 }
 
-fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> Result<StoreRequest, Refusal> {
+fn check<D>(
+    sender: &Sender,
+    context: &Context,
+    request: &StoreRq,
+    body: Body<Gathered<D>>,
+) -> Result<StoreRequest<D>, Refusal<D>> {
     if !sender.may_store {
         let comment = "this AE title may verify and store nothing";
         return Err(StoreAnswer::failure(StoreStatus::NotAuthorized, comment).into());
@@ -105,8 +161,8 @@ fn check(sender: &Sender, context: &Context, request: &StoreRq, body: Body) -> R
     let transfer_syntax = Uid::parse(&context.transfer_syntax)
         .map_err(|error| StoreAnswer::failure(StoreStatus::CannotUnderstand, error.to_string()))?;
     let dataset = match body {
-        Body::Dataset(bytes) => bytes,
-        Body::None => {
+        Body::Dataset(Gathered::Object(draft)) => draft,
+        Body::Dataset(_) | Body::None => {
             let answer = StoreAnswer::failure(StoreStatus::CannotUnderstand, "the request has no data set");
             return Err(answer.offending(DATA_SET_TYPE).into());
         }
@@ -145,7 +201,11 @@ mod tests {
             peer: "127.0.0.1".parse().unwrap(),
             association: 1,
         };
-        let check = |abstract_syntax: &str, class: &str, instance: &str, body: Body, expected: Option<u16>| {
+        let check = |abstract_syntax: &str,
+                     class: &str,
+                     instance: &str,
+                     body: Body<Gathered<Vec<u8>>>,
+                     expected: Option<u16>| {
             let is_storage = abstract_syntax == MR;
             let transfer_syntax = "1.2.840.10008.1.2".into();
             let context = Context { abstract_syntax: abstract_syntax.into(), transfer_syntax, is_storage };
@@ -160,7 +220,7 @@ mod tests {
             });
             assert_eq!(status, expected, "{abstract_syntax} {class} {instance}");
         };
-        let data = || Body::Dataset(vec![1]);
+        let data = || Body::Dataset(Gathered::Object(vec![1]));
         check(MR, MR, "1.2.3", data(), None);
         check("1.2.840.10008.1.1", MR, "1.2.3", data(), Some(0x0122));
         check(MR, "1.2.840.10008.5.1.4.1.1.2", "1.2.3", data(), Some(0xa900));

@@ -1,19 +1,23 @@
 //! PDUs on a socket: framing, time limits, acknowledgements (PS3.8 section 9.3).
 //!
-//! P-DATA-TF bodies are handed out as slices of the read buffer, so that a data set is copied once on its way
-//! from the socket; every other PDU is decoded by dicom-ul. Knows nothing of messages or contexts.
+//! Data values are handed out piece by piece as slices of a small read buffer, so that a data set is copied once on its
+//! way from the socket, and no PDU is waited for as a whole; PDUs without data are decoded by dicom-ul. Knows nothing of
+//! messages or contexts.
 
+use std::future::poll_fn;
 use std::io;
+use std::ops::Range;
+use std::pin::Pin;
 use std::time::Duration;
 
 use dicom_ul::pdu::{self, Pdu};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
-use tokio_util::bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::refused::Breach;
 use super::stream::Stream;
+use crate::dicom::message::Pdv;
 
 const HEADER: usize = 6;
 const P_DATA: u8 = 0x04;
@@ -21,15 +25,16 @@ const P_DATA: u8 = 0x04;
 const MAX_CONTROL_PDU: u32 = 1 << 20;
 /// How long a peer may hold up the node's shutdown after the last PDU to it.
 const LAST_GRACE: Duration = Duration::from_millis(500);
-/// Room of the read buffer, and the room below which it is made again.
-const READ_AHEAD: usize = 256 * 1024;
-const READ_AT_LEAST: usize = 64 * 1024;
+/// Room of the read buffer; only a PDU of control may need more.
+const READ_AHEAD: usize = 64 * 1024;
+/// Length, context ID and control header of a data value (PS3.8 section 9.3.5.1 and annex E.2).
+const VALUE_HEADER: usize = 6;
 
-/// One received PDU.
+/// What was received next.
 #[derive(Debug)]
 pub enum Incoming<'a> {
-    /// The body of a P-DATA-TF PDU.
-    Data(&'a [u8]),
+    /// A data value, or as much of it as is here.
+    Value(Pdv<'a>),
     Control(Pdu),
 }
 
@@ -41,6 +46,8 @@ pub enum WireError {
     Silence(Duration),
     #[error("a PDU of {length} bytes, {limit} were agreed")]
     TooLong { length: u32, limit: u32 },
+    #[error("a data value's length does not fit its PDU")]
+    BadValue,
     #[error("a PDU that cannot be read: {0}")]
     Unreadable(#[from] pdu::ReadError),
     #[error("a PDU that cannot be written: {0}")]
@@ -53,68 +60,156 @@ pub enum WireError {
 #[derive(Debug)]
 pub struct Wire {
     stream: Stream,
-    buffer: BytesMut,
-    /// Length of the PDU handed out last, still in front of the buffer.
-    taken: usize,
+    buffer: Vec<u8>,
+    /// What of the buffer was received and not handed out yet.
+    filled: Range<usize>,
     max_pdu: u32,
+    /// Bytes still to come of the P-DATA-TF in work, and the value in work.
+    data: usize,
+    value: Option<Value>,
+    /// When the PDU in work has to be here.
+    deadline: Option<Instant>,
+}
+
+/// A data value of which something is still to come.
+#[derive(Debug, Clone, Copy)]
+struct Value {
+    context: u8,
+    control: u8,
+    left: usize,
+}
+
+/// What stands in front of the buffer.
+enum Front {
+    Value(Value, Range<usize>),
+    Control(Pdu),
+    /// This many bytes are needed to tell.
+    Wants(usize),
 }
 
 impl Wire {
     /// `max_pdu`: the largest P-DATA-TF body taken.
     #[must_use]
     pub fn new(stream: Stream, max_pdu: u32) -> Wire {
-        Wire { stream, buffer: BytesMut::with_capacity(READ_AHEAD), taken: 0, max_pdu }
+        let buffer = vec![0; READ_AHEAD];
+        Wire { stream, buffer, filled: 0..0, max_pdu, data: 0, value: None, deadline: None }
     }
 
-    /// The next PDU, waiting at most `patience` for it. Dropping the future loses no byte.
+    /// What comes next; a PDU has to be here within `patience`. Dropping the future loses no byte.
     pub async fn receive(&mut self, patience: Duration) -> Result<Incoming<'_>, WireError> {
-        self.buffer.advance(std::mem::take(&mut self.taken));
-        let length = timeout(patience, self.fill()).await.map_err(|_| WireError::Silence(patience))??;
-        self.taken = length;
-        if self.buffer[0] == P_DATA {
-            return Ok(Incoming::Data(&self.buffer[HEADER..length]));
+        if self.data == 0 && self.filled.is_empty() {
+            self.deadline = None;
         }
-        match pdu::read_pdu(&self.buffer[..length], MAX_CONTROL_PDU, true)? {
-            Some(pdu) => Ok(Incoming::Control(pdu)),
-            None => Err(WireError::Closed { inside: true }),
-        }
-    }
-
-    /// Reads until one whole PDU is in the buffer; its length with the header.
-    async fn fill(&mut self) -> Result<usize, WireError> {
         loop {
-            let needed = self.wanted()?;
-            if needed <= self.buffer.len() && self.buffer.len() >= HEADER {
-                return Ok(needed);
-            }
-            let least = (needed - self.buffer.len()).max(READ_AT_LEAST);
-            if self.buffer.capacity() - self.buffer.len() < least {
-                self.buffer.reserve(least.max(READ_AHEAD));
-            }
-            self.acknowledge_at_once();
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err(WireError::Closed { inside: !self.buffer.is_empty() });
+            match self.front()? {
+                Front::Wants(bytes) => {
+                    let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + patience);
+                    let read = timeout_at(deadline, self.read(bytes)).await;
+                    read.map_err(|_| WireError::Silence(patience))??;
+                }
+                Front::Control(pdu) => return Ok(Incoming::Control(pdu)),
+                Front::Value(Value { context, control, left }, at) => {
+                    let (is_command, is_last) = (control & 1 != 0, control & 2 != 0 && left == 0);
+                    return Ok(Incoming::Value(Pdv { context, is_command, is_last, data: &self.buffer[at] }));
+                }
             }
         }
     }
 
-    /// Bytes needed before anything can be said about the PDU in front.
-    fn wanted(&self) -> Result<usize, WireError> {
-        let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(HEADER) };
-        let length = u32::from_be_bytes([header[2], header[3], header[4], header[5]]);
-        // Some peers count the header in: six bytes are forgiven.
-        let limit = if header[0] == P_DATA { self.max_pdu.saturating_add(HEADER as u32) } else { MAX_CONTROL_PDU };
-        if length > limit {
-            return Err(WireError::TooLong { length, limit });
+    /// Takes what it names out of the buffer.
+    fn front(&mut self) -> Result<Front, WireError> {
+        if self.data == 0 {
+            let Some(header) = self.buffer[self.filled.clone()].first_chunk::<HEADER>() else {
+                return Ok(Front::Wants(HEADER));
+            };
+            let (kind, length) = (header[0], u32::from_be_bytes([header[2], header[3], header[4], header[5]]));
+            // Some peers count the header in: six bytes are forgiven.
+            let limit = if kind == P_DATA { self.max_pdu.saturating_add(HEADER as u32) } else { MAX_CONTROL_PDU };
+            if length > limit {
+                return Err(WireError::TooLong { length, limit });
+            }
+            if kind != P_DATA {
+                return self.control(HEADER + length as usize);
+            }
+            self.take(HEADER);
+            self.data = length as usize;
+            self.deadline = None;
+            if self.data == 0 {
+                return self.front();
+            }
         }
-        Ok(HEADER + length as usize)
+        let mut value = match self.value.take() {
+            Some(value) => value,
+            None if self.data < VALUE_HEADER => return Err(WireError::BadValue),
+            None => {
+                let Some(header) = self.buffer[self.filled.clone()].first_chunk::<VALUE_HEADER>() else {
+                    return Ok(Front::Wants(VALUE_HEADER));
+                };
+                let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+                let value = Value { context: header[4], control: header[5], left: length.wrapping_sub(2) };
+                if value.left > self.data - VALUE_HEADER {
+                    return Err(WireError::BadValue);
+                }
+                self.take(VALUE_HEADER);
+                self.data -= VALUE_HEADER;
+                value
+            }
+        };
+        if value.left > 0 && self.filled.is_empty() {
+            self.value = Some(value);
+            return Ok(Front::Wants(1));
+        }
+        let at = self.take(value.left.min(self.filled.len()));
+        value.left -= at.len();
+        self.data -= at.len();
+        if self.data == 0 {
+            self.deadline = None;
+        }
+        self.value = Some(value).filter(|value| value.left > 0);
+        Ok(Front::Value(value, at))
     }
 
-    /// A peer that leaves Nagle's algorithm on waits for our acknowledgement before it sends its last, short
-    /// segment; Linux forgets the setting, so it is made before every read.
-    fn acknowledge_at_once(&self) {
-        #[cfg(target_os = "linux")]
-        let _ = socket2::SockRef::from(self.stream.tcp()).set_tcp_quickack(true);
+    fn control(&mut self, length: usize) -> Result<Front, WireError> {
+        if self.filled.len() < length {
+            return Ok(Front::Wants(length));
+        }
+        let at = self.take(length);
+        self.deadline = None;
+        let pdu = pdu::read_pdu(&self.buffer[at], MAX_CONTROL_PDU, true)?;
+        Ok(Front::Control(pdu.ok_or(WireError::Closed { inside: true })?))
+    }
+
+    fn take(&mut self, count: usize) -> Range<usize> {
+        let start = self.filled.start;
+        self.filled.start += count;
+        start..start + count
+    }
+
+    /// Receives until at least `wanted` bytes are in the buffer.
+    async fn read(&mut self, wanted: usize) -> Result<(), WireError> {
+        if self.filled.start > 0 {
+            self.buffer.copy_within(self.filled.clone(), 0);
+            self.filled = 0..self.filled.len();
+        }
+        if self.buffer.len() != wanted.max(READ_AHEAD) {
+            self.buffer.resize(wanted.max(READ_AHEAD), 0);
+            self.buffer.shrink_to_fit();
+        }
+        while self.filled.len() < wanted {
+            let count = poll_fn(|context| {
+                let mut into = ReadBuf::new(&mut self.buffer[self.filled.end..]);
+                let read = Pin::new(&mut self.stream).poll_read(context, &mut into);
+                if read.is_pending() {
+                    acknowledge(&self.stream);
+                }
+                read.map_ok(|()| into.filled().len())
+            });
+            match count.await? {
+                0 => return Err(WireError::Closed { inside: self.data > 0 || !self.filled.is_empty() }),
+                count => self.filled.end += count,
+            }
+        }
+        Ok(())
     }
 
     pub async fn send(&mut self, pdu: &Pdu, patience: Duration) -> Result<(), WireError> {
@@ -135,12 +230,7 @@ impl Wire {
         if self.send(last, artim).await.is_err() || self.stream.shutdown().await.is_err() {
             return;
         }
-        let drain = async {
-            self.buffer.clear();
-            while matches!(self.stream.read_buf(&mut self.buffer).await, Ok(1..)) {
-                self.buffer.clear();
-            }
-        };
+        let drain = async { while matches!(self.stream.read(&mut self.buffer).await, Ok(1..)) {} };
         let stopped = async {
             shutdown.cancelled().await;
             sleep(LAST_GRACE).await;
@@ -159,7 +249,16 @@ impl WireError {
         match self {
             WireError::Closed { .. } | WireError::Io(_) => None,
             WireError::Silence(_) | WireError::Unwritable(_) => Some(Breach::Other),
-            WireError::TooLong { .. } | WireError::Unreadable(_) => Some(Breach::InvalidParameter),
+            WireError::TooLong { .. } | WireError::BadValue | WireError::Unreadable(_) => {
+                Some(Breach::InvalidParameter)
+            }
         }
     }
+}
+
+/// A peer that leaves Nagle's algorithm on waits for our acknowledgement before it sends its last, short segment; Linux
+/// forgets the setting, so it is made whenever there is nothing more to read.
+fn acknowledge(stream: &Stream) {
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream.tcp()).set_tcp_quickack(true);
 }

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{self, IoSlice, Read};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crc32fast::Hasher;
@@ -56,6 +57,7 @@ impl Draft {
         if label > record::LONGEST_LABEL {
             return Err(SpoolError::LongNote(note.len()));
         }
+        shared.drafts.fetch_add(1, Ordering::Relaxed);
         let mut draft = Draft {
             pieces: vec![shared.pool.take()],
             shared,
@@ -102,6 +104,11 @@ impl Draft {
         Reader { draft: self, at: self.front() }
     }
 
+    /// The body as far as it came.
+    pub fn body(&self) -> impl Read + '_ {
+        Reader { draft: self, at: self.front() + self.head_length }
+    }
+
     fn front(&self) -> u64 {
         (HEADER + self.label) as u64
     }
@@ -141,7 +148,9 @@ impl Draft {
         written
     }
 
-    pub(super) fn is_large(&self) -> bool {
+    /// Whether it has a file of its own: keeping it waits for the disk.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
         self.aside.is_some()
     }
 
@@ -151,7 +160,8 @@ impl Draft {
     }
 
     /// Bytes of head and body.
-    pub(super) fn object_length(&self) -> u64 {
+    #[must_use]
+    pub fn object_length(&self) -> u64 {
         self.filled - self.front()
     }
 
@@ -245,6 +255,7 @@ impl Shared {
 
 impl Drop for Draft {
     fn drop(&mut self) {
+        self.shared.drafts.fetch_sub(1, Ordering::Relaxed);
         self.shared.pool.give(self.pieces.drain(..));
         if let Some(aside) = &self.aside
             && let Err(error) = fs::remove_file(&aside.path)

@@ -26,12 +26,12 @@ mod segment;
 mod tests;
 mod usage;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use crate::dicom::{SeriesKey, Uid};
@@ -111,6 +111,8 @@ struct Shared {
     folder: PathBuf,
     durability: Durability,
     pool: Pool,
+    /// Drafts that there are.
+    drafts: AtomicUsize,
 }
 
 /// What [`Spool::append_with`] put where.
@@ -261,6 +263,12 @@ impl Spool {
         Draft::new(self.writer()?.shared.clone(), instance, note, head)
     }
 
+    /// Whether at most one object is being put together: then nobody is there to wait for with it.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.writer.as_ref().is_none_or(|writer| writer.shared.drafts.load(Ordering::Relaxed) < 2)
+    }
+
     /// Keeps an object as [`SpoolOptions`] promise. Blocking.
     pub fn keep(&self, draft: Draft, series: &SeriesKey) -> Result<Stored, SpoolError> {
         self.put(draft, series, self.durability)
@@ -337,15 +345,6 @@ impl Spool {
         }
     }
 
-    /// Keeps bytes that could not be taken, with a note beside them; returns the file's path.
-    /// `name` is made safe for a file name first; an earlier file of that name is kept.
-    pub fn quarantine(&self, name: &str, note: &str, parts: &[&[u8]]) -> Result<PathBuf, SpoolError> {
-        let (written, file) = self.write_aside(parts)?;
-        durable::sync(&file, &written)?;
-        let _placing = self.quarantining.lock().unwrap_or_else(PoisonError::into_inner);
-        quarantine::keep(&self.root, &written, name, note)
-    }
-
     /// All objects of the spool, quarantine excepted. Objects that no ledger row names were never
     /// acknowledged and may be removed while nothing is being received.
     pub fn locations(&self) -> Result<impl Iterator<Item = Result<Location, SpoolError>> + '_, SpoolError> {
@@ -360,16 +359,6 @@ impl Spool {
             Ok(records) => records.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         }))
-    }
-
-    /// Writes a temporary file on the spool's own file system, so that a rename can place it. It is not durable yet.
-    fn write_aside(&self, parts: &[&[u8]]) -> Result<(PathBuf, File), SpoolError> {
-        let path = self.root.join(INCOMING).join(format!("{}.tmp", self.next.fetch_add(1, Ordering::Relaxed)));
-        let written = durable::create(&path, parts);
-        if written.is_err() {
-            let _ = fs::remove_file(&path);
-        }
-        written.map(|file| (path, file))
     }
 
     fn find(&self, location: &Location) -> Result<(Segment, Found), SpoolError> {
@@ -411,7 +400,8 @@ impl Writer {
         let stopping = Arc::new(AtomicBool::new(false));
         let wanted = (options.reserve / options.segment_bytes) as usize;
         let SpoolOptions { segment_bytes, durability, .. } = options;
-        let shared = Arc::new(Shared { log: Mutex::new(log), folder, durability, pool: Pool::default() });
+        let (log, pool, drafts) = (Mutex::new(log), Pool::default(), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { log, folder, durability, pool, drafts });
         let reserve = Reserve { shared: shared.clone(), segment_bytes, wanted, stopping: stopping.clone() };
         let reserve = std::thread::spawn(move || reserve.run(&rung));
         Writer { pen: Some(Pen::start(shared.clone(), bell)), shared, stopping, reserve: Some(reserve) }

@@ -4,11 +4,13 @@
 //! Who wants an object taken again leaves its name in `retry/`: only the node that has the spool open takes it up.
 //! Never looks into the bytes, never reads a note.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
-use super::{Spool, SpoolError, durable};
+use super::{INCOMING, Spool, SpoolError, durable};
 
 const FOLDER: &str = "quarantine";
 const RETRY: &str = "retry";
@@ -26,6 +28,28 @@ pub struct Quarantined {
 }
 
 impl Spool {
+    /// Keeps bytes that could not be taken, with a note beside them; returns the file's path.
+    /// `name` is made safe for a file name first; an earlier file of that name is kept.
+    pub fn quarantine(&self, name: &str, note: &str, head: &[u8], body: &mut dyn Read) -> Result<PathBuf, SpoolError> {
+        let (written, file) = self.write_aside(head, body)?;
+        durable::sync(&file, &written)?;
+        let _placing = self.quarantining.lock().unwrap_or_else(PoisonError::into_inner);
+        keep(&self.root, &written, name, note)
+    }
+
+    /// Writes a temporary file on the spool's own file system, so that a rename can place it. It is not durable yet.
+    fn write_aside(&self, head: &[u8], body: &mut dyn Read) -> Result<(PathBuf, File), SpoolError> {
+        let path = self.root.join(INCOMING).join(format!("{}.tmp", self.next.fetch_add(1, Ordering::Relaxed)));
+        let written = durable::create(&path, &[head]).and_then(|mut file| {
+            io::copy(body, &mut file).map_err(SpoolError::io("write", &path))?;
+            Ok(file)
+        });
+        if written.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        written.map(|file| (path, file))
+    }
+
     /// All objects of the quarantine, by name.
     pub fn quarantined(&self) -> Result<Vec<Quarantined>, SpoolError> {
         let paths = entries(&self.root.join(FOLDER))?;
@@ -163,7 +187,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(&folder.path().join("spool")).unwrap();
         assert_eq!(spool.quarantined().unwrap(), []);
-        spool.quarantine("1.2.dcm", "why", &[b"by", b"tes"]).unwrap();
+        spool.quarantine("1.2.dcm", "why", b"by", &mut &b"tes"[..]).unwrap();
         let [kept] = &spool.quarantined().unwrap()[..] else { panic!("one object") };
         assert_eq!((kept.name.as_str(), kept.note.as_str(), kept.length), ("1.2.dcm", "why\n", 5));
         assert_eq!(spool.read_quarantined("1.2.dcm").unwrap(), b"bytes");

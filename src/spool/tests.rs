@@ -243,8 +243,8 @@ fn locations_lead_nowhere_else() {
 #[test]
 fn quarantined_bytes_keep_their_reason_and_each_other() {
     let (_folder, spool) = spool();
-    let first = spool.quarantine("../1.5", "no SOP Instance UID", &[b"one", b"two"]).unwrap();
-    let second = spool.quarantine("../1.5", "again", &[b"three"]).unwrap();
+    let first = spool.quarantine("../1.5", "no SOP Instance UID", b"one", &mut &b"two"[..]).unwrap();
+    let second = spool.quarantine("../1.5", "again", b"three", &mut io::empty()).unwrap();
     assert_eq!(first, spool.root.join("quarantine").join("_1.5"));
     assert_eq!(fs::read(&first).unwrap(), b"onetwo");
     let reason = spool.root.join("quarantine").join("_1.5.json");

@@ -11,7 +11,7 @@ use sagittal::dicom::commitment::{Reason, Report};
 use sagittal::dicom::{AeTitle, Uid};
 use sagittal::ledger::{Delivered, JobFilter, JobKind, JobRow, JobState};
 use sagittal::scp::{
-    CommitmentRequest, KeptCommitment, Refusal, ScpOptions, StoreAnswer, StoreHandler, StoreRequest, serve,
+    Announced, CommitmentRequest, KeptCommitment, Refusal, ScpOptions, StoreAnswer, StoreHandler, StoreRequest, serve,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -37,6 +37,12 @@ enum Manner {
 struct Keep(Manner, watch::Sender<Option<CommitmentRequest>>);
 
 impl StoreHandler for Keep {
+    type Draft = Vec<u8>;
+
+    fn begin(&self, _: &Announced<'_>) -> Vec<u8> {
+        Vec::new()
+    }
+
     async fn store(&self, _: StoreRequest) -> StoreAnswer {
         StoreAnswer::SUCCESS
     }

@@ -73,7 +73,7 @@ fn instance(sender: usize, number: usize) -> Outgoing {
 }
 
 /// A site that only receives, and closes nothing.
-fn receiving_site() -> Site {
+pub fn receiving_site() -> Site {
     let site = Site::new(SocketAddr::from(([127, 0, 0, 1], 1)));
     let node = std::fs::read_to_string(site.config().join("node.toml")).unwrap();
     let node = node.replace("quiet = \"10 s\"", "quiet = \"1 h\"");

@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cli::Failure;
 use crate::dicom::{AeTitle, StoreStatus};
-use crate::scp::{self, ScpOptions, StoreAnswer, StoreHandler, StoreRequest};
+use crate::scp::{self, Announced, ScpOptions, StoreAnswer, StoreHandler, StoreRequest};
 
 /// One object that arrived.
 #[derive(Debug)]
@@ -59,6 +59,12 @@ struct Keep {
 }
 
 impl StoreHandler for Keep {
+    type Draft = Vec<u8>;
+
+    fn begin(&self, _: &Announced<'_>) -> Vec<u8> {
+        Vec::new()
+    }
+
     async fn store(&self, request: StoreRequest) -> StoreAnswer {
         let path = self.folder.join(format!("{}.dcm", request.sop_instance));
         let status = match write(&path, &request) {

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Event, Peer, Trail, Transfer};
 use crate::dicom::StoreStatus;
-use crate::intake::Intake;
+use crate::intake::{Coming, Intake};
 use crate::scp::{
-    CommitmentReport, CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest,
+    Announced, CommitmentReport, CommitmentRequest, KeptCommitment, Refusal, StoreAnswer, StoreHandler, StoreRequest,
     UnnamedObject, Visitor,
 };
 
@@ -72,7 +72,13 @@ impl Door {
 }
 
 impl StoreHandler for Door {
-    async fn store(&self, request: StoreRequest) -> StoreAnswer {
+    type Draft = Coming;
+
+    fn begin(&self, object: &Announced<'_>) -> Coming {
+        self.intake.begin(object)
+    }
+
+    async fn store(&self, request: StoreRequest<Coming>) -> StoreAnswer {
         let (association, calling, peer) = (request.association, request.calling.clone(), request.peer);
         let class = request.sop_class.to_string();
         let answer = self.intake.store(request).await;
@@ -85,7 +91,7 @@ impl StoreHandler for Door {
         answer
     }
 
-    async fn unnamed(&self, object: UnnamedObject, answer: &StoreAnswer) {
+    async fn unnamed(&self, object: UnnamedObject<Coming>, answer: &StoreAnswer) {
         self.intake.unnamed(object, answer).await;
     }
 

@@ -49,9 +49,8 @@ impl Half {
                 sop_class: &uid(&outgoing.sop_class),
                 sop_instance: &uid(&outgoing.sop_instance),
                 transfer_syntax: &uid("1.2.840.10008.1.2.1"),
-                dataset: &outgoing.dataset,
             };
-            self.intake.take(&arrival).unwrap();
+            self.intake.take(&arrival, &outgoing.dataset).unwrap();
         }
     }
 

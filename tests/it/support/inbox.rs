@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sagittal::dicom::{AeTitle, StoreStatus};
-use sagittal::scp::{ScpOptions, StoreAnswer, StoreHandler, StoreRequest, serve};
+use sagittal::scp::{Announced, ScpOptions, StoreAnswer, StoreHandler, StoreRequest, serve};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -26,6 +26,12 @@ pub struct Inbox {
 }
 
 impl StoreHandler for Inbox {
+    type Draft = Vec<u8>;
+
+    fn begin(&self, _: &Announced<'_>) -> Vec<u8> {
+        Vec::new()
+    }
+
     async fn store(&self, request: StoreRequest) -> StoreAnswer {
         match request.sop_instance.as_str() {
             PANICS => panic!("this handler was told to panic"),

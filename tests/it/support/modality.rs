@@ -70,13 +70,18 @@ fn store(association: &mut ClientAssociation<TcpStream>, message_id: u16, instan
         part.is_last = at + 1 == chunks.len();
         association.send(&Pdu::PData { data: vec![part] }).ok()?;
     }
+    status(association)
+}
+
+/// The status of the answer that comes next.
+pub fn status(association: &mut ClientAssociation<TcpStream>) -> Option<u16> {
     let Pdu::PData { data } = association.receive().ok()? else { return None };
     let syntax = dicom_transfer_syntax_registry::entries::IMPLICIT_VR_LITTLE_ENDIAN.erased();
     let answer = InMemDicomObject::read_dataset_with_ts(data.first()?.data.as_slice(), &syntax).ok()?;
     answer.element(tags::STATUS).ok()?.to_int::<u16>().ok()
 }
 
-fn command(message_id: u16, instance: &Outgoing) -> Vec<u8> {
+pub fn command(message_id: u16, instance: &Outgoing) -> Vec<u8> {
     let object = InMemDicomObject::command_from_element_iter([
         DataElement::new(tags::AFFECTED_SOP_CLASS_UID, VR::UI, PrimitiveValue::from(instance.sop_class.clone())),
         DataElement::new(tags::COMMAND_FIELD, VR::US, PrimitiveValue::from(0x0001_u16)),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sagittal::dicom::{AeTitle, StoreStatus};
-use sagittal::scp::{self, ScpOptions, StoreAnswer, StoreHandler, StoreRequest};
+use sagittal::scp::{self, Announced, ScpOptions, StoreAnswer, StoreHandler, StoreRequest};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -29,6 +29,12 @@ impl Keep {
 }
 
 impl StoreHandler for Keep {
+    type Draft = Vec<u8>;
+
+    fn begin(&self, _: &Announced<'_>) -> Vec<u8> {
+        Vec::new()
+    }
+
     async fn store(&self, request: StoreRequest) -> StoreAnswer {
         let uid = request.sop_instance.to_string();
         self.arrivals.lock().unwrap().entry(uid).or_default().push(request);
