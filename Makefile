@@ -1,5 +1,5 @@
 # The first two are all a reader needs: `make demo` shows the node at work, `make test` proves it.
-.PHONY: deb help demo test soak mutation bench bench-receive bench-e2e bench-rules lint runtime models peers
+.PHONY: deb help demo test soak mutation bench bench-receive bench-e2e bench-rules bench-results lint runtime models peers
 
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
@@ -27,7 +27,7 @@ mutation:
 	@scripts/peers.sh
 	@SAGITTAL_MUTATION=1 scripts/cargo.sh test --test it -- --nocapture --test-threads=1 mutations::
 
-bench: bench-receive bench-e2e bench-rules
+bench: bench-receive bench-e2e bench-rules bench-results
 
 bench-receive:
 	@BENCH=receive scripts/bench.sh
@@ -37,6 +37,9 @@ bench-e2e:
 
 bench-rules:
 	@BENCH=rules scripts/bench.sh
+
+bench-results:
+	@BENCH=results scripts/bench.sh
 
 deb:
 	@scripts/cargo.sh build --release --bin sagittal

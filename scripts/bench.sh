@@ -5,7 +5,7 @@ source "$(dirname "$0")/env.sh"
 "$ROOT/scripts/runtime.sh"
 "$ROOT/scripts/peers.sh"
 environment bench "$ROOT/benches/requirements.txt" --only-binary=:all:
-"$ROOT/scripts/cargo.sh" build --release --bin sagittal --example storeload --example storefloor
-for bench in ${BENCH:-receive e2e}; do
+"$ROOT/scripts/cargo.sh" build --release --bin sagittal --example storeload --example storefloor --example resultload
+for bench in ${BENCH:-receive e2e results}; do
     "$ROOT/.venv/peers/bin/python" "$ROOT/benches/$bench.py"
 done

@@ -13,10 +13,12 @@ pub enum ResultKind {
     RtStruct,
     /// Comprehensive 3D SR Storage: measurements.
     Sr,
+    /// Key Object Selection Document Storage.
+    Ko,
 }
 
 impl ResultKind {
-    pub const ALL: [ResultKind; 3] = [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr];
+    pub const ALL: [ResultKind; 4] = [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr, ResultKind::Ko];
 
     /// The word for it in `pipelines.toml`, in the ledger and in file names.
     #[must_use]
@@ -25,6 +27,7 @@ impl ResultKind {
             ResultKind::Seg => "seg",
             ResultKind::RtStruct => "rtstruct",
             ResultKind::Sr => "sr",
+            ResultKind::Ko => "ko",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::PipelineError;
 use crate::config::{Pipeline, ResultKind};
 use crate::results::verify::{self, Fault};
 use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
-use crate::volume::{Segmentation, measure};
+use crate::volume::{Measured, Segmentation, measure};
 
 /// Results of one kind have series numbers of their own, this far from those of the kind before.
 const SERIES_OF_A_KIND: u32 = 1000;
@@ -41,6 +41,10 @@ impl Writing<'_> {
         Ok(written)
     }
 
+    fn measured(&self) -> Vec<Measured> {
+        measure(self.found, self.original, &self.source.slabs(self.found.grid.spacing()[2]))
+    }
+
     /// One result, which may refer to those written before it, and what the referee says of it.
     fn one(
         &self,
@@ -48,7 +52,7 @@ impl Writing<'_> {
         written: &[ResultObject],
         context: &ResultContext,
     ) -> Result<(ResultObject, Vec<Fault>), ResultError> {
-        let Writing { pipeline, source, found, original } = self;
+        let Writing { pipeline, source, found, .. } = self;
         let seg = written.iter().find(|object| object.kind == ResultKind::Seg.name());
         match kind {
             ResultKind::Seg => {
@@ -61,8 +65,13 @@ impl Writing<'_> {
                 let faults = verify::structure_set(&object.bytes, source, Some(found));
                 Ok((object, faults))
             }
+            ResultKind::Ko => {
+                let object = results::key_images(source, found, &self.measured(), context)?;
+                let faults = verify::key_images(&object.bytes, source, Some(found));
+                Ok((object, faults))
+            }
             ResultKind::Sr => {
-                let measured = measure(found, *original, &source.slabs(found.grid.spacing()[2]));
+                let measured = self.measured();
                 let numbers = if seg.is_some() { results::segment_numbers(found, pipeline.seg)? } else { Vec::new() };
                 let referred = seg.map(|seg| (seg, numbers.as_slice()));
                 let object = results::measurement_report(source, found, &measured, referred, context)?;

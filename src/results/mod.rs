@@ -9,6 +9,7 @@ mod color;
 mod context;
 mod elements;
 mod encode;
+mod ko;
 mod modules;
 pub mod read;
 mod rtstruct;
@@ -18,6 +19,7 @@ mod sr;
 pub mod verify;
 
 pub use context::ResultContext;
+pub use ko::key_images;
 pub use rtstruct::structure_set;
 pub use seg::{SegDraft, segment_numbers, segmentation};
 pub use source::SourceSeries;

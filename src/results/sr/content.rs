@@ -10,7 +10,7 @@ use crate::results::elements::{code_item, decimal_string, put, put_code, put_ite
 
 /// How a content item belongs to the one it is in (Relationship Type).
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Relation {
+pub(in crate::results) enum Relation {
     Contains,
     Context,
     Modifies,
@@ -30,7 +30,7 @@ impl Relation {
     }
 }
 
-pub(super) type Item = Result<Dataset, ResultError>;
+pub(in crate::results) type Item = Result<Dataset, ResultError>;
 
 fn item(relation: Relation, value_type: &str, name: Option<&Code>) -> Item {
     let mut item = InMemDicomObject::new_empty();
@@ -55,7 +55,7 @@ pub(super) fn code(relation: Relation, name: &Code, value: &Code) -> Item {
     Ok(item)
 }
 
-pub(super) fn text(relation: Relation, name: &Code, value: &str) -> Item {
+pub(in crate::results) fn text(relation: Relation, name: &Code, value: &str) -> Item {
     let mut item = item(relation, "TEXT", Some(name))?;
     put(&mut item, tags::TEXT_VALUE, VR::UT, value);
     Ok(item)
@@ -81,7 +81,7 @@ pub(super) fn number(name: &Code, value: f64, unit: &Code, children: Vec<Dataset
 }
 
 /// A reference to an image: the item of ReferencedSOPSequence, made by the caller.
-pub(super) fn image(relation: Relation, name: Option<&Code>, referenced: Dataset) -> Item {
+pub(in crate::results) fn image(relation: Relation, name: Option<&Code>, referenced: Dataset) -> Item {
     let mut item = item(relation, "IMAGE", name)?;
     put_item(&mut item, tags::REFERENCED_SOP_SEQUENCE, referenced);
     Ok(item)

@@ -3,7 +3,7 @@
 //!
 //! Refers to the SEG of the same finding, with which it shares tracking identifiers.
 
-mod content;
+pub(super) mod content;
 mod groups;
 
 use std::collections::BTreeSet;
@@ -66,7 +66,9 @@ pub fn measurement_report(
         };
         let report = Report { source, finding, seg: &seg, context };
         groups = report.groups(measured, numbers)?;
-        put_item(&mut dataset, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, report.evidence(measured));
+        let slices = measured.iter().map(|measured| measured.caliper.slice).collect();
+        let evidence = evidence(source, &slices, Some(&seg));
+        put_item(&mut dataset, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, evidence);
     }
     root(&mut dataset, source, finding, context, groups)?;
     character_set::settle(&mut dataset, source)?;
@@ -173,31 +175,29 @@ impl Report<'_> {
         };
         measured.iter().filter_map(group).collect()
     }
-
-    /// Every instance that the content refers to: the SEG, and the images on which axes are drawn.
-    fn evidence(&self, measured: &[Measured]) -> Dataset {
-        let series = |uid: &Uid, instances: Vec<Dataset>| {
-            let mut item = InMemDicomObject::new_empty();
-            put_uid(&mut item, tags::SERIES_INSTANCE_UID, uid);
-            put_items(&mut item, tags::REFERENCED_SOP_SEQUENCE, instances);
-            item
-        };
-        let slices: BTreeSet<usize> = measured.iter().map(|measured| measured.caliper.slice).collect();
-        let image = |k: &usize| {
-            let slice = &self.source.slices()[*k];
-            reference(&slice.class, &slice.instance)
-        };
-        let mut item = InMemDicomObject::new_empty();
-        put_uid(&mut item, tags::STUDY_INSTANCE_UID, self.source.study());
-        let seg = reference(&self.seg.sop_class, &self.seg.sop_instance);
-        let all =
-            vec![series(self.source.series(), slices.iter().map(image).collect()), series(&self.seg.series, vec![seg])];
-        put_items(&mut item, tags::REFERENCED_SERIES_SEQUENCE, all);
-        item
-    }
 }
 
-fn dcm(value: &str, meaning: &str) -> Code {
+/// Every instance that a document's content refers to: images of the source, and the SEG.
+pub(super) fn evidence(source: &SourceSeries, slices: &BTreeSet<usize>, seg: Option<&Reference>) -> Dataset {
+    let series = |uid: &Uid, instances: Vec<Dataset>| {
+        let mut item = InMemDicomObject::new_empty();
+        put_uid(&mut item, tags::SERIES_INSTANCE_UID, uid);
+        put_items(&mut item, tags::REFERENCED_SOP_SEQUENCE, instances);
+        item
+    };
+    let image = |k: &usize| {
+        let slice = &source.slices()[*k];
+        reference(&slice.class, &slice.instance)
+    };
+    let mut all = vec![series(source.series(), slices.iter().map(image).collect())];
+    all.extend(seg.map(|seg| series(&seg.series, vec![reference(&seg.sop_class, &seg.sop_instance)])));
+    let mut item = InMemDicomObject::new_empty();
+    put_uid(&mut item, tags::STUDY_INSTANCE_UID, source.study());
+    put_items(&mut item, tags::REFERENCED_SERIES_SEQUENCE, all);
+    item
+}
+
+pub(super) fn dcm(value: &str, meaning: &str) -> Code {
     Code::new(value, "DCM", meaning)
 }
 

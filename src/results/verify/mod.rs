@@ -9,6 +9,7 @@ mod dimensions;
 mod geometry;
 mod identity;
 mod image;
+mod ko;
 mod pixel_data;
 mod pixels;
 mod raster;
@@ -51,6 +52,7 @@ impl fmt::Display for Fault {
 }
 
 pub use any::{Verdict, object};
+pub use ko::key_images;
 pub use rtstruct::structure_set;
 pub use sr::measurement_report;
 

@@ -52,7 +52,7 @@ pub fn measurement_report(
     let dataset: &Dataset = &object;
     let mut faults = identity::check(object.meta(), dataset, source, TYPE_2);
     faults.extend(values::check(dataset, source, values::Lengths::Short));
-    faults.extend(document(dataset));
+    faults.extend(document(dataset, FIXED, ["1500", "126000"]));
     let report = Report::read(dataset);
     faults.extend(report.references(dataset, source));
     faults.extend(report.tracking(seg));
@@ -63,18 +63,35 @@ pub fn measurement_report(
     faults
 }
 
-fn document(dataset: &Dataset) -> Vec<Fault> {
-    let wrong = FIXED.iter().filter(|(tag, value)| text(dataset, *tag).as_deref() != Some(value));
+/// Fixed values, what must be filled, template and title.
+pub(super) fn document(dataset: &Dataset, fixed: &[(Tag, &str)], [template, title]: [&str; 2]) -> Vec<Fault> {
+    let wrong = fixed.iter().filter(|(tag, value)| text(dataset, *tag).as_deref() != Some(value));
     let mut faults: Vec<Fault> =
         wrong.map(|(tag, value)| Fault::new("M1", format!("{} is not {value}", keyword_of(*tag)))).collect();
     let missing = FILLED.iter().filter(|tag| text(dataset, **tag).is_none());
     faults.extend(missing.map(|tag| Fault::new("C9", format!("{} is missing or empty", keyword_of(*tag)))));
-    let template = items(dataset, tags::CONTENT_TEMPLATE_SEQUENCE).first();
-    let template = template.and_then(|item| text(item, tags::TEMPLATE_IDENTIFIER));
-    if template.as_deref() != Some("1500") || name(dataset).as_deref() != Some("126000") {
-        faults.push(Fault::new("M1", "it is no Imaging Measurement Report of template 1500"));
+    let stated = items(dataset, tags::CONTENT_TEMPLATE_SEQUENCE).first();
+    let stated = stated.and_then(|item| text(item, tags::TEMPLATE_IDENTIFIER));
+    if stated.as_deref() != Some(template) || name(dataset).as_deref() != Some(title) {
+        faults.push(Fault::new("M1", format!("it is no document of template {template} under its title")));
     }
     faults
+}
+
+/// What the content refers to, which must be exactly what is named as evidence.
+pub(super) fn evident(dataset: &Dataset) -> Result<BTreeSet<(String, String)>, Fault> {
+    let content = all(dataset).into_iter();
+    let used: BTreeSet<_> =
+        content.flat_map(|item| items(item, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect();
+    let studies = items(dataset, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE).iter();
+    let series = studies.flat_map(|study| items(study, tags::REFERENCED_SERIES_SEQUENCE));
+    let listed: BTreeSet<_> =
+        series.flat_map(|series| items(series, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect();
+    if used == listed {
+        Ok(used)
+    } else {
+        Err(Fault::new("M3", "the evidence is not exactly what the content refers to"))
+    }
 }
 
 /// The code value of an item's concept name.
@@ -122,15 +139,10 @@ impl<'d> Report<'d> {
     fn references(&self, dataset: &Dataset, source: &SourceSeries) -> Vec<Fault> {
         let mut faults = Vec::new();
         let content = all(dataset);
-        let used: BTreeSet<(String, String)> =
-            content.iter().flat_map(|item| items(item, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect();
-        let studies = items(dataset, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE).iter();
-        let series = studies.flat_map(|study| items(study, tags::REFERENCED_SERIES_SEQUENCE));
-        let listed: BTreeSet<(String, String)> =
-            series.flat_map(|series| items(series, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect();
-        if used != listed {
-            faults.push(Fault::new("M3", "the evidence is not exactly what the content refers to"));
-        }
+        let used = evident(dataset).unwrap_or_else(|fault| {
+            faults.push(fault);
+            content.iter().flat_map(|item| items(item, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect()
+        });
         let images: HashSet<(String, String)> =
             source.slices().iter().map(|s| (s.class.to_string(), s.instance.to_string())).collect();
         let segments: HashSet<&str> = self.groups.iter().filter_map(|g| Some(g.segment.as_ref()?.0.as_str())).collect();

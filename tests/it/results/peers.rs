@@ -13,7 +13,7 @@ use sagittal::results::{SourceSeries, segment_numbers, segmentation, structure_s
 use sagittal::volume::{Grid, Segmentation};
 use tempfile::TempDir;
 
-use super::sr::{negative, written};
+use super::sr::{negative, selected, written};
 use crate::support::findings::{FORMS, algorithm, blobs, context, graded, overlapping, scattered, segment, source};
 use crate::support::phantom::Series;
 
@@ -264,6 +264,9 @@ fn measurement_reports_satisfy_every_reader() {
     }
     let series = Series::new(9, 7, 3);
     let sources = cases.written(&series);
+    let finding = scattered(&series, 2);
+    let selection = selected(&series, &finding);
+    cases.add("key images", &selection.bytes, sources.clone(), &[]);
     cases.add("nothing found", &negative(&series).1.bytes, sources, &[]);
     cases.check(&python, SR);
 }

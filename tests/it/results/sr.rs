@@ -5,7 +5,9 @@ use std::io::Cursor;
 use dicom_dictionary_std::tags;
 use ndarray::Array3;
 use sagittal::dicom::{Dataset, SegForm, text};
-use sagittal::results::{ResultObject, measurement_report, segment_numbers, segmentation, verify};
+use sagittal::results::{
+    ResultError, ResultObject, key_images, measurement_report, segment_numbers, segmentation, verify,
+};
 use sagittal::volume::{Segmentation, measure};
 
 use crate::support::findings::{context, labelled, overlapping, scattered, source};
@@ -34,6 +36,15 @@ pub fn negative(series: &Series) -> (Segmentation, ResultObject) {
     let faults = verify::measurement_report(&report.bytes, &source(series), None, Some(&nothing));
     assert_eq!(faults, []);
     (nothing, report)
+}
+
+/// The key images of a finding.
+pub fn selected(series: &Series, finding: &Segmentation) -> ResultObject {
+    let source = source(series);
+    let measured = measure(finding, None, &source.slabs(series.distance));
+    let selection = key_images(&source, finding, &measured, &context()).unwrap();
+    assert_eq!(verify::key_images(&selection.bytes, &source, Some(finding)), []);
+    selection
 }
 
 fn dataset(object: &ResultObject) -> Dataset {
@@ -119,4 +130,27 @@ fn every_geometry_is_measured() {
 fn the_same_run_reports_the_same_bytes() {
     let series = Series::new(13, 11, 4);
     assert_eq!(written(&series, &scattered(&series, 3)).1, written(&series, &scattered(&series, 3)).1);
+}
+
+#[test]
+fn key_images_are_those_on_which_segments_reach_farthest() {
+    let series = Series::new(20, 16, 6);
+    // A wedge that is longest on slice 3, and a bar on slice 1.
+    let finding = labelled(&series, 3, |k, j, i| match (k, j) {
+        (1, 12) => 2 * u8::from(i < 4),
+        (2..5, 4) => u8::from(i > 4 && i < 10 + 3 * usize::from(k == 3)),
+        _ => 0,
+    });
+    let selection = selected(&series, &finding);
+    let evidence = dataset(&selection).take(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE).unwrap();
+    let of_series = evidence.items().unwrap()[0].element(tags::REFERENCED_SERIES_SEQUENCE).unwrap().clone();
+    let images = of_series.items().unwrap()[0].element(tags::REFERENCED_SOP_SEQUENCE).unwrap().clone();
+    let uids = images.items().unwrap().iter().map(|item| text(item, tags::REFERENCED_SOP_INSTANCE_UID).unwrap());
+    assert_eq!(uids.collect::<Vec<_>>(), [1, 3].map(|k| series.instance_uid(k).to_string()));
+    assert!(lines(&selection)[0].ends_with("phantom-model found: Structure 1, Structure 2"), "{:?}", lines(&selection));
+    let other = labelled(&series, 3, |k, _, _| u8::from(k == 5));
+    let faults = verify::key_images(&selection.bytes, &source(&series), Some(&other));
+    assert!(faults.iter().any(|fault| fault.rule == "K1"), "{faults:?}");
+    let nothing = key_images(&source(&series), &other, &[], &context());
+    assert!(matches!(nothing, Err(ResultError::NothingFound)), "{nothing:?}");
 }
