@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Receiving CT slices (525 KB) and small objects (9 KB) over 1, 4 and 16 associations: Sagittal at both durability levels
-beside DCMTK's `storescp --fork` (no fsync, no index) and Debian's Orthanc with fsync on.
+beside DCMTK's `storescp --fork` (no fsync, no index), Debian's Orthanc with fsync on, and what the machine allows at best
+(examples/storefloor.rs: no DICOM library, no parsing, no index, nothing but the bytes kept or discarded). Sagittal with 64
+associations, too, for its memory.
 
 usage: receive.py [--rounds 5] [--only ct512] [--associations 1 4 16] [--receivers NAME ...]
 
@@ -34,6 +36,8 @@ from support import ENVIRONMENT, Node, Orthanc, free_port, run, wait  # noqa: E4
 
 # objects, rows and columns
 KINDS = {"ct512": (300, 512), "small": (2000, 64)}
+# associations
+CROWD = 64
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -118,6 +122,9 @@ def main():
     chosen = parser.parse_args()
     kinds = [chosen.only] if chosen.only else list(KINDS)
     cells = list(itertools.product(kinds, chosen.associations, chosen.receivers))
+    # how much memory a crowd costs
+    crowd = itertools.product(["ct512"], [CROWD], OURS)
+    cells += [cell for cell in crowd if cell[0] in kinds and cell[2] in chosen.receivers and cell not in cells]
     work = ROOT / f"target/bench/receive-{os.getpid()}"
     found = {cell: [] for cell in cells}
     try:
