@@ -12,7 +12,7 @@ use dicom_object::InMemDicomObject;
 use super::elements::{plain, put, put_code, put_item, put_items, reference};
 use super::sr::content::{Relation, image, text};
 use super::sr::{dcm, evidence};
-use super::{ResultContext, ResultError, ResultObject, SourceSeries, character_set, encode, modules};
+use super::{ResultContext, ResultError, ResultObject, SourceSeries, modules};
 use crate::dicom::Dataset;
 use crate::volume::{Measured, Segmentation};
 
@@ -47,9 +47,7 @@ pub fn key_images(
     put(&mut template, tags::TEMPLATE_IDENTIFIER, VR::CS, "2010");
     put_item(&mut dataset, tags::CONTENT_TEMPLATE_SEQUENCE, template);
     put_items(&mut dataset, tags::CONTENT_SEQUENCE, content(source, finding, measured, &slices)?);
-    character_set::settle(&mut dataset, source)?;
-    let bytes = encode::head(&dataset, &object.sop_class, &object.sop_instance, &object.transfer_syntax)?;
-    Ok(ResultObject { bytes, ..object })
+    object.finished(dataset, source)
 }
 
 /// What was found, and the images.

@@ -27,7 +27,7 @@ pub use sr::measurement_report;
 
 use dicom_core::Tag;
 
-use crate::dicom::{Uid, UidError, keyword_of};
+use crate::dicom::{Dataset, Uid, UidError, keyword_of};
 use crate::volume::Segmentation;
 
 /// A finished DICOM object in its file form.
@@ -64,6 +64,13 @@ impl ResultObject {
             transfer_syntax: uid(transfer_syntax)?,
             bytes: Vec::new(),
         })
+    }
+
+    /// The object with `dataset` as its bytes, in a character set that holds all of its texts.
+    fn finished(self, mut dataset: Dataset, source: &SourceSeries) -> Result<ResultObject, ResultError> {
+        character_set::settle(&mut dataset, source)?;
+        let bytes = encode::head(&dataset, &self.sop_class, &self.sop_instance, &self.transfer_syntax)?;
+        Ok(ResultObject { bytes, ..self })
     }
 }
 

@@ -11,7 +11,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
 use super::elements::{plain, put, put_code, put_item, put_items, put_text, put_uid, reference};
-use super::{ResultContext, ResultError, ResultObject, SourceSeries, character_set, encode, modules};
+use super::{ResultContext, ResultError, ResultObject, SourceSeries, modules};
 use crate::dicom::{Dataset, SegForm, Uid};
 use crate::volume::{Segment, Segmentation};
 use slices::SliceContours;
@@ -60,9 +60,7 @@ pub fn structure_set(
     let observed = rois.iter().map(Roi::observation).collect::<Result<_, _>>()?;
     put_items(&mut dataset, tags::RTROI_OBSERVATIONS_SEQUENCE, observed);
     put(&mut dataset, tags::APPROVAL_STATUS, VR::CS, "UNAPPROVED");
-    character_set::settle(&mut dataset, source)?;
-    let bytes = encode::head(&dataset, &object.sop_class, &object.sop_instance, &object.transfer_syntax)?;
-    Ok(ResultObject { bytes, ..object })
+    object.finished(dataset, source)
 }
 
 fn identity(

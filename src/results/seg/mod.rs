@@ -17,7 +17,7 @@ use dicom_object::InMemDicomObject;
 
 use super::elements::{code_string, put, put_decimals, put_text};
 use super::source::Lossy;
-use super::{ResultContext, ResultError, ResultObject, SourceSeries, character_set, encode, modules};
+use super::{ResultContext, ResultError, ResultObject, SourceSeries, encode, modules};
 use crate::dicom::{Dataset, SegForm, SegmentationType};
 use crate::volume::Segmentation;
 use census::Census;
@@ -39,7 +39,7 @@ pub fn segmentation(
 ) -> Result<ResultObject, ResultError> {
     let draft = SegDraft::new(source, finding, form, context)?;
     let mut bytes = Vec::new();
-    bytes.reserve_exact(draft.head.len() + if form.rle { 0 } else { draft.pixels.native_length() as usize });
+    bytes.reserve_exact(draft.object.bytes.len() + if form.rle { 0 } else { draft.pixels.native_length() as usize });
     draft.write_to(&mut bytes).map_err(|error| ResultError::Encode(error.to_string()))?;
     Ok(ResultObject { bytes, ..draft.object })
 }
@@ -52,10 +52,8 @@ pub fn segment_numbers(finding: &Segmentation, form: SegForm) -> Result<Vec<(u8,
 
 /// A DICOM SEG that has not been written yet: for those who need not hold it whole.
 pub struct SegDraft<'a> {
-    /// The object without its bytes.
+    /// Its bytes are everything up to the pixels.
     object: ResultObject,
-    /// Everything up to the pixels.
-    head: Vec<u8>,
     pixels: Pixels<'a>,
 }
 
@@ -93,21 +91,20 @@ impl<'a> SegDraft<'a> {
         frames::dimensions(&mut dataset, &context.object_uid(source, algorithm, uid_kind(form), "dimensions"), form);
         frames::shared_groups(&mut dataset, source);
         frames::frame_groups(&mut dataset, &plan, source)?;
-        character_set::settle(&mut dataset, source)?;
 
         let pixels = Pixels { finding, frames: plan, form, numbers };
-        let mut head = encode::head(&dataset, &object.sop_class, &object.sop_instance, &object.transfer_syntax)?;
+        let mut object = object.finished(dataset, source)?;
         if form.rle {
-            head.extend(encode::encapsulated_pixels());
+            object.bytes.extend(encode::encapsulated_pixels());
         } else {
-            head.extend(encode::native_pixels(pixels.native_length())?);
+            object.bytes.extend(encode::native_pixels(pixels.native_length())?);
         }
-        Ok(SegDraft { object, head, pixels })
+        Ok(SegDraft { object, pixels })
     }
 
     /// Writes the whole file; the same bytes every time.
     pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(&self.head)?;
+        out.write_all(&self.object.bytes)?;
         self.pixels.write_to(out)
     }
 }

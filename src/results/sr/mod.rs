@@ -13,7 +13,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
 use super::elements::{put, put_code, put_item, put_items, put_uid, reference};
-use super::{ResultContext, ResultError, ResultObject, SourceSeries, character_set, encode, modules};
+use super::{ResultContext, ResultError, ResultObject, SourceSeries, modules};
 use crate::dicom::{Code, Dataset, Uid, text};
 use crate::volume::{Measured, Segment, Segmentation};
 use content::{Item, Relation, code, container};
@@ -71,9 +71,7 @@ pub fn measurement_report(
         put_item(&mut dataset, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, evidence);
     }
     root(&mut dataset, source, finding, context, groups)?;
-    character_set::settle(&mut dataset, source)?;
-    let bytes = encode::head(&dataset, &object.sop_class, &object.sop_instance, &object.transfer_syntax)?;
-    Ok(ResultObject { bytes, ..object })
+    object.finished(dataset, source)
 }
 
 fn identity(

@@ -24,6 +24,17 @@ const ALWAYS: &[Tag] = &[
     tags::SERIES_NUMBER,
 ];
 
+/// Type 1 in Enhanced General Equipment, or needed to tell results apart.
+const FILLED: &[Tag] = &[
+    tags::MANUFACTURER,
+    tags::MANUFACTURER_MODEL_NAME,
+    tags::DEVICE_SERIAL_NUMBER,
+    tags::SOFTWARE_VERSIONS,
+    tags::INSTANCE_NUMBER,
+];
+/// Type 1 in images and documents.
+pub(super) const CONTENT_MOMENT: &[Tag] = &[tags::CONTENT_DATE, tags::CONTENT_TIME];
+
 /// `also` must be there, too, if empty.
 pub(super) fn check(meta: &FileMetaTable, own: &Dataset, source: &SourceSeries, also: &[Tag]) -> Vec<Fault> {
     let theirs = source.header();
@@ -42,6 +53,12 @@ pub(super) fn check(meta: &FileMetaTable, own: &Dataset, source: &SourceSeries, 
     }
     faults.extend(own_uids(meta, own, source));
     faults
+}
+
+/// What says who made the object must have values, and so must `also`.
+pub(super) fn filled(own: &Dataset, also: &[Tag]) -> Vec<Fault> {
+    let missing = FILLED.iter().chain(also).filter(|tag| text(own, **tag).is_none());
+    missing.map(|tag| Fault::new("C9", format!("{} is missing or empty", keyword_of(*tag)))).collect()
 }
 
 /// Of objects that lie in the patient: in the source's frame of reference.

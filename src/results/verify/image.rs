@@ -3,10 +3,10 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
-use super::Fault;
 use super::pixel_data::PixelData;
 use super::pixels::native_length;
 use super::reader::{SegObject, number};
+use super::{Fault, identity};
 use crate::dicom::{SegmentationType, keyword_of, text, texts};
 use crate::results::SourceSeries;
 
@@ -21,17 +21,6 @@ const FIXED: &[(Tag, &[&str])] = &[
 /// Bits Allocated, Bits Stored, High Bit.
 const DEPTH: [Tag; 3] = [tags::BITS_ALLOCATED, tags::BITS_STORED, tags::HIGH_BIT];
 
-/// Type 1 in Enhanced General Equipment and Segmentation Image.
-const FILLED: &[Tag] = &[
-    tags::MANUFACTURER,
-    tags::MANUFACTURER_MODEL_NAME,
-    tags::DEVICE_SERIAL_NUMBER,
-    tags::SOFTWARE_VERSIONS,
-    tags::CONTENT_DATE,
-    tags::CONTENT_TIME,
-    tags::INSTANCE_NUMBER,
-];
-
 pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     let dataset = &object.dataset;
     let mut faults = Vec::new();
@@ -39,9 +28,7 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
         faults.push(Fault::new("S1", format!("{} is not {}", keyword_of(*tag), value.join("\\"))));
     }
     faults.extend(form(object));
-    for tag in FILLED.iter().filter(|tag| text(dataset, **tag).is_none()) {
-        faults.push(Fault::new("C9", format!("{} is missing or empty", keyword_of(*tag))));
-    }
+    faults.extend(identity::filled(dataset, identity::CONTENT_MOMENT));
     let legal = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ' || c == '_';
     if !text(dataset, tags::CONTENT_LABEL).is_some_and(|t| t.len() <= 16 && t.chars().all(legal)) {
         faults.push(Fault::new("C10", "ContentLabel is no code string of at most 16 characters"));

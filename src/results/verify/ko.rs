@@ -7,8 +7,9 @@ use dicom_dictionary_std::{tags, uids};
 
 use super::sr::{document, evident};
 use super::truth::Truth;
-use super::{Fault, identity, values};
-use crate::dicom::{Dataset, SegmentationType, part10};
+use super::values::Lengths;
+use super::{Fault, judged};
+use crate::dicom::SegmentationType;
 use crate::results::SourceSeries;
 use crate::volume;
 
@@ -23,19 +24,14 @@ const TYPE_2: &[Tag] = &[tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE];
 /// is something of that finding, and for every segment an image.
 #[must_use]
 pub fn key_images(bytes: &[u8], source: &SourceSeries, expected: Option<&volume::Segmentation>) -> Vec<Fault> {
-    let object = match part10::parse(bytes) {
-        Ok(object) => object,
-        Err(error) => return vec![Fault::new("V8", format!("the object is no readable DICOM file: {error}"))],
-    };
-    let dataset: &Dataset = &object;
-    let mut faults = identity::check(object.meta(), dataset, source, TYPE_2);
-    faults.extend(values::check(dataset, source, values::Lengths::Short));
-    faults.extend(document(dataset, FIXED, ["2010", "113000"]));
-    match evident(dataset) {
-        Err(fault) => faults.push(fault),
-        Ok(images) => faults.extend(selected(&images, source, expected)),
-    }
-    faults
+    judged(bytes, source, TYPE_2, Lengths::Short, |object| {
+        let mut faults = document(object, FIXED, ["2010", "113000"]);
+        match evident(object) {
+            Err(fault) => faults.push(fault),
+            Ok(images) => faults.extend(selected(&images, source, expected)),
+        }
+        faults
+    })
 }
 
 fn selected(

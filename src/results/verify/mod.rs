@@ -23,12 +23,15 @@ mod values;
 
 use std::fmt;
 
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use dicom_object::FileDicomObject;
 
 use reader::SegObject;
 use truth::Truth;
 
 use super::SourceSeries;
+use crate::dicom::{Dataset, part10};
 use crate::volume;
 
 /// One rule that an object breaks. Messages name attributes, never a patient's values.
@@ -55,6 +58,29 @@ pub use any::{Verdict, object};
 pub use ko::key_images;
 pub use rtstruct::structure_set;
 pub use sr::measurement_report;
+
+/// Reads an object without pixels and checks what holds for any; `judge` has the rest. `type_2`: what must be there, if
+/// empty.
+fn judged(
+    bytes: &[u8],
+    source: &SourceSeries,
+    type_2: &[Tag],
+    lengths: values::Lengths,
+    judge: impl FnOnce(&FileDicomObject<Dataset>) -> Vec<Fault>,
+) -> Vec<Fault> {
+    let object = match part10::parse(bytes) {
+        Ok(object) => object,
+        Err(error) => return vec![unreadable(&error)],
+    };
+    let mut faults = identity::check(object.meta(), &object, source, type_2);
+    faults.extend(values::check(&object, source, lengths));
+    faults.extend(judge(&object));
+    faults
+}
+
+fn unreadable(error: &part10::Part10Error) -> Fault {
+    Fault::new("V8", format!("the object is no readable DICOM file: {error}"))
+}
 
 /// Checks a DICOM SEG (Part 10 bytes) made over `source`; with `expected`, also that it holds exactly that
 /// finding's voxels and segments. An empty answer means that it may be sent.

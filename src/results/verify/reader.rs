@@ -8,8 +8,8 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::FileMetaTable;
 
-use super::Fault;
 use super::pixel_data::PixelData;
+use super::{Fault, unreadable};
 use crate::dicom::{Dataset, SegmentationType, part10, text, texts};
 use crate::results::SourceSeries;
 
@@ -39,8 +39,7 @@ pub(super) struct Frame {
 
 impl<'b> SegObject<'b> {
     pub fn read(bytes: &'b [u8], source: &SourceSeries) -> Result<SegObject<'b>, Fault> {
-        let (object, end) = part10::parse_around_pixels(bytes)
-            .map_err(|e| Fault::new("V8", format!("the object is no readable DICOM file: {e}")))?;
+        let (object, end) = part10::parse_around_pixels(bytes).map_err(|error| unreadable(&error))?;
         let meta = object.meta().clone();
         let dataset = object.into_inner();
         let slices: HashMap<&str, usize> =

@@ -5,42 +5,38 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
+use dicom_object::FileDicomObject;
 use rayon::prelude::*;
 
 use super::raster::fill;
 use super::reader::{items, number, referenced};
 use super::truth::Truth;
-use super::{Fault, identity, values};
-use crate::dicom::{Dataset, Plane, SegmentationType, Vec3, decimals, dot, keyword_of, part10, sub, text, texts};
+use super::values::Lengths;
+use super::{Fault, identity, judged};
+use crate::dicom::{Dataset, Plane, SegmentationType, Vec3, decimals, dot, keyword_of, sub, text, texts};
 use crate::results::SourceSeries;
 use crate::volume;
 
 /// How far a contour may lie off its image's plane, mm.
 const OFF_PLANE: f64 = 1e-3;
 const TYPE_2: &[Tag] = &[tags::OPERATORS_NAME];
-/// Type 1 in Structure Set and Approval, or needed to tell results apart.
-const FILLED: &[Tag] = &[
-    tags::MANUFACTURER,
-    tags::MANUFACTURER_MODEL_NAME,
-    tags::DEVICE_SERIAL_NUMBER,
-    tags::SOFTWARE_VERSIONS,
-    tags::STRUCTURE_SET_LABEL,
-    tags::STRUCTURE_SET_DATE,
-    tags::STRUCTURE_SET_TIME,
-    tags::INSTANCE_NUMBER,
-];
+/// Type 1 in Structure Set, or needed to tell results apart.
+const FILLED: &[Tag] = &[tags::STRUCTURE_SET_LABEL, tags::STRUCTURE_SET_DATE, tags::STRUCTURE_SET_TIME];
 
 /// Checks a structure set (Part 10 bytes) made over `source`; with `expected`, also that its contours fill to exactly
 /// that finding. An empty answer means that it may be sent.
 #[must_use]
 pub fn structure_set(bytes: &[u8], source: &SourceSeries, expected: Option<&volume::Segmentation>) -> Vec<Fault> {
-    let object = match part10::parse(bytes) {
-        Ok(object) => object,
-        Err(error) => return vec![Fault::new("V8", format!("the object is no readable DICOM file: {error}"))],
-    };
-    let dataset: &Dataset = &object;
-    let mut faults = identity::check(object.meta(), dataset, source, TYPE_2);
-    faults.extend(identity::frame(dataset, source));
+    judged(bytes, source, TYPE_2, Lengths::Long, |object| sound(object, source, expected))
+}
+
+fn sound(
+    object: &FileDicomObject<Dataset>,
+    source: &SourceSeries,
+    expected: Option<&volume::Segmentation>,
+) -> Vec<Fault> {
+    let dataset: &Dataset = object;
+    let mut faults = identity::frame(dataset, source);
     let syntax = object.meta().transfer_syntax().trim_end_matches('\0');
     if syntax != uids::IMPLICIT_VR_LITTLE_ENDIAN {
         faults
@@ -48,7 +44,6 @@ pub fn structure_set(bytes: &[u8], source: &SourceSeries, expected: Option<&volu
     }
     faults.extend(fixed(dataset));
     faults.extend(references(dataset, source));
-    faults.extend(values::check(dataset, source, values::Lengths::Long));
     let rois = Rois::read(dataset, source);
     faults.extend(same_regions(dataset));
     faults.extend(described(dataset));
@@ -68,8 +63,7 @@ fn fixed(dataset: &Dataset) -> Vec<Fault> {
     let wrong = wanted.iter().filter(|(tag, value)| text(dataset, *tag).as_deref() != Some(value));
     let mut faults: Vec<Fault> =
         wrong.map(|(tag, value)| Fault::new("R1", format!("{} is not {value}", keyword_of(*tag)))).collect();
-    let missing = FILLED.iter().filter(|tag| text(dataset, **tag).is_none());
-    faults.extend(missing.map(|tag| Fault::new("C9", format!("{} is missing or empty", keyword_of(*tag)))));
+    faults.extend(identity::filled(dataset, FILLED));
     faults
 }
 

@@ -8,7 +8,8 @@ use dicom_dictionary_std::{tags, uids};
 
 use super::reader::{items, number, referenced};
 use super::truth::Truth;
-use super::{Fault, identity, values};
+use super::values::Lengths;
+use super::{Fault, identity, judged};
 use crate::dicom::{Code, Dataset, SegmentationType, decimals, keyword_of, part10, text};
 use crate::results::SourceSeries;
 use crate::volume;
@@ -21,15 +22,6 @@ const FIXED: &[(Tag, &str)] = &[
     (tags::VERIFICATION_FLAG, "UNVERIFIED"),
 ];
 const TYPE_2: &[Tag] = &[tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE];
-const FILLED: &[Tag] = &[
-    tags::MANUFACTURER,
-    tags::MANUFACTURER_MODEL_NAME,
-    tags::DEVICE_SERIAL_NUMBER,
-    tags::SOFTWARE_VERSIONS,
-    tags::CONTENT_DATE,
-    tags::CONTENT_TIME,
-    tags::INSTANCE_NUMBER,
-];
 /// Units by what is measured (UCUM).
 const UNITS: &[(&str, &str)] =
     &[("118565006", "mm3"), ("103339001", "mm"), ("103340004", "mm"), ("112031", "[hnsf'U]"), ("110852", "1")];
@@ -45,22 +37,18 @@ pub fn measurement_report(
     seg: Option<&[u8]>,
     expected: Option<&volume::Segmentation>,
 ) -> Vec<Fault> {
-    let object = match part10::parse(bytes) {
-        Ok(object) => object,
-        Err(error) => return vec![Fault::new("V8", format!("the object is no readable DICOM file: {error}"))],
-    };
-    let dataset: &Dataset = &object;
-    let mut faults = identity::check(object.meta(), dataset, source, TYPE_2);
-    faults.extend(values::check(dataset, source, values::Lengths::Short));
-    faults.extend(document(dataset, FIXED, ["1500", "126000"]));
-    let report = Report::read(dataset);
-    faults.extend(report.references(dataset, source));
-    faults.extend(report.tracking(seg));
-    faults.extend(report.numbers());
-    if let Some(finding) = expected {
-        faults.extend(report.as_found(dataset, source, finding));
-    }
-    faults
+    judged(bytes, source, TYPE_2, Lengths::Short, |object| {
+        let dataset: &Dataset = object;
+        let mut faults = document(dataset, FIXED, ["1500", "126000"]);
+        let report = Report::read(dataset);
+        faults.extend(report.references(dataset, source));
+        faults.extend(report.tracking(seg));
+        faults.extend(report.numbers());
+        if let Some(finding) = expected {
+            faults.extend(report.as_found(dataset, source, finding));
+        }
+        faults
+    })
 }
 
 /// Fixed values, what must be filled, template and title.
@@ -68,8 +56,7 @@ pub(super) fn document(dataset: &Dataset, fixed: &[(Tag, &str)], [template, titl
     let wrong = fixed.iter().filter(|(tag, value)| text(dataset, *tag).as_deref() != Some(value));
     let mut faults: Vec<Fault> =
         wrong.map(|(tag, value)| Fault::new("M1", format!("{} is not {value}", keyword_of(*tag)))).collect();
-    let missing = FILLED.iter().filter(|tag| text(dataset, **tag).is_none());
-    faults.extend(missing.map(|tag| Fault::new("C9", format!("{} is missing or empty", keyword_of(*tag)))));
+    faults.extend(identity::filled(dataset, identity::CONTENT_MOMENT));
     let stated = items(dataset, tags::CONTENT_TEMPLATE_SEQUENCE).first();
     let stated = stated.and_then(|item| text(item, tags::TEMPLATE_IDENTIFIER));
     if stated.as_deref() != Some(template) || name(dataset).as_deref() != Some(title) {
