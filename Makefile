@@ -4,7 +4,7 @@
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
 	@echo "make test     all that CI runs: unit, integration, documentation, Orthanc, DCMTK, validators"
-	@echo "make soak     the long runs: the node killed 1,000 times under load, 200 structure sets, mutated streams for minutes"
+	@echo "make soak     the long runs: the node killed 1,000 times under load, 500 in deliveries, 200 structure sets, mutated streams for minutes"
 	@echo "make mutation single defects of results: which the referee notices, and which dciodvfy and dcentvfy do"
 	@echo "make bench    Sagittal beside its peers: tables, and JSON in target/bench/"
 	@echo "make deb      a Debian package with a systemd unit, into target/deb/"
@@ -21,6 +21,7 @@ soak:
 	@scripts/peers.sh
 	@SAGITTAL_PHANTOMS=200 scripts/cargo.sh test --release --test it -- --nocapture results::peers::random
 	@SAGITTAL_KILLS=1000 scripts/cargo.sh test --release --test it -- --nocapture soak::
+	@SAGITTAL_KILLS=500 scripts/cargo.sh test --release --test it -- --nocapture kills::
 	@SAGITTAL_LARGE=2000 scripts/cargo.sh test --release --test it -- --nocapture large::
 
 mutation:

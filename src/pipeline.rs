@@ -333,6 +333,7 @@ impl JobRunner {
             series: object.series,
             transfer_syntax: object.transfer_syntax,
             kind: object.kind.to_owned(),
+            form: object.form,
             location: location.0,
             length: object.bytes.len() as u64,
             sha256: digest,
@@ -348,6 +349,7 @@ mod tests {
         let uid = Uid::derived(&["refused"]);
         ResultObject {
             kind: "seg",
+            form: None,
             sop_class: uid.clone(),
             sop_instance: uid.clone(),
             study: uid.clone(),

@@ -34,6 +34,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let known: Vec<&str> = config.pipelines.keys().map(String::as_str).collect();
         Failure::Configuration(format!("no pipeline {:?}; pipelines.toml has: {}", args.pipeline, known.join(", ")))
     })?;
+    // What is kept for destinations that take nothing better is no use in a folder.
+    let pipeline = &Pipeline { fallback: Vec::new(), ..pipeline.clone() };
     std::fs::create_dir_all(&args.output)?;
     let (series, unreadable) = super::rules::series_in(&args.folder)?;
     if series.is_empty() {

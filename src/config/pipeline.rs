@@ -7,6 +7,7 @@ use super::destination::check_name;
 use super::results::{self, ResultKind};
 use super::retrieve::{self, Fetch};
 use crate::dicom::SegForm;
+use crate::dicom::ladder::Form;
 use crate::rules::section::{Entry, Section};
 use crate::rules::{Severity, did_you_mean, geometry_names};
 
@@ -27,6 +28,8 @@ pub struct Pipeline {
     /// What is written of each finding, in this order; default SEG alone.
     pub results: Vec<ResultKind>,
     pub seg: SegForm,
+    /// Other forms of the segmentation that are kept for destinations that do not take the first, best first.
+    pub fallback: Vec<Form>,
 }
 
 /// Reads all pipelines that are free of faults, and the names of all, faulty ones included. `peers`: AE titles whose
@@ -75,6 +78,7 @@ fn read_one(
     };
     let seg = results::read_seg(&section);
     section.finish();
+    let seg = seg?;
     Some(Pipeline {
         name: named?,
         index,
@@ -82,7 +86,8 @@ fn read_one(
         accept: accept?,
         description: description?,
         results: results?,
-        seg: seg?,
+        seg: seg.form,
+        fallback: seg.fallback,
         retrieve: retrieve?,
     })
 }

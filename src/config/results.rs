@@ -1,5 +1,6 @@
 //! Which DICOM objects a pipeline writes, and in which form: `results` and `[pipeline.<name>.seg]`.
 
+use crate::dicom::ladder::Form;
 use crate::dicom::{SegForm, SegmentationType};
 use crate::rules::section::{Entry, Section};
 
@@ -31,6 +32,9 @@ impl ResultKind {
         }
     }
 }
+
+/// What may take the place of a segmentation that a destination does not take.
+pub(super) const FALLBACKS: &[(&str, Form)] = &[("binary", Form::Binary)];
 
 pub(super) const FORMS: &[(&str, SegForm)] = &[
     ("binary", SegForm { stored: SegmentationType::Binary, rle: false }),
@@ -64,14 +68,40 @@ pub(super) fn read_kinds(entry: &Entry<'_>) -> Option<Vec<ResultKind>> {
     (kinds.len() == items.len()).then_some(kinds)
 }
 
+/// `[pipeline.<name>.seg]`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seg {
+    pub form: SegForm,
+    pub fallback: Vec<Form>,
+}
+
 /// `[pipeline.<name>.seg]`; an absent table is the default form.
-pub(super) fn read_seg(section: &Section<'_>) -> Option<SegForm> {
-    let Some(entry) = section.get("seg") else { return Some(SegForm::default()) };
+pub(super) fn read_seg(section: &Section<'_>) -> Option<Seg> {
+    let Some(entry) = section.get("seg") else { return Some(Seg::default()) };
     let seg = entry.section()?;
     let form = match seg.get("form") {
         Some(form) => form.choice(FORMS),
         None => Some(SegForm::default()),
     };
+    let fallback = seg.get("fallback").map(|entry| read_fallback(&entry, form));
     seg.finish();
-    form
+    let form = form?;
+    Some(Seg { form, fallback: fallback.unwrap_or_else(|| Some(usual_fallback(form)))? })
+}
+
+/// What few destinations take is not written alone.
+fn usual_fallback(form: SegForm) -> Vec<Form> {
+    if form.stored == SegmentationType::Labelmap { vec![Form::Binary] } else { Vec::new() }
+}
+
+/// `form`: unless it is faulty itself.
+fn read_fallback(entry: &Entry<'_>, form: Option<SegForm>) -> Option<Vec<Form>> {
+    let items = entry.items();
+    let mut forms: Vec<Form> = items.iter().filter_map(|item| item.choice(FALLBACKS)).collect();
+    forms.sort_unstable();
+    forms.dedup();
+    if forms.contains(&Form::Binary) && form.is_some_and(|form| form.stored != SegmentationType::Labelmap) {
+        return entry.refuse("\"binary\" only behind the form \"labelmap\": other forms have its SOP class", None);
+    }
+    (forms.len() == items.len()).then_some(forms)
 }

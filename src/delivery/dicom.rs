@@ -45,6 +45,10 @@ pub(super) async fn deliver(
     record: &mut Record,
 ) -> Result<Outcome, DeliveryError> {
     let contexts = contexts(manner.confirm, consignment);
+    if contexts.is_empty() {
+        // An earlier attempt brought everything and ended before it could say so; nobody is to be asked.
+        return Ok(Outcome::SentUnconfirmed);
+    }
     let mut kept = associations.take(&manner.peer, &contexts, manner.timeout).await;
     loop {
         let is_old = kept.is_some();
@@ -116,8 +120,12 @@ async fn converse(
 
 /// Stores every object that can be stored; the association's own failures end it.
 async fn store(scu: &mut Scu, consignment: Consignment<'_>, record: &mut Record) -> Result<(), DeliveryError> {
-    let mut refused = Vec::new();
+    let (mut refused, mut lost) = (Vec::new(), None);
     for object in consignment.unsent() {
+        if lost.is_some() && object.form == lost {
+            continue;
+        }
+        let before = refused.len();
         match scu.store(object).await {
             Ok(verdict) => {
                 refused.extend(scu.accepted(&verdict).err());
@@ -128,6 +136,9 @@ async fn store(scu: &mut Scu, consignment: Consignment<'_>, record: &mut Record)
                 refused.push(error);
             }
             Err(error) => return Err(error),
+        }
+        if refused.len() > before {
+            lost = object.form;
         }
     }
     sum_up(refused, consignment.objects.len())

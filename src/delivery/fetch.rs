@@ -104,7 +104,7 @@ fn object(scu: &Scu, context: u8, request: &StoreRq, body: Body) -> Result<Objec
     let head = part10_head(&sop_class, &sop_instance, &transfer_syntax, None);
     let mut bytes = head.map_err(|error| unreadable(error.to_string()))?;
     bytes.extend(dataset);
-    Ok(Object { sop_class, sop_instance, transfer_syntax, bytes })
+    Ok(Object { sop_class, sop_instance, transfer_syntax, form: None, bytes })
 }
 
 /// The SOP classes of what was found; a peer that does not tell them is offered as many as there is room for.

@@ -31,6 +31,7 @@ use web::Web;
 
 use crate::config::{Destination, DestinationKind};
 use crate::dicom::Uid;
+use crate::dicom::ladder::Form;
 
 pub use attempt::{Attempt, Consignment, Outcome, Record};
 pub use commitment::report;
@@ -41,6 +42,8 @@ pub struct Object {
     pub sop_class: Uid,
     pub sop_instance: Uid,
     pub transfer_syntax: Uid,
+    /// Of a segmentation and what refers to it, where there are several forms: none is of use without those before it.
+    pub form: Option<Form>,
     /// The whole Part 10 file.
     pub bytes: Vec<u8>,
 }

@@ -17,7 +17,7 @@ impl Object {
         let meta = Meta::read(&bytes)
             .map_err(|error| DeliveryError::Unreadable { what: what.to_owned(), reason: error.to_string() })?;
         let Meta { sop_class, sop_instance, transfer_syntax, .. } = meta;
-        Ok(Object { sop_class, sop_instance, transfer_syntax, bytes })
+        Ok(Object { sop_class, sop_instance, transfer_syntax, form: None, bytes })
     }
 
     /// The data set as it lies in the file.

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::Learned;
+use super::{Learned, SegmentationType};
 
 /// A form of a segmentation; the best is the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -22,12 +22,12 @@ pub enum Form {
 pub const LADDER: [Form; 3] = [Form::Labelmap, Form::Binary, Form::SecondaryCapture];
 
 impl Form {
+    /// Peers know a segmentation by its SOP class; that of probabilities is that of bits.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Form::Labelmap => "labelmap",
-            Form::Binary => "binary",
-            Form::SecondaryCapture => "secondary-capture",
+    pub const fn of(stored: SegmentationType) -> Form {
+        match stored {
+            SegmentationType::Labelmap => Form::Labelmap,
+            SegmentationType::Binary | SegmentationType::Fractional => Form::Binary,
         }
     }
 
@@ -38,11 +38,6 @@ impl Form {
             Form::Binary => "1.2.840.10008.5.1.4.1.1.66.4",
             Form::SecondaryCapture => "1.2.840.10008.5.1.4.1.1.7",
         }
-    }
-
-    #[must_use]
-    pub fn of_class(sop_class: &str) -> Option<Form> {
-        LADDER.into_iter().find(|form| form.sop_class() == sop_class)
     }
 }
 

@@ -91,7 +91,7 @@ impl Ledger {
 /// The results of an infer job, in the order they were given.
 pub(super) fn results_of(connection: &Connection, job: i64) -> Result<Vec<ResultRow>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT sop_class, sop_instance, study, series, transfer_syntax, kind, location, length, sha256
+        "SELECT sop_class, sop_instance, study, series, transfer_syntax, kind, location, length, sha256, form
          FROM results WHERE job_id = ?1 ORDER BY id",
     )?;
     let rows = statement.query_map([job], |row: &Row<'_>| {
@@ -105,6 +105,7 @@ pub(super) fn results_of(connection: &Connection, job: i64) -> Result<Vec<Result
             location: row.get(6)?,
             length: row.get::<_, i64>(7)? as u64,
             sha256: row.get(8)?,
+            form: row.get(9)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -225,8 +225,8 @@ fn insert_result(transaction: &Transaction<'_>, job: i64, result: &ResultRow) ->
     let inserted = transaction
         .prepare_cached(
             "INSERT INTO results (job_id, sop_class, sop_instance, study, series, transfer_syntax, kind, location,
-                                  length, sha256)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (job_id, sop_instance) DO NOTHING",
+                                  length, sha256, form)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (job_id, sop_instance) DO NOTHING",
         )?
         .execute(params![
             job,
@@ -239,6 +239,7 @@ fn insert_result(transaction: &Transaction<'_>, job: i64, result: &ResultRow) ->
             result.location,
             result.length as i64,
             result.sha256,
+            result.form,
         ])?;
     if inserted == 1 {
         return Ok(());

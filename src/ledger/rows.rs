@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::VerdictRow;
 use crate::clock::Millis;
+use crate::dicom::ladder::Form;
 use crate::dicom::{SeriesKey, Uid};
 
 /// An instance whose bytes are durable in the spool, about to be recorded.
@@ -249,8 +250,11 @@ pub struct ResultRow {
     pub study: Uid,
     pub series: Uid,
     pub transfer_syntax: Uid,
-    /// `segmentation` ...
+    /// What it is, in the words of the configuration: `seg`.
     pub kind: String,
+    /// The form of the segmentation that it is or refers to, where there are several: a destination gets those of one form,
+    /// and all without.
+    pub form: Option<Form>,
     pub location: String,
     pub length: u64,
     pub sha256: String,

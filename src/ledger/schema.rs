@@ -24,6 +24,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("stuck_jobs", include_str!("migrations/0010_stuck_jobs.sql")),
     ("events", include_str!("migrations/0011_events.sql")),
     ("circuits", include_str!("migrations/0012_circuits.sql")),
+    ("forms", include_str!("migrations/0013_forms.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

@@ -9,6 +9,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 
 use super::{ClosedBy, Delivered, Happened, JobKind, JobState, Priority, RulesSource};
 use crate::clock::Millis;
+use crate::dicom::ladder::Form;
 use crate::dicom::{Answer, Uid};
 
 /// A text that is none of an enumeration's words.
@@ -82,6 +83,7 @@ words!(ClosedBy {
 words!(RulesSource { Start = "start", File = "file", Signal = "signal", Rollback = "rollback", Api = "api" });
 words!(Happened { Delivered = "delivered", GivenUp = "given-up", Held = "held", Acted = "acted", Rules = "rules" });
 words!(Delivered { Confirmed = "confirmed", SentUnconfirmed = "sent-unconfirmed", Reported = "reported" });
+words!(Form { Labelmap = "labelmap", Binary = "binary", SecondaryCapture = "secondary-capture" });
 words!(Answer { Stored = "stored", Warned = "warned", Refused = "refused", Missing = "missing", Reported = "reported" });
 
 impl Priority {
@@ -159,6 +161,9 @@ mod tests {
         }
         for delivered in Delivered::ALL {
             assert_eq!(serde_json::to_value(delivered).unwrap(), delivered.word());
+        }
+        for form in Form::ALL {
+            assert_eq!(serde_json::to_value(form).unwrap(), form.word());
         }
         for answer in Answer::ALL {
             assert_eq!(serde_json::to_value(answer).unwrap(), answer.word());

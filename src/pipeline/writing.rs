@@ -4,9 +4,14 @@ use ndarray::Array3;
 
 use super::PipelineError;
 use crate::config::{Pipeline, ResultKind};
+use crate::dicom::ladder::Form;
+use crate::dicom::{SegForm, SegmentationType};
 use crate::results::verify::{self, Fault};
 use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::volume::{Measured, Segmentation, measure};
+
+/// What is a segmentation or refers to one: written anew for each of its forms.
+const BOUND: [ResultKind; 3] = [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr];
 
 /// Results of one kind have series numbers of their own, this far from those of the kind before.
 const SERIES_OF_A_KIND: u32 = 1000;
@@ -21,14 +26,54 @@ pub(super) struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    /// All kinds in their order, so that what is referred to is written first. Kinds that cannot say that nothing was
-    /// found are left out where that is so.
+    /// All kinds in their order, so that what is referred to is written first; then the other forms of the segmentation that
+    /// are kept for destinations, each with what refers to it.
     pub fn all(&self, context: &ResultContext) -> Result<Vec<ResultObject>, PipelineError> {
-        let mut written: Vec<ResultObject> = Vec::with_capacity(self.pipeline.results.len());
-        for kind in &self.pipeline.results {
+        let Pipeline { results, seg, fallback, .. } = self.pipeline;
+        let mut written = self.kinds(results, *seg, context)?;
+        let has_forms = !fallback.is_empty() && written.iter().any(|object| object.kind == ResultKind::Seg.name());
+        if !has_forms {
+            return Ok(written);
+        }
+        let bound: Vec<ResultKind> = results.iter().copied().filter(|kind| BOUND.contains(kind)).collect();
+        for object in written.iter_mut().filter(|object| bound.iter().any(|kind| kind.name() == object.kind)) {
+            object.form = Some(Form::of(seg.stored));
+        }
+        for form in fallback {
+            let more = self.in_form(*form, &bound, &ResultContext { beside: Some(*form), ..context.clone() })?;
+            written.extend(more.into_iter().map(|object| ResultObject { form: Some(*form), ..object }));
+        }
+        Ok(written)
+    }
+
+    fn in_form(
+        &self,
+        form: Form,
+        bound: &[ResultKind],
+        context: &ResultContext,
+    ) -> Result<Vec<ResultObject>, PipelineError> {
+        let stored = match form {
+            Form::Labelmap => SegmentationType::Labelmap,
+            Form::Binary => SegmentationType::Binary,
+            Form::SecondaryCapture => return Ok(Vec::new()),
+        };
+        self.kinds(bound, SegForm { stored, rle: false }, context)
+    }
+
+    /// Kinds that cannot say that nothing was found are left out where that is so.
+    fn kinds(
+        &self,
+        kinds: &[ResultKind],
+        seg: SegForm,
+        context: &ResultContext,
+    ) -> Result<Vec<ResultObject>, PipelineError> {
+        let mut written: Vec<ResultObject> = Vec::with_capacity(kinds.len());
+        for kind in kinds {
             let series_number = context.series_number + SERIES_OF_A_KIND * (*kind as u32);
-            let context = ResultContext { series_number, ..context.clone() };
-            let (object, faults) = match self.one(*kind, &written, &context) {
+            // a segmentation is the same object whatever else is written
+            let beside = context.beside.filter(|_| *kind != ResultKind::Seg);
+            let context = ResultContext { series_number, beside, ..context.clone() };
+            let (object, faults) = match self.one(*kind, seg, &written, &context) {
                 Err(ResultError::NothingFound) => continue,
                 other => other?,
             };
@@ -49,19 +94,20 @@ impl Writing<'_> {
     fn one(
         &self,
         kind: ResultKind,
+        form: SegForm,
         written: &[ResultObject],
         context: &ResultContext,
     ) -> Result<(ResultObject, Vec<Fault>), ResultError> {
-        let Writing { pipeline, source, found, .. } = self;
+        let Writing { source, found, .. } = self;
         let seg = written.iter().find(|object| object.kind == ResultKind::Seg.name());
         match kind {
             ResultKind::Seg => {
-                let object = results::segmentation(source, found, pipeline.seg, context)?;
+                let object = results::segmentation(source, found, form, context)?;
                 let faults = verify::segmentation(&object.bytes, source, Some(found));
                 Ok((object, faults))
             }
             ResultKind::RtStruct => {
-                let object = results::structure_set(source, found, seg.map(|seg| (seg, pipeline.seg)), context)?;
+                let object = results::structure_set(source, found, seg.map(|seg| (seg, form)), context)?;
                 let faults = verify::structure_set(&object.bytes, source, Some(found));
                 Ok((object, faults))
             }
@@ -72,7 +118,7 @@ impl Writing<'_> {
             }
             ResultKind::Sr => {
                 let measured = self.measured();
-                let numbers = if seg.is_some() { results::segment_numbers(found, pipeline.seg)? } else { Vec::new() };
+                let numbers = if seg.is_some() { results::segment_numbers(found, form)? } else { Vec::new() };
                 let referred = seg.map(|seg| (seg, numbers.as_slice()));
                 let object = results::measurement_report(source, found, &measured, referred, context)?;
                 let seg = seg.map(|seg| seg.bytes.as_slice());

@@ -6,6 +6,7 @@ use chrono::{DateTime, FixedOffset, Offset, Utc};
 
 use super::SourceSeries;
 use super::elements::plain;
+use crate::dicom::ladder::Form;
 use crate::dicom::{Code, Uid};
 use crate::volume::{Algorithm, Segment};
 
@@ -27,6 +28,9 @@ pub struct ResultContext {
     pub node_version: String,
     /// PurposeOfReferenceCodeSequence of the algorithm in ContributingEquipmentSequence.
     pub processing: Code,
+    /// The segmentation beside which the object is written, where that is not the one in the form that was asked for: it is
+    /// another object then.
+    pub beside: Option<Form>,
 }
 
 impl ResultContext {
@@ -42,30 +46,37 @@ impl ResultContext {
             zone: Utc.fix(),
             node_version: env!("CARGO_PKG_VERSION").into(),
             processing: Code::new("109102", "DCM", "Processing Equipment"),
+            beside: None,
         }
     }
 
     /// The result's own series: one for each source series, pipeline, model and kind of object.
     #[must_use]
     pub fn series_uid(&self, source: &SourceSeries, algorithm: &Algorithm, kind: &str) -> Uid {
-        Uid::derived(&[
-            "sagittal-series",
-            kind,
-            source.series().as_str(),
-            &self.pipeline,
-            &algorithm.name,
-            &algorithm.version,
-            &algorithm.digest,
-        ])
+        let mut parts = vec!["sagittal-series", kind, source.series().as_str(), &self.pipeline];
+        parts.extend([algorithm.name.as_str(), &algorithm.version, &algorithm.digest]);
+        parts.extend(self.beside.map(Form::sop_class));
+        Uid::derived(&parts)
     }
 
     /// A UID named `what` within one object, the same whatever order the source's instances came in.
     #[must_use]
     pub fn object_uid(&self, source: &SourceSeries, algorithm: &Algorithm, kind: &str, what: &str) -> Uid {
+        self.derived(source, algorithm, [kind, what], self.beside)
+    }
+
+    fn derived(
+        &self,
+        source: &SourceSeries,
+        algorithm: &Algorithm,
+        [kind, what]: [&str; 2],
+        beside: Option<Form>,
+    ) -> Uid {
         let mut instances: Vec<&str> = source.slices().iter().map(|s| s.instance.as_str()).collect();
         instances.sort_unstable();
         let mut parts = vec!["sagittal-object", kind, what, &self.pipeline];
         parts.extend([algorithm.name.as_str(), &algorithm.version, &algorithm.digest]);
+        parts.extend(beside.map(Form::sop_class));
         parts.extend(instances);
         Uid::derived(&parts)
     }
@@ -73,7 +84,7 @@ impl ResultContext {
     /// TrackingUID of a segment: shared by all results of the job, whatever their kind.
     #[must_use]
     pub fn tracking_uid(&self, source: &SourceSeries, algorithm: &Algorithm, segment: &Segment) -> Uid {
-        self.object_uid(source, algorithm, "tracking", &segment.label.to_string())
+        self.derived(source, algorithm, ["tracking", &segment.label.to_string()], None)
     }
 
     /// TrackingID of a segment.

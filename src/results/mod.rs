@@ -27,6 +27,7 @@ pub use sr::measurement_report;
 
 use dicom_core::Tag;
 
+use crate::dicom::ladder::Form;
 use crate::dicom::{Dataset, Uid, UidError, keyword_of};
 use crate::volume::Segmentation;
 
@@ -35,6 +36,8 @@ use crate::volume::Segmentation;
 pub struct ResultObject {
     /// What it is, in the words of the configuration: `seg`.
     pub kind: &'static str,
+    /// The form of the segmentation that it is or refers to, where a pipeline writes several.
+    pub form: Option<Form>,
     pub sop_class: Uid,
     pub sop_instance: Uid,
     pub study: Uid,
@@ -57,6 +60,7 @@ impl ResultObject {
         let uid = |text: &str| Uid::parse(text).map_err(|e| ResultError::Encode(e.to_string()));
         Ok(ResultObject {
             kind,
+            form: None,
             sop_class: uid(sop_class)?,
             sop_instance: context.object_uid(source, &finding.algorithm, kind, "instance"),
             study: source.study().clone(),

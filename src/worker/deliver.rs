@@ -10,8 +10,8 @@ use tracing::Instrument;
 use super::{Workers, blocking, circuit, lease::Lease};
 use crate::config::{Confirm, Destination, DestinationKind};
 use crate::delivery::{Attempt, Consignment, DeliveryError, Object, Outcome};
-use crate::dicom::Uid;
 use crate::dicom::ladder::{self, Choice, Form};
+use crate::dicom::{Learned, StoreStatus, Uid, Verdict};
 use crate::ledger::{
     Claim, Confirmation, ConfirmationAsked, Delivered, JobKind, Ledger, LedgerError, ResultRow, Setback, Work, backoff,
 };
@@ -233,7 +233,8 @@ async fn send_chosen(
     let held = blocking(move || ledger.acknowledged(job)).await.map_err(Failure::here)?;
     let transaction = asked.as_ref().map(|asked| &asked.transaction);
     let consignment = Consignment { objects: &objects, held: &held, transaction };
-    let Attempt { outcome, record } = workers.delivery.deliver(target, consignment).await;
+    let Attempt { outcome, mut record } = workers.delivery.deliver(target, consignment).await;
+    record.learned.extend(unsupported(&objects, &record.verdicts));
     let (ledger, claim, name) = (workers.ledger.clone(), claim.clone(), target.name.clone());
     let kept = blocking(move || ledger.record_answers(&claim, &name, &record.verdicts, &record.learned)).await;
     kept.map_err(Failure::here)?;
@@ -244,6 +245,19 @@ async fn send_chosen(
         (Ok(Outcome::SentUnconfirmed | Outcome::Asked), _) => Ok(Brought::Delivered(Delivered::SentUnconfirmed)),
         (Err(error), _) => Err(Failure::from(&error)),
     }
+}
+
+/// What a destination says of SOP classes when it refuses objects of them, whatever it accepted before (PS3.4 section B.2.3).
+fn unsupported(objects: &[Object], verdicts: &[Verdict]) -> Vec<Learned> {
+    let status = Some(StoreStatus::SopClassNotSupported.code());
+    let refused = verdicts.iter().filter(|verdict| verdict.status == status);
+    let object = |verdict: &Verdict| objects.iter().find(|object| object.sop_instance == verdict.sop_instance);
+    let learned = |object: &Object| Learned {
+        sop_class: object.sop_class.to_string(),
+        transfer_syntax: object.transfer_syntax.to_string(),
+        accepted: false,
+    };
+    refused.filter_map(object).map(learned).collect()
 }
 
 /// What a destination gets.
@@ -261,17 +275,13 @@ impl Chosen {
 
 /// Of the forms of a segmentation the one for this destination, and everything that is none.
 fn choose(ledger: &Ledger, destination: &str, results: Vec<ResultRow>) -> Result<Chosen, LedgerError> {
-    let form_of = |row: &ResultRow| {
-        let is_segmentation = row.kind.starts_with("seg");
-        is_segmentation.then(|| Form::of_class(row.sop_class.as_str())).flatten()
-    };
-    let made: Vec<Form> = results.iter().filter_map(form_of).collect();
+    let made: Vec<Form> = results.iter().filter_map(|row| row.form).collect();
     let known: Vec<_> = ledger.capabilities(Some(destination))?.into_iter().map(|row| row.learned).collect();
     // What was made is what was asked for: the best of it.
     let asked = ladder::LADDER.into_iter().find(|form| made.contains(form));
     let choice = asked.and_then(|asked| ladder::choose(asked, &made, &known));
     let Some(form) = choice.as_ref().map(|choice| choice.chosen) else { return Ok(Chosen { results, choice }) };
-    let results = results.into_iter().filter(|row| form_of(row).is_none_or(|own| own == form)).collect();
+    let results = results.into_iter().filter(|row| row.form.is_none_or(|own| own == form)).collect();
     Ok(Chosen { results, choice })
 }
 
@@ -292,6 +302,7 @@ fn read_objects(spool: &Spool, results: Vec<ResultRow>) -> Result<Vec<Object>, c
                 sop_class: row.sop_class,
                 sop_instance: row.sop_instance,
                 transfer_syntax: row.transfer_syntax,
+                form: row.form,
                 bytes,
             })
         })

@@ -230,6 +230,11 @@ async fn every_object_has_its_own_verdict_and_an_acknowledged_one_is_not_sent_ag
     let again = Consignment { held: &held, ..Consignment::new(&objects) };
     soon(delivery.deliver(&destination, again)).await.outcome.unwrap_err();
     assert_eq!(peer.arrivals().len(), 5);
+    // All were taken, and the attempt ended before it could say so.
+    let all: Vec<_> = objects.iter().map(|object| object.sop_instance.clone()).collect();
+    let nothing = Consignment { held: &all, ..Consignment::new(&objects) };
+    assert_eq!(soon(delivery.deliver(&destination, nothing)).await.outcome.unwrap(), Outcome::SentUnconfirmed);
+    assert_eq!(peer.arrivals().len(), 5);
     let accepted: Vec<_> = record.learned.iter().map(|l| (l.transfer_syntax.as_str(), l.accepted)).collect();
     assert_eq!(accepted, [(IMPLICIT, true)]);
 }

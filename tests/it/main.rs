@@ -10,6 +10,7 @@ mod fault;
 mod fetch;
 mod fuzz;
 mod infer;
+mod kills;
 mod large;
 mod layers;
 mod readme;

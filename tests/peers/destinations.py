@@ -15,7 +15,7 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
-from support import ENVIRONMENT, Node, Orthanc, Site, free_port, receive, wait
+from support import BIN, ENVIRONMENT, Node, Orthanc, Site, free_port, receive, run, wait
 from tls import Authority
 
 FINAL = ("completed", "discarded", "cancelled")
@@ -85,11 +85,11 @@ def dicom(port, title, **more):
 class Fan(Site):
     """A node that sends one SEG to each of the destinations that `peers(keep, folder)` gives."""
 
-    def build(self, peers, pipelines=("ball",)):
+    def build(self, peers, pipelines=("ball",), more=None):
         destinations = peers(self.keep, self.folder)
         destinations["folder"] = {"kind": "folder", "path": str(self.folder / "out")}
         rules = [(name, {"Modality": "MR"}, name) for name in pipelines]
-        files = settings.files({name: "threshold" for name in pipelines}, rules, destinations)
+        files = settings.files({name: "threshold" for name in pipelines}, rules, destinations, more=more)
         self.node = self.keep(Node(self.folder / "node", files))
         self.destinations = destinations
 
@@ -292,3 +292,69 @@ def test_several_results_come_over_one_association():
         wait("three deliveries are confirmed", done, 120)
         archive = keeping.archive
         assert (len(archive.held), len(archive.came), archive.associations) == (3, 3, 1), archive.came
+
+
+LABELMAP, BINARY, REPORT = "1.2.840.10008.5.1.4.1.1.66.7", SegmentationStorage, "1.2.840.10008.5.1.4.1.1.88.34"
+# What an archive takes -> the form that it gets.
+RUNGS = {"new": ([LABELMAP, BINARY, REPORT], "labelmap"), "old": ([BINARY, REPORT], "binary")}
+
+
+def rungs(keep, folder):
+    for name, (classes, _) in RUNGS.items():
+        ARCHIVES[name] = keep(Keeping(classes))
+    return {name: ARCHIVES[name].destination() for name in RUNGS}
+
+
+class Keeping(Archive):
+    """An archive that keeps what it gets, to be looked at."""
+
+    def __init__(self, classes):
+        super().__init__(self._keep, classes)
+        self.objects = []
+
+    def _keep(self, _, event):
+        event.dataset.file_meta = event.file_meta
+        self.objects.append(event.dataset)
+        return 0
+
+
+def test_an_archive_gets_the_best_form_that_it_takes_and_reports_that_refer_to_it():
+    more = {"results": ["seg", "sr"], "seg": {"form": "labelmap"}}
+    with Fan("destinations-ladder", rungs, more=more) as site:
+        site.send("ladder")
+        for name, (classes, form) in RUNGS.items():
+            job = site.done(name)
+            assert job["job"]["delivered"] == "confirmed" and outcomes(job) == ["completed"], job
+            passed = [] if form == "labelmap" else [["labelmap", "refused"]]
+            assert job["choice"] == {"asked": "labelmap", "chosen": form, "passed_over": passed}, job["choice"]
+            [seg, report] = ARCHIVES[name].objects
+            assert (seg.SOPClassUID, report.SOPClassUID) == (classes[0], REPORT)
+            [place] = [item.ReferencedSOPInstanceUID for item in references(report) if item.ReferencedSOPClassUID == classes[0]]
+            assert place == seg.SOPInstanceUID, f"{name}: the report refers to another segmentation"
+        new, old = (ARCHIVES[name].objects for name in RUNGS)
+        assert len({d.SOPInstanceUID for d in new + old}) == 4, "different objects have the same UID"
+        tracked = [d.SegmentSequence[0].TrackingUID for d in (new[0], old[0])]
+        assert tracked[0] == tracked[1], "one segment has two tracking UIDs"
+        for objects in (new, old):
+            check_sound(site, objects)
+
+
+def references(dataset):
+    """Items of ReferencedSOPSequence in the content of a report."""
+    for item in dataset.get("ContentSequence", []):
+        yield from item.get("ReferencedSOPSequence", [])
+        yield from references(item)
+
+
+def check_sound(site, objects):
+    """`sagittal verify` finds nothing, nor does dciodvfy, which does not know label maps and what refers to them."""
+    is_known = all(dataset.SOPClassUID != LABELMAP for dataset in objects)
+    for number, dataset in enumerate(objects):
+        path = site.folder / f"{number}.dcm"
+        dataset.save_as(path, enforce_file_format=True)
+        said = run(BIN, "verify", path, "--source", site.folder / "series").stdout
+        assert said.endswith(": sound\n"), said
+        if is_known:
+            checked = run("dciodvfy", "-new", path, check=False)
+            faults = [line for line in (checked.stdout + checked.stderr).splitlines() if line.startswith("Error")]
+            assert not faults, faults

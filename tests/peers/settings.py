@@ -27,16 +27,18 @@ threads = 2
 """
 
 
-def files(pipelines, rules, destinations, quiet="1 s", silence="10 s", model_folder=None):
+def files(pipelines, rules, destinations, quiet="1 s", silence="10 s", model_folder=None,
+          more=None):
     """Texts of the four files. `pipelines`: name -> model id; `destinations`: name -> table;
     `rules`: list of (name, conditions, pipeline), each sent to every destination. `quiet`: after a release; `silence`: without
-    one, long enough that a busy machine does not end a series in its middle. `model_folder`: instead of the suites'."""
+    one, long enough that a busy machine does not end a series in its middle. `model_folder`: instead of the suites'.
+    `more`: further keys of every pipeline."""
     model_folder = json.dumps(str(model_folder or models.folder()))
     return {
         "node.toml": NODE.format(models=model_folder, quiet=quiet, silence=silence),
         "destinations.toml": "\n".join(table(f"destination.{name}", values) for name, values in destinations.items()),
         "pipelines.toml": "\n".join(
-            table(f"pipeline.{name}", {"models": [model], "description": name}) for name, model in pipelines.items()
+            table(f"pipeline.{name}", {"models": [model], "description": name, **(more or {})}) for name, model in pipelines.items()
         ),
         "rules.toml": "\n".join(rule(*row, list(destinations)) for row in rules),
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::destinations::NAME;
 use super::{ae_title, boolean, duration, named, one_or_more, pattern, table, whole, words};
-use crate::config::results::{FORMS, ResultKind};
+use crate::config::results::{FALLBACKS, FORMS, ResultKind};
 use crate::rules::GEOMETRY_NAMES;
 
 pub fn schema() -> Value {
@@ -41,5 +41,12 @@ fn retrieve() -> Value {
 
 fn seg() -> Value {
     let form = words(FORMS.iter().map(|(name, _)| *name));
-    table(&[], [("form", form, "binary is what every viewer opens.")])
+    let fallback = one_or_more(words(FALLBACKS.iter().map(|(name, _)| *name)), 0);
+    table(
+        &[],
+        [
+            ("form", form, "binary is what every viewer opens."),
+            ("fallback", fallback, "Written, too, for destinations that do not take the form."),
+        ],
+    )
 }

@@ -185,6 +185,21 @@ async fn a_peer_that_does_not_take_the_best_form_gets_the_next_one_in_the_same_a
     assert_eq!(stored, ["1.2.3.2"]);
 }
 
+/// PS3.4 section B.2.3: a peer may take the presentation context and refuse the class with status 0122 all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_refuses_the_class_only_when_it_comes_gets_the_next_form_in_the_same_attempt() {
+    let peer = Balky::start(|uid, _| if uid == "1.2.3.1" { Reaction::Status(0x0122) } else { OK }).await;
+    let made = [(Form::Labelmap, "1.2.3.1"), (Form::Binary, "1.2.3.2")];
+    let results = made.map(|(form, uid)| of_class(form.sop_class(), uid, IMPLICIT));
+    let outbox = Outbox::new(&["pacs"], &pacs(peer.address.port(), "confirm = \"none\""), &results);
+    let running = outbox.start().await;
+    let detail = delivery_that(running.ledger(), "pacs", completed).await;
+    assert_eq!((outcomes(&detail), answers(&detail)), (vec!["completed"], vec![Answer::Refused, Answer::Stored]));
+    assert_eq!(detail.choice.unwrap()["chosen"], "binary");
+    assert_eq!(times(&peer), [1, 1, 0]);
+    running.stop().await;
+}
+
 /// The peer never answers, and its time limit is a minute; nobody waits for that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_under_way_is_stopped_when_it_is_cancelled() {

@@ -17,6 +17,11 @@ pub fn mr(sop_instance: &str, syntax: &str) -> Object {
 
 /// The same under another SOP class, for peers that look no deeper.
 pub fn of_class(sop_class: &str, sop_instance: &str, syntax: &str) -> Object {
+    square(sop_class, sop_instance, syntax, 64)
+}
+
+/// The same with `side` x `side` pixels.
+pub fn square(sop_class: &str, sop_instance: &str, syntax: &str, side: u16) -> Object {
     let mut dataset = Dataset::new_empty();
     let mut put = |tag, vr, value: PrimitiveValue| {
         dataset.put(DataElement::new(tag, vr, value));
@@ -32,13 +37,13 @@ pub fn of_class(sop_class: &str, sop_instance: &str, syntax: &str) -> Object {
     put(tags::MODALITY, VR::CS, "MR".into());
     put(tags::SAMPLES_PER_PIXEL, VR::US, 1_u16.into());
     put(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".into());
-    put(tags::ROWS, VR::US, 64_u16.into());
-    put(tags::COLUMNS, VR::US, 64_u16.into());
+    put(tags::ROWS, VR::US, side.into());
+    put(tags::COLUMNS, VR::US, side.into());
     put(tags::BITS_ALLOCATED, VR::US, 16_u16.into());
     put(tags::BITS_STORED, VR::US, 16_u16.into());
     put(tags::HIGH_BIT, VR::US, 15_u16.into());
     put(tags::PIXEL_REPRESENTATION, VR::US, 0_u16.into());
-    let pixels: Vec<u16> = (0..64 * 64).collect();
+    let pixels: Vec<u16> = (0..u32::from(side) * u32::from(side)).map(|place| place as u16).collect();
     put(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into()));
     let meta = FileMetaTableBuilder::new().transfer_syntax(syntax);
     let mut bytes = Vec::new();

@@ -11,6 +11,7 @@ pub mod onnx;
 pub mod outbox;
 pub mod pacs;
 pub mod parrot;
+pub mod peers;
 pub mod phantom;
 pub mod site;
 

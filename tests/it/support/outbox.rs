@@ -7,6 +7,7 @@ use std::time::Duration;
 use sagittal::clock::{Clock, TestClock};
 use sagittal::config::Config;
 use sagittal::delivery::Object;
+use sagittal::dicom::ladder::Form;
 use sagittal::dicom::sha256;
 use sagittal::dicom::{SeriesKey, Uid};
 use sagittal::ledger::{
@@ -28,16 +29,27 @@ pub struct Outbox {
 impl Outbox {
     /// One deliver job for each of `destinations` (names, and the text of destinations.toml) with all of `results`.
     pub fn new(names: &[&str], destinations: &str, results: &[Object]) -> Outbox {
+        let outbox = Outbox::empty(destinations);
+        let (ledger, spool) = outbox.open(Arc::new(outbox.clock.clone()));
+        fill(&ledger, &spool, names, results, 3);
+        outbox
+    }
+
+    /// Nothing to deliver yet.
+    pub fn empty(destinations: &str) -> Outbox {
         let site = Site::new(([127, 0, 0, 1], 1).into());
         site.write("destinations.toml", destinations);
         site.write("rules.toml", "");
         let outbox = Outbox { site, clock: TestClock::at(START) };
-        let config = outbox.config();
-        std::fs::create_dir_all(&config.node.data).unwrap();
-        let ledger = node::open_ledger(&config, Arc::new(outbox.clock.clone())).unwrap();
-        let spool = Spool::open(&node::spool_path(&config.node)).unwrap();
-        fill(&ledger, &spool, names, results);
+        std::fs::create_dir_all(outbox.config().node.data).unwrap();
         outbox
+    }
+
+    /// Ledger and spool, while no node runs on them.
+    pub fn open(&self, clock: Arc<dyn Clock>) -> (Ledger, Spool) {
+        let config = self.config();
+        let spool = Spool::open(&node::spool_path(&config.node)).unwrap();
+        (node::open_ledger(&config, clock).unwrap(), spool)
     }
 
     pub fn config(&self) -> Config {
@@ -54,10 +66,11 @@ impl Outbox {
     }
 }
 
-fn fill(ledger: &Ledger, spool: &Spool, names: &[&str], results: &[Object]) {
-    let uid = |text| Uid::parse(text).unwrap();
-    let key = SeriesKey { study: uid("1.2"), series: uid("1.2.3") };
-    let source = uid("1.2.9");
+/// The series 1.2.`series`, analysed: `results` wait to be delivered to each of `names`.
+pub fn fill(ledger: &Ledger, spool: &Spool, names: &[&str], results: &[Object], series: usize) {
+    let uid = |text: &str| Uid::parse(text).unwrap();
+    let key = SeriesKey { study: uid("1.2"), series: uid(&format!("1.2.{series}")) };
+    let source = uid(&format!("1.2.9.{series}"));
     let arrived = ArrivedInstance {
         series: key.clone(),
         sop_class: uid("1.2.840.10008.5.1.4.1.1.4"),
@@ -99,7 +112,8 @@ fn fill(ledger: &Ledger, spool: &Spool, names: &[&str], results: &[Object]) {
             study: key.study.clone(),
             series: key.series.clone(),
             transfer_syntax: object.transfer_syntax.clone(),
-            kind: "segmentation".to_owned(),
+            kind: "seg".to_owned(),
+            form: Form::ALL.iter().copied().find(|form| form.sop_class() == object.sop_class.as_str()),
             location: spool.append(&key, &object.sop_instance, &[&object.bytes]).unwrap().0,
             length: object.bytes.len() as u64,
             sha256: sha256(&object.bytes),
