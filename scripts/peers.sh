@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The software that the black-box suites talk to: DCMTK and Orthanc from Debian, the Python readers and validators.
+# The software that the black-box suites talk to: DCMTK and Orthanc from Debian, the Python readers and validators, Node's.
 source "$(dirname "$0")/env.sh"
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -24,3 +24,26 @@ fi
 environment peers "$ROOT/tests/peers/requirements.txt" --only-binary=:all:
 environment structures "$ROOT/tests/peers/requirements-structures.txt" --only-binary=:all: \
     --no-binary=dcmrtstruct2nii --no-deps
+
+if ! command -v npm >/dev/null; then
+    environment node "$ROOT/tests/peers/requirements-node.txt" --only-binary=:all:
+    PATH="$ROOT/.venv/node/bin:$PATH"
+fi
+
+# The code with which OHIF reads a SEG, bundled for Node.
+cornerstone() {
+    local sources="$ROOT/tests/peers/cornerstone" folder="$ROOT/.venv/cornerstone" stamp
+    stamp="$folder/.stamp-$(digest "$sources"/*)"
+    [ -e "$stamp" ] && return
+    say "Cornerstone adapters: $folder"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp "$sources"/* "$folder"
+    npm ci --prefix "$folder" --silent --no-audit --no-fund --ignore-scripts >/dev/null ||
+        die "npm could not install what $sources/package-lock.json pins"
+    "$folder/node_modules/.bin/esbuild" "$folder/read.mjs" --bundle --format=cjs --platform=node --main-fields=module,main \
+        --loader:.wasm=file --outfile="$folder/read.cjs" --log-level=error
+    ln -s "$(command -v node)" "$folder/node"
+    touch "$stamp"
+}
+cornerstone

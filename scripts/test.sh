@@ -4,7 +4,7 @@ source "$(dirname "$0")/env.sh"
 
 section() { printf '\n=== %s (%s s) ===\n' "$*" "$SECONDS"; }
 
-section "tools: ONNX Runtime, the demo's model, DCMTK, Orthanc, Python readers"
+section "tools: ONNX Runtime, the demo's model, DCMTK, Orthanc, Python readers, Cornerstone"
 "$ROOT/scripts/runtime.sh"
 "$ROOT/scripts/models.sh"
 "$ROOT/scripts/peers.sh"

@@ -3,7 +3,7 @@
 //! Data sets are written whole; pixel data follows as it is made, so that no second copy of it exists.
 
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
@@ -11,8 +11,11 @@ use super::ResultError;
 use crate::dicom::{Dataset, Uid, part10_head};
 
 const ITEM: Tag = Tag(0xfffe, 0xe000);
+const ITEM_DELIMITER: Tag = Tag(0xfffe, 0xe00d);
 const SEQUENCE_DELIMITER: Tag = Tag(0xfffe, 0xe0dd);
-/// The longest value that a 32-bit length can state; one more means "undefined".
+/// The length of what ends with a delimiter.
+const UNDEFINED: u32 = u32::MAX;
+/// The longest value that a 32-bit length can state.
 const LONGEST: u64 = 0xffff_fffe;
 
 /// Preamble, meta group and `dataset`, encoded in the transfer syntax `syntax`.
@@ -22,12 +25,36 @@ pub(super) fn head(
     sop_instance: &Uid,
     syntax: &Uid,
 ) -> Result<Vec<u8>, ResultError> {
-    let failed = |error: &dyn std::error::Error| ResultError::Encode(chain(error));
-    let mut head = part10_head(sop_class, sop_instance, syntax, None).map_err(|e| failed(&e))?;
-    let known = TransferSyntaxRegistry.get(syntax.as_str());
-    let known = known.ok_or_else(|| ResultError::Encode(format!("no transfer syntax {syntax}")))?;
-    dataset.write_dataset_with_ts(&mut head, known).map_err(|e| failed(&e))?;
+    let mut head = part10_head(sop_class, sop_instance, syntax, None).map_err(|e| ResultError::Encode(chain(&e)))?;
+    write(dataset, syntax.as_str(), &mut head)?;
     Ok(head)
+}
+
+/// `dataset` alone, in Explicit VR Little Endian; its texts must be ASCII.
+pub(super) fn elements(dataset: &Dataset) -> Result<Vec<u8>, ResultError> {
+    let mut encoded = Vec::new();
+    write(dataset, uids::EXPLICIT_VR_LITTLE_ENDIAN, &mut encoded)?;
+    Ok(encoded)
+}
+
+fn write(dataset: &Dataset, syntax: &str, out: &mut Vec<u8>) -> Result<(), ResultError> {
+    let known = TransferSyntaxRegistry.get(syntax);
+    let known = known.ok_or_else(|| ResultError::Encode(format!("no transfer syntax {syntax}")))?;
+    dataset.write_dataset_with_ts(out, known).map_err(|error| ResultError::Encode(chain(&error)))
+}
+
+/// What stands before the items of a sequence that is written item by item; behind them, [`end_of_items`].
+pub(super) fn sequence_start(tag: Tag) -> [u8; 12] {
+    long_header(tag, VR::SQ, UNDEFINED)
+}
+
+/// What stands before the elements of an item; behind them, [`item_end`].
+pub(super) fn item_start() -> [u8; 8] {
+    item_header(ITEM, UNDEFINED)
+}
+
+pub(super) fn item_end() -> [u8; 8] {
+    item_header(ITEM_DELIMITER, 0)
 }
 
 /// What stands before native pixel data of `length` bytes, in Explicit VR Little Endian.
@@ -39,7 +66,7 @@ pub(super) fn native_pixels(length: u64) -> Result<[u8; 12], ResultError> {
 /// What stands before encapsulated fragments (PS3.5 annex A.4): an empty offset table, so that they can be written as
 /// they are made.
 pub(super) fn encapsulated_pixels() -> Vec<u8> {
-    [&long_header(tags::PIXEL_DATA, VR::OB, u32::MAX)[..], &item_header(ITEM, 0)].concat()
+    [&long_header(tags::PIXEL_DATA, VR::OB, UNDEFINED)[..], &item_header(ITEM, 0)].concat()
 }
 
 /// What stands before one fragment.
@@ -47,8 +74,8 @@ pub(super) fn fragment(length: usize) -> [u8; 8] {
     item_header(ITEM, length as u32)
 }
 
-/// What stands behind the last fragment.
-pub(super) fn end_of_fragments() -> [u8; 8] {
+/// What stands behind the last item or fragment.
+pub(super) fn end_of_items() -> [u8; 8] {
     item_header(SEQUENCE_DELIMITER, 0)
 }
 

@@ -4,6 +4,7 @@
 //! byte-identical objects (invariant 4). Knows no model and no peer.
 //! PS3.3 annex A.51 (Segmentation IOD) and the modules it names; PS3.10 for the file form.
 
+mod areas;
 mod character_set;
 mod color;
 mod context;

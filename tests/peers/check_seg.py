@@ -12,12 +12,14 @@ Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
   dciodvfy    prints the IOD's name and nothing else
   dcentvfy    prints nothing for all source images and the SEG
   dcmqi       segimage2itkimage gives the same voxels at the same places in the patient
+  Cornerstone (the code that OHIF reads with, in Node) shows the same voxels at the same places; it refuses FRACTIONAL
   highdicom   gives the same voxels on the same source images
 
 A value of the patient or study that is illegal in the source is illegal in every faithful copy. A line of
 dciodvfy that it prints word for word about the source too is reported as inherited, not as a fault.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -29,6 +31,9 @@ import numpy as np
 import pydicom
 
 TOOLS = Path(sys.executable).parent
+CORNERSTONE = Path(__file__).resolve().parents[2] / ".venv/cornerstone"
+# What dcmjs, Cornerstone's parser, says of any object with more than one character set.
+NOT_SUPPORTED = "Using multiple character sets is not supported"
 VALUE_LINES = ("Error - Value invalid for this VR - (0x00", "Warning - Value dubious for this VR - (0x00")
 VALUE_SUMMARY = "Error - Dicom dataset contains invalid data values for Value Representations"
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -127,14 +132,22 @@ def check_dcmqi(seg, source, expected):
         if code:
             yield f"segimage2itkimage failed: {lines[-3:]}"
             return
-        fractional = pydicom.dcmread(seg, specific_tags=["SegmentationType"]).SegmentationType == "FRACTIONAL"
-        read = shares if fractional else segments
+        read = shares if is_fractional(seg) else segments
         found = read([nibabel.load(file) for file in by_number(folder)], source)
+    yield from differences("dcmqi", found, expected)
+
+
+def is_fractional(seg):
+    return pydicom.dcmread(seg, specific_tags=["SegmentationType"]).SegmentationType == "FRACTIONAL"
+
+
+def differences(reader, found, expected):
+    """Faults of masks by segment number."""
     if sorted(found) != list(range(1, len(expected) + 1)):
-        yield f"dcmqi reads the segments {sorted(found)}, expected {len(expected)}"
+        yield f"{reader} reads the segments {sorted(found)}, expected {len(expected)}"
     for number, mask in enumerate(expected, 1):
         if number in found and (found[number] != mask).any():
-            yield f"dcmqi: segment {number} differs in {int((found[number] != mask).sum())} voxels"
+            yield f"{reader}: segment {number} differs in {int((found[number] != mask).sum())} voxels"
 
 
 def by_number(folder):
@@ -164,6 +177,43 @@ def shares(images, source):
     return found
 
 
+def read_by_cornerstone(cases, folder):
+    """Has one process read all SEGs that Cornerstone can read, each into a folder of its own; the folders by SEG."""
+    if not (CORNERSTONE / "read.cjs").exists():
+        print("SKIPPED: no Cornerstone adapters; run `make peers`")
+        return {}
+    readable = [(seg, source) for seg, source, _ in cases if not is_fractional(seg)]
+    folders = {seg: folder / str(number) for number, (seg, _) in enumerate(readable)}
+    arguments = [CORNERSTONE / "node", CORNERSTONE / "read.cjs"]
+    for seg, source in readable:
+        folders[seg].mkdir()
+        arguments += [seg, source, folders[seg]]
+    subprocess.run(arguments, capture_output=True, timeout=900, check=True)
+    return folders
+
+
+def check_cornerstone(folder, source, expected):
+    images = json.loads((folder / "images.json").read_text())
+    if "error" in images:
+        if NOT_SUPPORTED in images["error"]:
+            print("Cornerstone reads no image with code extensions")
+        else:
+            yield f"Cornerstone: {images['error']}"
+        return
+    found, pixels = {}, np.fromfile(folder / "pixels.raw", "<u2")
+    for image in images:
+        values, pixels = np.split(pixels, [np.prod(image["size"])])
+        values = values.reshape(image["size"])
+        row, column = np.array(image["orientation"], float).reshape(2, 3)
+        j, i = np.nonzero(values)
+        points = image["position"] + np.outer(j, column * image["spacing"][0]) + np.outer(i, row * image["spacing"][1])
+        places, numbers = source.indices(points), values[j, i]
+        for number in np.unique(numbers):
+            mask = scatter(source.shape, places[numbers == number])
+            found[int(number)] = found.get(int(number), False) | mask
+    yield from differences("Cornerstone", found, expected)
+
+
 def check_highdicom(seg, source, expected):
     read = highdicom.seg.segread(seg)
     pixels = read.get_pixels_by_source_instance(
@@ -178,22 +228,26 @@ def check_highdicom(seg, source, expected):
             yield f"highdicom: segment {number} differs in {wrong} voxels"
 
 
-def faults_of(seg, folder, mask):
+def faults_of(seg, folder, mask, drawn):
     source = Source(folder)
     expected = expected_masks(mask, source)
     yield from check_dciodvfy(seg, source)
     yield from check_dcentvfy(seg, source)
     yield from check_dcmqi(seg, source, expected)
+    if seg in drawn:
+        yield from check_cornerstone(drawn[seg], source, expected)
     yield from check_highdicom(seg, source, expected)
 
 
 def main(arguments):
     cases = list(zip(*[iter(arguments)] * 3))
     count = 0
-    for seg, folder, mask in cases:
-        for fault in faults_of(seg, folder, mask):
-            print(f"{Path(seg).parent.name}: {fault}")
-            count += 1
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = read_by_cornerstone(cases, Path(folder))
+        for seg, sources, mask in cases:
+            for fault in faults_of(seg, sources, mask, drawn):
+                print(f"{Path(seg).parent.name}: {fault}")
+                count += 1
     print(f"{len(cases)} segmentations, {count} faults")
     return 1 if count else 0
 

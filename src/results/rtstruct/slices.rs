@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::contour::{Outline, outlines};
 use crate::dicom::{Plane, add, scale};
 use crate::results::SourceSeries;
-use crate::results::seg::slice_of;
+use crate::results::areas::{Area, Marked, marked, slice_of};
 use crate::volume::Segmentation;
 
 /// The contours of one slice, by label.
@@ -34,9 +34,9 @@ pub(super) fn contours(finding: &Segmentation, source: &SourceSeries) -> Vec<Sli
         let mut found = Vec::new();
         for layer in finding.layers() {
             let labels = slice_of(layer, k);
-            for (label, area) in areas(&labels, slice.plane.columns) {
-                let drawn = area.outlines(&labels, label, slice.plane.columns);
-                found.push((label, drawn.iter().map(|outline| contour(outline, &slice.plane)).collect()));
+            for marked in marked(&labels, slice.plane.columns) {
+                let drawn = drawn(&labels, &marked, slice.plane.columns);
+                found.push((marked.label, drawn.iter().map(|outline| contour(outline, &slice.plane)).collect()));
             }
         }
         SliceContours(found)
@@ -44,40 +44,14 @@ pub(super) fn contours(finding: &Segmentation, source: &SourceSeries) -> Vec<Sli
     slices.map(of_slice).collect()
 }
 
-/// The columns and rows that a label reaches over, first and last.
-#[derive(Clone, Copy)]
-struct Area {
-    columns: [usize; 2],
-    rows: [usize; 2],
-}
-
-impl Area {
-    /// In columns and rows of the whole slice.
-    fn outlines(&self, labels: &[u8], label: u8, width: usize) -> Vec<Outline> {
-        let ([left, right], [top, bottom]) = (self.columns, self.rows);
-        let size = [right - left + 1, bottom - top + 1];
-        let mut drawn = outlines(size, |column, row| labels[(top + row) * width + left + column] == label);
-        let moved = |point: &mut [f64; 2]| *point = [point[0] + left as f64, point[1] + top as f64];
-        drawn.iter_mut().flatten().for_each(moved);
-        drawn
-    }
-}
-
-/// The labels of a slice, ascending, with the areas they reach over.
-fn areas(labels: &[u8], width: usize) -> Vec<(u8, Area)> {
-    let mut found: Vec<Option<Area>> = vec![None; 256];
-    for (row, line) in labels.chunks_exact(width.max(1)).enumerate() {
-        // Background is most of a volume.
-        if line.iter().fold(0, |any, label| any | label) == 0 {
-            continue;
-        }
-        for (column, label) in line.iter().enumerate().filter(|(_, label)| **label > 0) {
-            let area = found[usize::from(*label)].get_or_insert(Area { columns: [column; 2], rows: [row; 2] });
-            area.columns = [area.columns[0].min(column), area.columns[1].max(column)];
-            area.rows[1] = row;
-        }
-    }
-    (0..=255).zip(found).filter_map(|(label, area)| Some((label, area?))).collect()
+/// The outlines of a label, in columns and rows of the whole slice.
+fn drawn(labels: &[u8], marked: &Marked, width: usize) -> Vec<Outline> {
+    let Area { columns: [left, right], rows: [top, bottom] } = marked.area;
+    let size = [right - left + 1, bottom - top + 1];
+    let mut drawn = outlines(size, |column, row| labels[(top + row) * width + left + column] == marked.label);
+    let moved = |point: &mut [f64; 2]| *point = [point[0] + left as f64, point[1] + top as f64];
+    drawn.iter_mut().flatten().for_each(moved);
+    drawn
 }
 
 fn contour(outline: &Outline, plane: &Plane) -> Contour {
@@ -129,12 +103,5 @@ mod tests {
         check(-0.000_01, 4, "0\\");
         check(-142.505_487_236_053, 4, "-142.5055\\");
         check(12.000_123_4, 6, "12.000123\\");
-    }
-
-    #[test]
-    fn areas_reach_over_all_of_a_label() {
-        let labels = [0, 0, 2, 0, /**/ 2, 0, 0, 0, /**/ 0, 0, 7, 0];
-        let found: Vec<_> = areas(&labels, 4).into_iter().map(|(l, a)| (l, a.columns, a.rows)).collect();
-        assert_eq!(found, [(2, [0, 2], [0, 1]), (7, [2, 2], [2, 2])]);
     }
 }

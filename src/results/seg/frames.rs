@@ -1,18 +1,26 @@
 //! Which frames a segmentation has, in which order, and their functional groups (PS3.3 section C.7.6.16).
 //!
-//! Order: segment by segment, each ascending along the slice normal; slices without a voxel of the segment
-//! have no frame. A label map has one frame for each slice with a voxel of any segment.
+//! Order: segment by segment, each ascending along the slice normal; slices without a voxel of the segment have no frame,
+//! but for a few where a viewer would take the frames of unaligned sizes to begin elsewhere. A label map has one frame for
+//! each slice with a voxel of any segment.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use super::bits;
 use super::census::Census;
 use crate::dicom::{Code, Dataset, SegForm, SegmentationType, Uid, decimals};
-use crate::results::elements::{code_item, decimal_string, put, put_decimals, put_item, put_items, put_uid, reference};
+use crate::results::areas::Area;
+use crate::results::elements::{decimal_string, put, put_code, put_decimals, put_item, put_items, put_uid, reference};
 use crate::results::source::{Slice, decimal_texts};
-use crate::results::{ResultError, SourceSeries};
+use crate::results::{ResultError, SourceSeries, encode};
 use crate::volume::Segment;
+
+/// Where a frame without voxels of its label is looked through.
+const CORNER: Area = Area { columns: [0; 2], rows: [0; 2] };
 
 /// One frame: a segment on a slice, or a slice of a label map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,24 +31,40 @@ pub(super) struct Frame {
     pub label: u8,
     /// Slice `k` of the source.
     pub slice: usize,
+    /// Where the label lies on the slice; of no meaning in a label map.
+    pub area: Area,
     /// Rank of the slice's position along the normal among all slices that have a frame, from 1.
     pub rank: u32,
 }
 
 /// The frames in their order in the object.
 pub(super) fn plan(census: &Census, segments: &[&Segment], source: &SourceSeries, form: SegForm) -> Vec<Frame> {
-    let has = |k: usize, s: &Segment| census.present[k][usize::from(s.label)];
-    let marked: Vec<usize> = source.ascending().into_iter().filter(|k| segments.iter().any(|s| has(*k, s))).collect();
-    let ranked = (1_u32..).zip(marked);
+    let order = source.ascending();
+    let is_marked = |place: &usize| segments.iter().any(|s| census.area(order[*place], s.label).is_some());
     if form.stored == SegmentationType::Labelmap {
-        return ranked.map(|(rank, slice)| Frame { segment: None, label: 0, slice, rank }).collect();
+        let marked = (0..order.len()).filter(is_marked).zip(1..);
+        let frame = |(place, rank)| Frame { segment: None, label: 0, slice: order[place], area: CORNER, rank };
+        return marked.map(frame).collect();
     }
-    let frames_of = |(number, s): (u16, &&Segment)| {
-        let (segment, label) = (Some(number), s.label);
-        let own = ranked.clone().filter(|(_, k)| has(*k, s));
-        own.map(|(rank, slice)| Frame { segment, label, slice, rank }).collect::<Vec<_>>()
+    let area = |(segment, place): (usize, usize)| census.area(order[place], segments[segment].label);
+    let all = (0..segments.len()).flat_map(|segment| (0..order.len()).map(move |place| (segment, place)));
+    let (mut shown, empty): (Vec<_>, Vec<_>) = all.partition(|frame| area(*frame).is_some());
+    if form.stored == SegmentationType::Binary {
+        let plane = &source.slices()[0].plane;
+        let more = bits::frames_to_add(shown.len(), plane.rows * plane.columns);
+        shown.extend(empty.iter().take(if more <= empty.len() { more } else { 0 }));
+        shown.sort_unstable();
+    }
+    let places: BTreeSet<usize> = shown.iter().map(|(_, place)| *place).collect();
+    let ranks: BTreeMap<usize, u32> = places.into_iter().zip(1..).collect();
+    let frame = |(segment, place): &(usize, usize)| Frame {
+        segment: Some(*segment as u16 + 1),
+        label: segments[*segment].label,
+        slice: order[*place],
+        area: area((*segment, *place)).unwrap_or(CORNER),
+        rank: ranks[place],
     };
-    (1_u16..).zip(segments).flat_map(frames_of).collect()
+    shown.iter().map(frame).collect()
 }
 
 /// Adds the multi-frame dimension module; frames are indexed by segment, where they have one, then position.
@@ -100,44 +124,66 @@ fn spacing_text(header: &Dataset, distance: f64) -> String {
     own.unwrap_or_else(|| decimal_string((distance * 1e6).round() / 1e6))
 }
 
-/// Adds one item a frame.
-pub(super) fn frame_groups(dataset: &mut Dataset, frames: &[Frame], source: &SourceSeries) -> Result<(), ResultError> {
-    let derivation = derivations(source)?;
-    let items = frames.iter().map(|frame| {
-        let mut content = InMemDicomObject::new_empty();
-        let index = frame.segment.map(u32::from).into_iter().chain([frame.rank]);
-        let index = PrimitiveValue::U32(index.collect());
-        put(&mut content, tags::DIMENSION_INDEX_VALUES, VR::UL, index);
-        let mut position = InMemDicomObject::new_empty();
-        put_decimals(&mut position, tags::IMAGE_POSITION_PATIENT, source.slices()[frame.slice].position.clone());
-        let mut item = InMemDicomObject::new_empty();
-        put_item(&mut item, tags::DERIVATION_IMAGE_SEQUENCE, derivation[frame.slice].clone());
-        put_item(&mut item, tags::FRAME_CONTENT_SEQUENCE, content);
-        put_item(&mut item, tags::PLANE_POSITION_SEQUENCE, position);
-        if let Some(number) = frame.segment {
-            let mut segment = InMemDicomObject::new_empty();
-            put(&mut segment, tags::REFERENCED_SEGMENT_NUMBER, VR::US, PrimitiveValue::from(number));
-            put_item(&mut item, tags::SEGMENT_IDENTIFICATION_SEQUENCE, segment);
-        }
-        item
-    });
-    put_items(dataset, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, items.collect());
-    Ok(())
+/// The per-frame groups, one item a frame, as they stand in the file: what frames of a slice share is encoded once, and
+/// thousands of frames need no data set each.
+pub(super) fn frame_groups(frames: &[Frame], source: &SourceSeries) -> Result<Vec<u8>, ResultError> {
+    let slices = source.slices().iter().map(SliceGroups::of).collect::<Result<Vec<_>, _>>()?;
+    let mut encoded = encode::sequence_start(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).to_vec();
+    for frame in frames {
+        let of_slice = &slices[frame.slice];
+        encoded.extend(encode::item_start());
+        encoded.extend(&of_slice.derivation);
+        encoded.extend(content(frame)?);
+        encoded.extend(&of_slice.position);
+        encoded.extend(segment_identification(frame)?);
+        encoded.extend(encode::item_end());
+    }
+    encoded.extend(encode::end_of_items());
+    Ok(encoded)
 }
 
-/// For each slice, the item that says the frame was made from it.
-fn derivations(source: &SourceSeries) -> Result<Vec<Dataset>, ResultError> {
-    let made = code_item(&Code::new("113076", "DCM", "Segmentation"), "the derivation")?;
-    let purpose = Code::new("121322", "DCM", "Source image for image processing operation");
-    let purpose = code_item(&purpose, "the purpose of reference")?;
-    let of_slice = |slice: &Slice| {
+/// The groups that all frames of a slice share, encoded.
+struct SliceGroups {
+    derivation: Vec<u8>,
+    position: Vec<u8>,
+}
+
+impl SliceGroups {
+    fn of(slice: &Slice) -> Result<SliceGroups, ResultError> {
         let mut image = reference(&slice.class, &slice.instance);
         put(&mut image, tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
-        put_item(&mut image, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, purpose.clone());
-        let mut item = InMemDicomObject::new_empty();
-        put_item(&mut item, tags::SOURCE_IMAGE_SEQUENCE, image);
-        put_item(&mut item, tags::DERIVATION_CODE_SEQUENCE, made.clone());
-        item
-    };
-    Ok(source.slices().iter().map(of_slice).collect())
+        let purpose = Code::new("121322", "DCM", "Source image for image processing operation");
+        put_code(&mut image, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &purpose, "the purpose of reference")?;
+        let mut made = InMemDicomObject::new_empty();
+        put_item(&mut made, tags::SOURCE_IMAGE_SEQUENCE, image);
+        let derivation = Code::new("113076", "DCM", "Segmentation");
+        put_code(&mut made, tags::DERIVATION_CODE_SEQUENCE, &derivation, "the derivation")?;
+        let mut position = InMemDicomObject::new_empty();
+        put_decimals(&mut position, tags::IMAGE_POSITION_PATIENT, slice.position.clone());
+        Ok(SliceGroups {
+            derivation: group(tags::DERIVATION_IMAGE_SEQUENCE, made)?,
+            position: group(tags::PLANE_POSITION_SEQUENCE, position)?,
+        })
+    }
+}
+
+fn content(frame: &Frame) -> Result<Vec<u8>, ResultError> {
+    let index = frame.segment.map(u32::from).into_iter().chain([frame.rank]);
+    let mut content = InMemDicomObject::new_empty();
+    put(&mut content, tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::U32(index.collect()));
+    group(tags::FRAME_CONTENT_SEQUENCE, content)
+}
+
+fn segment_identification(frame: &Frame) -> Result<Vec<u8>, ResultError> {
+    let Some(number) = frame.segment else { return Ok(Vec::new()) };
+    let mut segment = InMemDicomObject::new_empty();
+    put(&mut segment, tags::REFERENCED_SEGMENT_NUMBER, VR::US, PrimitiveValue::from(number));
+    group(tags::SEGMENT_IDENTIFICATION_SEQUENCE, segment)
+}
+
+/// A functional group with one item, encoded.
+fn group(tag: Tag, item: Dataset) -> Result<Vec<u8>, ResultError> {
+    let mut groups = InMemDicomObject::new_empty();
+    put_item(&mut groups, tag, item);
+    encode::elements(&groups)
 }

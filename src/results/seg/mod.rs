@@ -23,8 +23,6 @@ use crate::volume::Segmentation;
 use census::Census;
 use pixels::Pixels;
 
-pub(super) use census::slice_of;
-
 pub(super) const KIND: &str = "seg";
 
 /// Writes `finding` as a DICOM SEG over `source`, whose slice `k` is slice `k` of the labels.
@@ -90,10 +88,10 @@ impl<'a> SegDraft<'a> {
         segments::describe(&mut dataset, &used, algorithm, source, context)?;
         frames::dimensions(&mut dataset, &context.object_uid(source, algorithm, uid_kind(form), "dimensions"), form);
         frames::shared_groups(&mut dataset, source);
-        frames::frame_groups(&mut dataset, &plan, source)?;
-
-        let pixels = Pixels { finding, frames: plan, form, numbers };
         let mut object = object.finished(dataset, source)?;
+        // Of all attributes only the pixels come behind these.
+        object.bytes.extend(frames::frame_groups(&plan, source)?);
+        let pixels = Pixels { finding, frames: plan, form, numbers };
         if form.rle {
             object.bytes.extend(encode::encapsulated_pixels());
         } else {

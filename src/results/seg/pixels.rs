@@ -6,15 +6,15 @@ use std::io::{self, Write};
 
 use rayon::prelude::*;
 
-use super::census::slice_of;
 use super::frames::Frame;
 use super::{bits, rle};
 use crate::dicom::{SegForm, SegmentationType};
+use crate::results::areas::slice_of;
 use crate::results::encode;
 use crate::volume::Segmentation;
 
 /// Bytes of frames that are made at a time, over all threads.
-const IN_FLIGHT: usize = 48 << 20;
+const IN_FLIGHT: usize = 8 << 20;
 
 /// Everything that pixel data is made from.
 pub(super) struct Pixels<'a> {
@@ -53,30 +53,28 @@ impl Pixels<'_> {
         let eights = (IN_FLIGHT / rayon::current_num_threads().max(1) / self.area().max(1)).max(1);
         let groups: Vec<&[Frame]> = self.frames.chunks(eights * 8).collect();
         let mut written = 0_u64;
-        for batch in groups.chunks(rayon::current_num_threads().max(1)) {
-            let packed: Vec<Vec<u8>> = batch.par_iter().map(|frames| self.pack(frames)).collect();
-            for bytes in packed {
+        let mut buffers = vec![Vec::new(); rayon::current_num_threads().max(1)];
+        for batch in groups.chunks(buffers.len()) {
+            batch.par_iter().zip(&mut buffers).for_each(|(frames, packed)| self.pack(frames, packed));
+            for bytes in &buffers[..batch.len()] {
                 written += bytes.len() as u64;
-                out.write_all(&bytes)?;
+                out.write_all(bytes)?;
             }
         }
         pad(out, written)
     }
 
-    /// One pass over the slices of `frames`, each voxel's bit set where its frame lies.
-    fn pack(&self, frames: &[Frame]) -> Vec<u8> {
-        let mut packed = vec![0_u8; (frames.len() * self.area()).div_ceil(8)];
-        let slices = self.finding.labels.len_of(ndarray::Axis(0));
-        let mut of_slice: Vec<Option<[Option<u32>; 256]>> = vec![None; slices];
-        for (index, frame) in (0_u32..).zip(frames) {
-            of_slice[frame.slice].get_or_insert([None; 256])[usize::from(frame.label)] = Some(index);
-        }
-        for (slice, frame_of) in of_slice.iter().enumerate().filter_map(|(k, table)| Some((k, table.as_ref()?))) {
+    /// Fills `packed` with the bits of `frames`.
+    fn pack(&self, frames: &[Frame], packed: &mut Vec<u8>) {
+        packed.clear();
+        packed.resize((frames.len() * self.area()).div_ceil(8), 0);
+        let columns = self.finding.labels.len_of(ndarray::Axis(2));
+        for (index, frame) in frames.iter().enumerate() {
             for layer in self.finding.layers() {
-                bits::pack_slice(&slice_of(layer, slice), frame_of, &mut packed);
+                let (slice, marked) = (slice_of(layer, frame.slice), (frame.label, frame.area));
+                bits::pack(&slice, columns, marked, index * self.area(), packed);
             }
         }
-        packed
     }
 
     fn write_bytes(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -97,7 +95,7 @@ impl Pixels<'_> {
                 out.write_all(&bytes)?;
             }
         }
-        out.write_all(&encode::end_of_fragments())
+        out.write_all(&encode::end_of_items())
     }
 
     fn batches(&self) -> std::slice::Chunks<'_, Frame> {
@@ -128,7 +126,9 @@ impl Pixels<'_> {
         let mut numbers = vec![0; self.area()];
         for layer in self.finding.layers() {
             let labels = slice_of(layer, slice);
-            let free = numbers.iter_mut().zip(labels.iter()).filter(|(number, _)| **number == 0);
+            // Background is most of a volume.
+            let marked = numbers.chunks_mut(16).zip(labels.chunks(16)).filter(|(_, labels)| **labels != [0; 16]);
+            let free = marked.flat_map(|(numbers, labels)| numbers.iter_mut().zip(labels)).filter(|(n, _)| **n == 0);
             free.for_each(|(number, label)| *number = self.numbers[usize::from(*label)]);
         }
         numbers

@@ -1,5 +1,7 @@
 //! Run-length encoded frames (PS3.5 annex G): each row by itself, one byte segment for 8-bit pixels.
 
+use crate::results::areas::run_of;
+
 /// `frame` as one fragment, of even length.
 pub(super) fn encode(frame: &[u8], columns: usize) -> Vec<u8> {
     let mut out = vec![0_u8; 64];
@@ -18,7 +20,7 @@ fn encode_row(row: &[u8], out: &mut Vec<u8>) {
     let mut literal = 0;
     let mut at = 0;
     while at < row.len() {
-        let run = run_from(row, at);
+        let run = run_of(&row[at..row.len().min(at + 128)]);
         // A run of two inside literals costs as much as it saves.
         if run < 3 {
             at += run;
@@ -30,14 +32,6 @@ fn encode_row(row: &[u8], out: &mut Vec<u8>) {
         literal = at;
     }
     put_literal(&row[literal..], out);
-}
-
-/// Equal bytes from `at` on, at most 128.
-fn run_from(row: &[u8], at: usize) -> usize {
-    let rest = &row[at..row.len().min(at + 128)];
-    let wide = [row[at]; 16];
-    let blocks = rest.chunks_exact(16).take_while(|block| **block == wide).count() * 16;
-    blocks + rest[blocks..].iter().take_while(|byte| **byte == row[at]).count()
 }
 
 fn put_literal(bytes: &[u8], out: &mut Vec<u8>) {

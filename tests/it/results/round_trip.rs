@@ -73,7 +73,7 @@ fn bits_run_on_over_frame_boundaries() {
 
 #[test]
 fn only_segments_with_voxels_are_listed() {
-    let series = Series::new(9, 9, 3);
+    let series = Series::new(8, 8, 3);
     let mut finding = labelled(&series, 5, |k, _, i| if k == 1 { [2, 4, 5][i % 3] } else { 0 });
     finding.segments.swap(1, 4);
     let dataset = dataset(&write(&series, &finding));
@@ -82,6 +82,16 @@ fn only_segments_with_voxels_are_listed() {
     assert_eq!(read(tags::SEGMENT_NUMBER), ["1", "2", "3"]);
     assert_eq!(read(tags::SEGMENT_LABEL), ["Structure 5", "Structure 4", "Structure 2"]);
     assert_eq!(text(&dataset, tags::NUMBER_OF_FRAMES).as_deref(), Some("3"));
+}
+
+/// Cornerstone, with which OHIF reads, concludes from the length of the pixel data where frames begin: 3 frames of 81 bits
+/// are too few to conclude it rightly.
+#[test]
+fn empty_frames_tell_unaligned_ones_apart() {
+    let series = Series::new(9, 9, 4);
+    let finding = labelled(&series, 3, |k, _, i| if k == 1 { i as u8 % 3 + 1 } else { 0 });
+    let dataset = dataset(&write(&series, &finding));
+    assert_eq!(text(&dataset, tags::NUMBER_OF_FRAMES).as_deref(), Some("9"));
 }
 
 #[test]
