@@ -184,6 +184,14 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     }
     .start();
     tasks.spawn(close_loop(intake.clone(), clock.clone(), bell, stop.clone()));
+    let herald = Herald {
+        ledger: ledger.clone(),
+        intake: intake.clone(),
+        config: told,
+        clock: clock.clone(),
+        trail: trail.clone(),
+    };
+    tasks.spawn(herald.run(stop.clone()));
     let web = http.as_ref().map(|(_, address)| *address);
     if let Some((listener, address)) = http {
         tracing::info!(%address, "listening for DICOMweb");
@@ -196,8 +204,6 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     tasks.spawn(reloader.clone().run(stop.clone()));
     tasks.spawn(wish_loop(intake.clone(), stop.clone()));
     tasks.spawn(retriever.run());
-    let herald = Herald { ledger: ledger.clone(), intake: intake.clone(), config: told, trail: trail.clone() };
-    tasks.spawn(herald.run(stop.clone()));
     receive(&tasks, doors, &node, &intake, trail.as_ref(), &stop);
     tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
     Ok(Running { address, tls, http: web, ledger, intake, progress: seen, reloader, stop, tasks, trail, _lock: lock })

@@ -16,6 +16,7 @@ mod held;
 mod history;
 mod jobs;
 pub mod models;
+mod notices;
 mod quarantine;
 mod rules;
 mod run;
@@ -87,6 +88,9 @@ enum Command {
     /// See what peers asked us to commit to, and bring a report once more
     #[command(subcommand)]
     Commitments(commitments::Command),
+    /// See who was told what happened, tell them once more, try a recipient
+    #[command(subcommand)]
+    Notices(notices::Command),
     /// Run a pipeline on a folder of DICOM files, without a node
     Run(run::Args),
     /// Hear the referee on segmentations and structure sets: would they be sent?
@@ -292,6 +296,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Series(command) => series::run(&command),
         Command::Quarantine(command) => quarantine::run(&command),
         Command::Commitments(command) => commitments::run(&command),
+        Command::Notices(command) => block_on(notices::run(command)),
         Command::Run(args) => run::run(&args),
         Command::Verify(args) => verify::run(&args, &mut io::stdout().lock()),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),

@@ -14,6 +14,7 @@ mod golden_tests;
 mod http;
 mod log;
 mod node;
+mod notify;
 mod peer;
 mod pipeline;
 mod reception;
@@ -39,6 +40,7 @@ pub use files::{ConfigFiles, replace_rules, rules_owner};
 pub use http::HttpListener;
 pub use log::LogSettings;
 pub use node::{Duplicates, Durability, LatePolicy, NodeConfig};
+pub use notify::{Channel, Mail, Recipient, Security, SigningKey, Tells};
 pub use peer::{Expected, KnownPeer, Retrieve};
 pub use pipeline::Pipeline;
 pub use reception::Reception;
@@ -171,10 +173,11 @@ fn read(around: &Surroundings<'_>) -> Result<(Config, Vec<Fault>), ConfigFaults>
     let (pipelines, pipeline_names) = pipelines.unzip();
     let set = |names: Option<Vec<String>>| names.map(|names| names.into_iter().collect::<BTreeSet<String>>());
     let (destination_names, pipeline_names) = (set(destination_names), set(pipeline_names));
+    let recipients = node.as_ref().map(|node| node.recipients_named.clone());
     let names = Names {
         pipelines: pipeline_names.as_ref(),
         destinations: destination_names.as_ref(),
-        notices: Some(&BTreeSet::new()),
+        notices: recipients.as_ref(),
     };
     let rules = text_of(around, "rules.toml", &mut faults).map(|(file, text)| {
         let (rules, found) = RuleSet::parse_with(&file, text, &names);

@@ -1,6 +1,6 @@
 //! `node.toml`: who the node is, whom it listens to, when a series is finished, how work is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use super::access::{self, AeProfile};
 use super::audit::{self, AuditSettings};
 use super::http::{self, HttpListener};
 use super::log::{self, LogSettings};
+use super::notify::{self, Recipient};
 use super::peer::{self, KnownPeer};
 use super::quantity::{duration, size};
 use super::reception::{Reception, address};
@@ -68,6 +69,10 @@ pub struct NodeConfig {
     pub session_ttl: Duration,
     /// Peers that are called by their AE title and are no destinations.
     pub peers: BTreeMap<AeTitle, KnownPeer>,
+    /// Those who are told what happened.
+    pub recipients: BTreeMap<String, Recipient>,
+    /// The names of all tables of `[notify]`, faulty ones included.
+    pub(super) recipients_named: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +134,8 @@ impl NodeConfig {
             series_number_base: 9000,
             session_ttl: Duration::from_mins(10),
             peers: BTreeMap::new(),
+            recipients: BTreeMap::new(),
+            recipients_named: BTreeSet::new(),
         }
     }
 
@@ -142,7 +149,7 @@ impl NodeConfig {
     pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Option<NodeConfig> {
         let stand_in = AeTitle::parse(OWN_TITLE).ok()?;
         let mut config = NodeConfig::new(stand_in, around.folder());
-        let tables: [(&'static str, ReadTable); 13] = [
+        let tables: [(&'static str, ReadTable); 14] = [
             ("node", read_node),
             ("tls", tls::read),
             ("receive", read_receive),
@@ -156,12 +163,13 @@ impl NodeConfig {
             ("inference", read_inference),
             ("results", read_results),
             ("peer", peer::read),
+            ("notify", notify::read),
         ];
         for (name, read) in tables {
             if let Some(section) = root.section(name) {
                 read(&mut config, &section, around);
-                // The keys of these are titles, read one by one.
-                if !matches!(name, "ae" | "peer") {
+                // The keys of these are titles and names, read one by one.
+                if !matches!(name, "ae" | "peer" | "notify") {
                     section.finish();
                 }
             }

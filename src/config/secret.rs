@@ -45,6 +45,11 @@ impl Surroundings<'_> {
     pub fn rule_names(&self) -> Option<BTreeSet<String>> {
         self.files.text("rules.toml").1.ok().map(crate::rules::names_in)
     }
+
+    /// Those whom rules name in `notify`, `None` when `rules.toml` cannot be read.
+    pub fn notified(&self) -> Option<BTreeSet<String>> {
+        self.files.text("rules.toml").1.ok().map(crate::rules::notified_in)
+    }
 }
 
 /// The keys of a secret in a table, and what the secret is.
@@ -70,6 +75,12 @@ pub fn api_key(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Optio
 #[allow(clippy::option_option, reason = "absent and faulty are two answers")]
 pub fn token(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Option<Secret>> {
     secret(section, around, &Place { file: "token_file", variable: "token_env", name: "token" })
+}
+
+/// As [`password`], what a webhook's requests are signed with, of `secret_file` or `secret_env`.
+#[allow(clippy::option_option, reason = "absent and faulty are two answers")]
+pub fn signing_secret(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Option<Secret>> {
+    secret(section, around, &Place { file: "secret_file", variable: "secret_env", name: "secret" })
 }
 
 #[allow(clippy::option_option, reason = "absent and faulty are two answers")]

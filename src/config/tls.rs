@@ -146,7 +146,8 @@ fn identity(certificate: Option<Entry<'_>>, key: Option<Entry<'_>>, folder: &Pat
     Some(identity)
 }
 
-fn authority(entry: &Entry<'_>, folder: &Path) -> Option<std::path::PathBuf> {
+/// A file of certificates that sign others.
+pub(super) fn authority(entry: &Entry<'_>, folder: &Path) -> Option<std::path::PathBuf> {
     let path = path(entry, folder)?;
     faultless(entry, tls::authorities(&path))?;
     Some(path)

@@ -39,25 +39,45 @@ pub(super) fn read(section: &Section<'_>, around: &Surroundings<'_>, example: &s
 }
 
 fn login(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Login> {
-    let username = match section.get("username") {
+    let (username, password) = (username(section), password(section, around));
+    let token = token(section, around)?;
+    if !matches!(username, Some(None)) && token.is_some() {
+        section.lacks("token_file", "a username beside a token", "one of the two", None);
+        return None;
+    }
+    match (user(section, username?, password?)?, token) {
+        (None, None) => Some(Login::Nobody),
+        (None, Some(token)) => Some(Login::Token(token)),
+        (Some((username, password)), _) => Some(Login::Basic { username, password }),
+    }
+}
+
+/// A user with its password, where `username` is given; the outer `None` stands for a fault.
+#[allow(clippy::option_option, reason = "absent and faulty are two answers")]
+pub(super) fn basic(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Option<(String, Secret)>> {
+    let (username, password) = (username(section), password(section, around));
+    user(section, username?, password?)
+}
+
+#[allow(clippy::option_option, reason = "absent and faulty are two answers")]
+fn username(section: &Section<'_>) -> Option<Option<String>> {
+    match section.get("username") {
         Some(entry) => entry.text().map(|text| Some(text.to_owned())),
         None => Some(None),
-    };
-    let (password, token) = (password(section, around), token(section, around));
-    match (username?, password?, token?) {
-        (None, None, None) => Some(Login::Nobody),
-        (None, None, Some(token)) => Some(Login::Token(token)),
-        (Some(username), Some(password), None) => Some(Login::Basic { username, password }),
-        (Some(_), None, None) => {
+    }
+}
+
+#[allow(clippy::option_option, reason = "absent and faulty are two answers")]
+fn user(section: &Section<'_>, username: Option<String>, password: Option<Secret>) -> Option<Option<(String, Secret)>> {
+    match (username, password) {
+        (None, None) => Some(None),
+        (Some(username), Some(password)) => Some(Some((username, password))),
+        (Some(_), None) => {
             section.lacks("password_file", "a username without a password", "password_file or password_env", None);
             None
         }
-        (None, Some(_), _) => {
+        (None, Some(_)) => {
             section.lacks("username", "a password without a username", "username and password", None);
-            None
-        }
-        (Some(_), _, Some(_)) => {
-            section.lacks("token_file", "a username beside a token", "one of the two", None);
             None
         }
     }

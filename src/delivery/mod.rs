@@ -236,10 +236,7 @@ impl Delivery {
 /// Installs rustls' cryptography, once a process: reqwest is built without a choice of its own.
 pub fn tls_provider() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // An error means that somebody else installed one: as good as ours.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    ONCE.call_once(crate::tls::install_provider);
 }
 
 #[cfg(test)]

@@ -17,7 +17,11 @@ impl Herald {
         Ok(match row.what {
             Happened::Acted => Some(Event::Acted { who, what: row.detail.clone() }),
             Happened::Rules => Some(Event::Configured { who, what: row.detail.clone() }),
-            Happened::Held => None,
+            Happened::Held
+            | Happened::SeriesHeld
+            | Happened::RuleGaveUp
+            | Happened::Unreachable
+            | Happened::Reachable => None,
             Happened::Delivered | Happened::GivenUp => {
                 let job = row.job.map(|job| self.ledger.job(job)).transpose()?.flatten();
                 let failure = (row.what == Happened::GivenUp).then(|| row.detail.clone());

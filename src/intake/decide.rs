@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::{Intake, IntakeError};
 use crate::clock::Millis;
 use crate::config::{Config, Pipeline};
-use crate::ledger::{self, ClosedRevision, Due, Ledger, NewHold, NewInferJob, Redecision, Verdict};
+use crate::ledger::{self, ClosedRevision, Due, Ledger, NewGiveUp, NewHold, NewInferJob, Redecision, Verdict};
 use crate::rules::{self, Explanation, FiredRule, Mode, Outcome, PlannedJob, Routing, Scope, SeriesSummary, Situation};
 
 /// A finished series, and what became of its rules before.
@@ -59,7 +59,15 @@ fn verdict(config: &Config, summary: &SeriesSummary, routing: Routing, explanati
         fired: routing.fired.iter().map(|rule| rule.name.clone()).collect(),
         due: routing.waiting.iter().map(|rule| Millis(rule.until)).min(),
         hold: routing.held.map(|held| NewHold { rule: held.rule, reason: held.reason }),
+        gave_up: explanation.rules.iter().filter_map(waited_in_vain).collect(),
         unmatched: explanation.rules.iter().all(idle),
+    }
+}
+
+fn waited_in_vain(rule: &rules::RuleExplanation) -> Option<NewGiveUp> {
+    match &rule.outcome {
+        Outcome::Skipped { lacking } => Some(NewGiveUp { rule: rule.name.clone(), reason: lacking.clone() }),
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Intake, IntakeError};
 use crate::clock::Millis;
 use crate::config::{Config, LatePolicy};
 use crate::dicom::Uid;
-use crate::ledger::{ClosedRevision, Due, JobInput, NewInferJob, StudyDecision};
+use crate::ledger::{ClosedRevision, Due, JobInput, NewGiveUp, NewInferJob, StudyDecision};
 use crate::rules::{
     ChosenInput, FiredRule, PlannedJob, Rule, Scope, SeriesSummary, StudyMember, StudyNow, StudyRouting, StudyVerdict,
 };
@@ -46,9 +46,10 @@ impl Intake {
             rules_revision: config.rules.revision().to_owned(),
             jobs,
             due: next(&routing),
+            gave_up: gave_up(&routing),
         };
-        for rule in routing.rules.iter().filter(|rule| matches!(rule.verdict, StudyVerdict::GivenUp { .. })) {
-            tracing::warn!(study = %due.what, rule = rule.name, "{}", rule.verdict);
+        for NewGiveUp { rule, reason } in &decision.gave_up {
+            tracing::warn!(study = %due.what, rule, "{reason}");
         }
         let jobs = self.ledger.decide_study(&decision)?.unwrap_or_default();
         tracing::info!(study = %due.what, jobs = jobs.len(), "the rules of the study are decided");
@@ -100,6 +101,12 @@ fn next(routing: &StudyRouting) -> Option<Millis> {
         _ => None,
     });
     until.min()
+}
+
+/// The rules whose time is over.
+fn gave_up(routing: &StudyRouting) -> Vec<NewGiveUp> {
+    let in_vain = routing.rules.iter().filter(|rule| matches!(rule.verdict, StudyVerdict::GivenUp { .. }));
+    in_vain.map(|rule| NewGiveUp { rule: rule.name.clone(), reason: rule.verdict.to_string() }).collect()
 }
 
 /// The pipelines of rules that have an earlier study among their inputs, and that want such studies fetched.

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
 use super::claims::LONGEST_WAIT;
+use super::events::{About, Happened, note_about};
 use super::{Ledger, LedgerError};
 use crate::clock::Millis;
 
@@ -47,6 +48,10 @@ impl Ledger {
                      WHERE destination = ?1 AND opened_at IS NULL AND ?4 >= ?5",
                 )?
                 .execute(params![destination, now, now.plus(after), failures, OPENS_AFTER])?;
+            if opened == 1 {
+                let about = About { subject: destination, ..About::default() };
+                note_about(transaction, now, Happened::Unreachable, about, error)?;
+            }
             Ok(opened == 1)
         })
     }
@@ -62,6 +67,8 @@ impl Ledger {
                 .optional()?;
             let was_open = opened.flatten().is_some();
             if was_open {
+                let about = About { subject: destination, ..About::default() };
+                note_about(transaction, now, Happened::Reachable, about, "")?;
                 transaction
                     .prepare_cached(
                         "UPDATE jobs SET scheduled_at = ?2

@@ -3,8 +3,9 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{JobState, Ledger, LedgerError};
+use super::{JobState, Ledger, LedgerError, NewNotice};
 use crate::clock::Millis;
+use crate::dicom::{SeriesKey, Uid};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,14 @@ pub enum Happened {
     Acted,
     /// Other rules came into force.
     Rules,
+    /// A rule keeps a series for an operator.
+    SeriesHeld,
+    /// A rule waited in vain.
+    RuleGaveUp,
+    /// A destination failed several times in a row; what is for it waits.
+    Unreachable,
+    /// Such a destination answers again.
+    Reachable,
 }
 
 /// One event.
@@ -31,25 +40,56 @@ pub struct EventRow {
     pub who: Option<String>,
     /// The error of a job, or what was done.
     pub detail: String,
+    /// The rule or the destination, where there is no job that says it.
+    pub subject: Option<String>,
+    pub study: Option<Uid>,
+    pub series: Option<SeriesKey>,
+}
+
+/// What an event is about, where it is no job.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct About<'a> {
+    /// A rule or a destination.
+    pub subject: &'a str,
+    pub study: Option<&'a Uid>,
+    pub revision: Option<i64>,
 }
 
 impl Ledger {
     /// The oldest events that nobody was told of yet.
     pub fn events(&self, limit: u32) -> Result<Vec<EventRow>, LedgerError> {
         self.read(|transaction| {
-            let mut statement = transaction
-                .prepare_cached("SELECT id, at, what, job_id, who, detail FROM events ORDER BY id LIMIT ?1")?;
+            let mut statement = transaction.prepare_cached(
+                "SELECT e.id, e.at, e.what, e.job_id, e.who, e.detail, e.subject, e.study, s.study, s.series
+                 FROM events e LEFT JOIN revisions r ON r.id = e.revision_id LEFT JOIN series s ON s.id = r.series_id
+                 ORDER BY e.id LIMIT ?1",
+            )?;
             let rows = statement.query_map([limit], |row| {
-                let (what, job, who) = (row.get(2)?, row.get(3)?, row.get(4)?);
-                Ok(EventRow { id: row.get(0)?, at: row.get(1)?, what, job, who, detail: row.get(5)? })
+                let (study, series): (Option<Uid>, Option<Uid>) = (row.get(8)?, row.get(9)?);
+                let series = study.zip(series).map(|(study, series)| SeriesKey { study, series });
+                Ok(EventRow {
+                    id: row.get(0)?,
+                    at: row.get(1)?,
+                    what: row.get(2)?,
+                    job: row.get(3)?,
+                    who: row.get(4)?,
+                    detail: row.get(5)?,
+                    subject: row.get(6)?,
+                    study: row.get(7)?,
+                    series,
+                })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
 
-    /// Everybody was told of the events up to this one.
-    pub fn forget_events(&self, up_to: i64) -> Result<(), LedgerError> {
+    /// The events up to this one are handed on: what is left of them are these notices.
+    pub fn hand_on(&self, up_to: i64, notices: &[NewNotice]) -> Result<(), LedgerError> {
+        let now = self.now();
         self.write(|transaction| {
+            for notice in notices {
+                super::notices::insert(transaction, now, notice)?;
+            }
             transaction.prepare_cached("DELETE FROM events WHERE id <= ?1")?.execute([up_to])?;
             Ok(())
         })
@@ -75,6 +115,36 @@ pub(super) fn note(
         .prepare_cached("INSERT INTO events (at, what, job_id, who, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![now, what, job, who, detail])?;
     Ok(())
+}
+
+/// As [`note`], of a rule or a destination.
+pub(super) fn note_about(
+    transaction: &Transaction<'_>,
+    now: Millis,
+    what: Happened,
+    about: About<'_>,
+    detail: &str,
+) -> Result<(), LedgerError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO events (at, what, detail, subject, study, revision_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![now, what, detail, about.subject, about.study, about.revision])?;
+    Ok(())
+}
+
+/// Notes that a rule waited in vain, once for each study or revision.
+pub(super) fn note_given_up(
+    transaction: &Transaction<'_>,
+    now: Millis,
+    about: About<'_>,
+    why: &str,
+) -> Result<(), LedgerError> {
+    let what = about.study.map_or_else(|| format!("revision {}", about.revision.unwrap_or_default()), Uid::to_string);
+    let is_news = transaction
+        .prepare_cached("INSERT OR IGNORE INTO gave_up (what, rule, at) VALUES (?1, ?2, ?3)")?
+        .execute(params![what, about.subject, now])?;
+    if is_news == 1 { note_about(transaction, now, Happened::RuleGaveUp, about, why) } else { Ok(()) }
 }
 
 /// Notes the end of an attempt that ended its job, where that is news.

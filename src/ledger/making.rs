@@ -6,6 +6,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 
+use super::events::{Happened, note};
 use super::outcomes::{insert_deliver, names_in};
 use super::{JobKind, JobState, Ledger, LedgerError, NewInferJob};
 use crate::clock::Millis;
@@ -121,5 +122,9 @@ fn insert_infer(
             made_by.map(|by| by.rules_revision),
             made_by.map(|by| by.explanation),
         ])?;
-    Ok(transaction.last_insert_rowid())
+    let id = transaction.last_insert_rowid();
+    if let Some(why) = &job.refused {
+        note(transaction, now, Happened::GivenUp, Some(id), None, why)?;
+    }
+    Ok(id)
 }

@@ -6,8 +6,9 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
+use super::events::{About, Happened, note_about, note_given_up};
 use super::making::MadeBy;
-use super::{Ledger, LedgerError, NewInferJob, Verdict};
+use super::{Ledger, LedgerError, NewGiveUp, NewInferJob, Verdict};
 use crate::clock::Millis;
 use crate::dicom::{SeriesKey, Uid};
 
@@ -56,6 +57,7 @@ pub struct StudyDecision {
     pub jobs: Vec<NewInferJob>,
     /// When it is to be decided again; `None`: when another series closes.
     pub due: Option<Millis>,
+    pub gave_up: Vec<NewGiveUp>,
 }
 
 /// Rules that wait.
@@ -210,6 +212,10 @@ impl Ledger {
             if changed == 0 {
                 return Ok(None);
             }
+            for given_up in &decision.gave_up {
+                let about = About { subject: &given_up.rule, study: Some(&decision.study), revision: None };
+                note_given_up(transaction, now, about, &given_up.reason)?;
+            }
             let made_by = Some(MadeBy { rules_revision: &decision.rules_revision, explanation: &decision.explanation });
             let jobs = decision.jobs.iter().filter_map(|job| Some((job.inputs.first()?.revision, job)));
             let ids = jobs.map(|(revision, job)| {
@@ -255,12 +261,20 @@ impl Ledger {
             remember_fired(transaction, revision, rule)?;
         }
         if let Some(hold) = &verdict.hold {
-            transaction
+            let is_news = transaction
                 .prepare_cached(
                     "INSERT INTO holds (revision_id, rule, reason, since) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (revision_id) DO NOTHING",
                 )?
                 .execute(params![revision, hold.rule, hold.reason, now])?;
+            if is_news == 1 {
+                let about = About { subject: &hold.rule, study: None, revision: Some(revision) };
+                note_about(transaction, now, Happened::SeriesHeld, about, &hold.reason)?;
+            }
+        }
+        for given_up in &verdict.gave_up {
+            let about = About { subject: &given_up.rule, study: None, revision: Some(revision) };
+            note_given_up(transaction, now, about, &given_up.reason)?;
         }
         verdict.jobs.iter().map(|job| self.ensure_job(transaction, now, revision, job, made_by)).collect()
     }

@@ -29,6 +29,8 @@ pub struct Queue {
     pub reports_due: u64,
     /// Deliveries that wait for a peer's report of storage commitment.
     pub reports_awaited: u64,
+    /// Notices that nobody took, by recipient: still to be told (`due`), or not any more (`given-up`).
+    pub notices: Vec<(String, &'static str, u64)>,
 }
 
 const SERIES: [(&str, &str); 4] = [
@@ -40,6 +42,11 @@ const SERIES: [(&str, &str); 4] = [
     ),
     ("held", "SELECT count(*) FROM holds WHERE ended_at IS NULL"),
     ("unmatched", "SELECT count(*) FROM revisions WHERE unmatched = 1"),
+];
+
+const NOTICES: [(&str, &str); 2] = [
+    ("due", "SELECT recipient, count(*) FROM notices WHERE due_at IS NOT NULL GROUP BY recipient"),
+    ("given-up", "SELECT recipient, count(*) FROM notices WHERE given_up_at IS NOT NULL GROUP BY recipient"),
 ];
 
 /// One branch a partial index.
@@ -68,8 +75,18 @@ impl Ledger {
                 })?
                 .collect::<rusqlite::Result<_>>()?;
             let series = SERIES.iter().map(|(name, text)| Ok((*name, count(text)?)));
+            let mut notices = Vec::new();
+            for (state, text) in NOTICES {
+                let mut statement = transaction.prepare_cached(text)?;
+                let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
+                for row in rows {
+                    let (recipient, count) = row?;
+                    notices.push((recipient, state, count));
+                }
+            }
             Ok(Queue {
                 jobs,
+                notices,
                 series: series.collect::<rusqlite::Result<_>>()?,
                 reports_due: count(
                     "SELECT count(*) FROM commitments WHERE due_at IS NOT NULL AND given_up_at IS NULL",

@@ -136,6 +136,14 @@ pub struct NewHold {
     pub reason: String,
 }
 
+/// A rule that waited in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGiveUp {
+    pub rule: String,
+    /// What did not come, without attribute values.
+    pub reason: String,
+}
+
 /// What a decision means for a closed revision.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
@@ -145,6 +153,7 @@ pub struct Verdict {
     /// When the rules that wait are to be decided again.
     pub due: Option<Millis>,
     pub hold: Option<NewHold>,
+    pub gave_up: Vec<NewGiveUp>,
     /// No rule had anything to do with the series.
     pub unmatched: bool,
 }

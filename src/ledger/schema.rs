@@ -25,6 +25,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("events", include_str!("migrations/0011_events.sql")),
     ("circuits", include_str!("migrations/0012_circuits.sql")),
     ("forms", include_str!("migrations/0013_forms.sql")),
+    ("notices", include_str!("migrations/0014_notices.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

@@ -12,6 +12,7 @@ mod confirmations;
 mod counts;
 mod lists;
 mod machine;
+mod notices;
 mod operator;
 mod outcomes;
 mod pending;
@@ -269,6 +270,8 @@ exercises! {
         a_report_that_never_comes_is_waited_for_no_longer_than_said;
     rules: a_text_in_force_is_recorded_once_and_again_when_it_comes_back
         rules_are_found_by_number_and_by_the_beginning_of_their_revision;
+    notices: what_rules_and_destinations_come_to_is_an_event_once
+        a_notice_is_due_until_it_was_taken_or_given_up_even_after_a_crash;
     counts: a_count_is_good_until_the_next_arrival;
     retrievals: a_series_is_fetched_once_for_a_revision
         a_study_is_decided_when_its_earlier_ones_came;

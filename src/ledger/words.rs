@@ -81,7 +81,17 @@ words!(ClosedBy {
     Api = "api"
 });
 words!(RulesSource { Start = "start", File = "file", Signal = "signal", Rollback = "rollback", Api = "api" });
-words!(Happened { Delivered = "delivered", GivenUp = "given-up", Held = "held", Acted = "acted", Rules = "rules" });
+words!(Happened {
+    Delivered = "delivered",
+    GivenUp = "given-up",
+    Held = "held",
+    Acted = "acted",
+    Rules = "rules",
+    SeriesHeld = "series-held",
+    RuleGaveUp = "rule-gave-up",
+    Unreachable = "unreachable",
+    Reachable = "reachable"
+});
 words!(Delivered { Confirmed = "confirmed", SentUnconfirmed = "sent-unconfirmed", Reported = "reported" });
 words!(Form { Labelmap = "labelmap", Binary = "binary", SecondaryCapture = "secondary-capture" });
 words!(Answer { Stored = "stored", Warned = "warned", Refused = "refused", Missing = "missing", Reported = "reported" });

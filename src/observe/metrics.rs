@@ -66,6 +66,11 @@ fn queue(page: &mut Page, queue: &Queue, now: Millis) {
     let mut reports = page.family("sagittal_commitment_reports", Kind::Gauge, help);
     reports.sample(&[("state", "due")], queue.reports_due);
     reports.sample(&[("state", "awaited")], queue.reports_awaited);
+    let help = "Notices that nobody took: due (tried again), given-up.";
+    let mut notices = page.family("sagittal_notices", Kind::Gauge, help);
+    for (recipient, state, count) in &queue.notices {
+        notices.sample(&[("recipient", recipient), ("state", state)], count);
+    }
 }
 
 fn totals(page: &mut Page, totals: &Totals) {

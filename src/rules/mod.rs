@@ -49,7 +49,7 @@ pub use fault::{Fault, Severity, did_you_mean};
 pub use jobs::PlannedJob;
 pub use lint::{Matches, PipelineNeeds, lint, stale};
 pub use nearest::Nearest;
-pub use parse::{Names, geometry_names, keywords, names_in};
+pub use parse::{Names, geometry_names, keywords, names_in, notified_in};
 pub use replay::{HoldChange, JobChange, Past, Place, Profile, Replay, Report, RuleCount};
 pub use ruleset::{Action, FiredRule, Held, Mode, Priority, Routing, Rule, RuleSet, Scope, WaitingRule};
 pub use study::{

@@ -177,6 +177,12 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+/// Makes it what every library of this process uses that was built without a choice of its own, such as reqwest.
+pub fn install_provider() {
+    // An error means that somebody else installed one: as good as ours.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 fn said(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => error.kind().to_string(),

@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("worker", "clock dicom config ledger pipeline delivery spool"),
     ("retrieval", "dicom clock config rules ledger delivery intake"),
     ("reload", "config ledger"),
-    ("herald", "dicom config ledger intake observe"),
+    ("herald", "dicom clock config rules tls ledger intake observe"),
     ("http", "dicom clock config ledger intake observe reload"),
     (
         "node",

@@ -26,7 +26,7 @@ pub fn schema() -> Value {
     table(&[], [("destination", named(NAME, each), "Where results go, one table each.")])
 }
 
-fn when(kind: &str, then: Value) -> Value {
+pub fn when(kind: &str, then: Value) -> Value {
     json!({ "if": { "properties": { "kind": { "const": kind } }, "required": ["kind"] }, "then": then })
 }
 
@@ -76,7 +76,16 @@ fn dicomweb() -> Value {
 
 /// What is reached by HTTP, and its own keys.
 fn web(own: Vec<Key>) -> Value {
-    let mut keys: Vec<Key> = vec![
+    let mut keys = web_keys();
+    keys.extend(own);
+    let mut kind = kind(&["url"], keys);
+    enter(&mut kind);
+    kind
+}
+
+/// Keys of a web service: where it is, who we are there, what the connection is secured with.
+pub fn web_keys() -> Vec<Key> {
+    vec![
         ("url", pattern("^https?://[^\\s@?#]+$"), "URL of the service, such as http://localhost:8042."),
         ("username", text(), "A user there."),
         ("password_file", text(), "File of the user's password."),
@@ -86,9 +95,11 @@ fn web(own: Vec<Key>) -> Value {
         ("ca", text(), "File of the certificates that sign the service's one, PEM."),
         ("certificate", text(), "File of our certificate, for a service that asks who we are, PEM."),
         ("key", text(), "File of our certificate's private key, PEM."),
-    ];
-    keys.extend(own);
-    let mut kind = kind(&["url"], keys);
+    ]
+}
+
+/// Which of these keys stand together, and which do not.
+pub fn enter(kind: &mut Value) {
     let password = json!({ "oneOf": [{ "required": ["password_file"] }, { "required": ["password_env"] }] });
     kind["dependencies"] = json!({
         "username": password, "password_file": ["username"], "password_env": ["username"],
@@ -99,7 +110,6 @@ fn web(own: Vec<Key>) -> Value {
         { "required": ["token_file", "username"] },
         { "required": ["token_env", "username"] },
     ]});
-    kind
 }
 
 fn folder() -> Value {

@@ -2,13 +2,17 @@
 
 use serde_json::{Value, json};
 
+use super::destinations::{NAME, enter, web_keys, when};
 use super::{
-    AE_TITLE, Key, address, ae_title, boolean, duration, list, named, pattern, port, size, table, table_of, text,
-    whole, words,
+    AE_TITLE, Key, address, ae_title, boolean, duration, list, named, one_or_more, pattern, port, size, table,
+    table_of, text, whole, words,
 };
+use crate::config::Tells;
 use crate::config::log::LEVELS;
 use crate::rules::Priority;
 
+/// An address, or a name and an address.
+const ADDRESS: &str = "^[^@]+@[^@]+$";
 /// From one time of the day to another.
 const HOURS: &str = "^\\s*[0-9]{1,2}:[0-9]{2}\\s*-\\s*[0-9]{1,2}:[0-9]{2}\\s*$";
 
@@ -31,6 +35,7 @@ pub fn schema() -> Value {
             ("inference", inference(), "How models run."),
             ("results", results(), "How results are numbered."),
             ("peer", peers, "Peers that the node calls, by their AE title."),
+            ("notify", recipients(), "Who is told what happened; rules name these in `notify`."),
         ],
     )
 }
@@ -218,6 +223,62 @@ fn peer() -> Value {
     let mut peer = table_of(&["host", "port"], keys);
     peer["allOf"] = json!([tls_needs_ca()]);
     peer
+}
+
+fn recipients() -> Value {
+    let each = json!({
+        "type": "object",
+        "required": ["kind"],
+        "properties": { "kind": words(RECIPIENTS) },
+        "allOf": [when("webhook", webhook()), when("email", email())],
+    });
+    named(NAME, each)
+}
+
+const RECIPIENTS: [&str; 2] = ["webhook", "email"];
+
+/// Keys of both kinds.
+fn recipient() -> Vec<Key> {
+    vec![
+        ("kind", words(RECIPIENTS), "How they are told."),
+        ("events", one_or_more(words(Tells::NAMES.map(|(name, _)| name)), 1), "What they are told of."),
+        ("rules", words(["naming", "all"]), "Told of the rules that name them in `notify`, or of all."),
+        ("patient_data", boolean(), "Notices may name patients."),
+        ("timeout", duration(), "For one answer."),
+        ("max_attempts", whole(1, 1000), "Tries before a notice is given up."),
+    ]
+}
+
+fn webhook() -> Value {
+    let mut keys = recipient();
+    keys.push(("secret_file", text(), "File of the secret that signs requests: whsec_ and base64."));
+    keys.push(("secret_env", text(), "Environment variable of the secret."));
+    keys.extend(web_keys());
+    let mut webhook = table_of(&["kind", "url"], keys);
+    enter(&mut webhook);
+    webhook["oneOf"] = json!([{ "required": ["secret_file"] }, { "required": ["secret_env"] }]);
+    webhook
+}
+
+fn email() -> Value {
+    let mut keys = recipient();
+    keys.extend([
+        ("host", text(), "The mail server."),
+        ("port", port(), "Its port; else 587, with security \"tls\" 465, with \"none\" 25."),
+        ("security", words(["starttls", "tls", "none"]), "How the connection is secured."),
+        ("ca", text(), "File of the certificates that sign the server's one, PEM."),
+        ("username", text(), "A user there."),
+        ("password_file", text(), "File of the user's password."),
+        ("password_env", text(), "Environment variable of the user's password."),
+        ("from", pattern(ADDRESS), "The sender's address."),
+        ("to", one_or_more(pattern(ADDRESS), 1), "Addresses."),
+        ("every", duration(), "At most one message in this time; what happens meanwhile is told together."),
+    ]);
+    let mut email = table_of(&["kind", "host", "from", "to"], keys);
+    let password = json!({ "oneOf": [{ "required": ["password_file"] }, { "required": ["password_env"] }] });
+    email["dependencies"] =
+        json!({ "username": password, "password_file": ["username"], "password_env": ["username"] });
+    email
 }
 
 /// TLS keys of a connection that the node opens.

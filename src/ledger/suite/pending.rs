@@ -3,7 +3,7 @@
 use super::*;
 
 /// Closes series `n` with what was decided about it; the revision.
-fn closed(stand: &Stand, n: u32, verdict: Verdict) -> i64 {
+pub(super) fn closed(stand: &Stand, n: u32, verdict: Verdict) -> i64 {
     stand.ledger.record_instances(&[arrived(n, 1, "bytes")]).unwrap();
     let open = stand.ledger.series_revision(&series(n)).unwrap().unwrap();
     stand.ledger.close_revision(&Closing { verdict, study_rules: true, ..closing(&open, vec![]) }).unwrap();
@@ -14,7 +14,7 @@ fn waiting(stand: &Stand) -> Verdict {
     Verdict { due: Some(stand.clock.now().plus(SECOND)), ..Verdict::default() }
 }
 
-fn held() -> Verdict {
+pub(super) fn held() -> Verdict {
     Verdict { hold: Some(NewHold { rule: "look".to_owned(), reason: "why".to_owned() }), ..Verdict::default() }
 }
 
@@ -115,6 +115,7 @@ pub(super) fn a_study_is_decided_on_what_was_there_and_makes_its_job_once(mut st
         rules_revision: "r2".to_owned(),
         jobs: vec![job.clone()],
         due: None,
+        gave_up: Vec::new(),
     };
     let early = due(&stand).seen;
     closed(&stand, 3, Verdict::default());

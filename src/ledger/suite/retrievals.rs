@@ -43,6 +43,7 @@ pub(super) fn a_study_is_decided_when_its_earlier_ones_came(stand: Stand) {
         rules_revision: "r".into(),
         jobs: vec![],
         due: None,
+        gave_up: Vec::new(),
     };
     stand.ledger.decide_study(&decision).unwrap();
     assert!(stand.ledger.due_studies().unwrap().is_empty());

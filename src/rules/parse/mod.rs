@@ -64,6 +64,17 @@ pub fn names_in(text: &str) -> BTreeSet<String> {
     section::read("rules.toml", text, walk).0
 }
 
+/// Everybody whom a rule of a text names in `notify`.
+#[must_use]
+pub fn notified_in(text: &str) -> BTreeSet<String> {
+    let walk = |root: &Section<'_>| {
+        let entries = root.get("rule").map(|entry| entry.items()).unwrap_or_default();
+        let named = entries.iter().filter_map(Entry::section).filter_map(|rule| rule.get("notify"));
+        named.flat_map(|names| names.items()).filter_map(|name| name.text().map(str::to_owned)).collect()
+    };
+    section::read("rules.toml", text, walk).0
+}
+
 fn rule(section: &Section<'_>, names: &Names<'_>, seen: &mut BTreeSet<String>) -> Option<Rule> {
     let name = section.required("name", "a name that no other rule has").and_then(|entry| rule_name(&entry, seen));
     let conditions = section
