@@ -155,6 +155,11 @@ impl ConfigFolder {
     /// The ledger alone, also when the other files of the folder are faulty: a running node goes on without them, and
     /// what it does must be seen.
     fn ledger_alone(&self) -> Result<Ledger, Failure> {
+        Ok(self.ledger_and_destinations()?.0)
+    }
+
+    /// As [`ConfigFolder::ledger_alone`], with the names of the destinations; none where the files are faulty.
+    fn ledger_and_destinations(&self) -> Result<(Ledger, Vec<String>), Failure> {
         let files = ConfigFiles::read(&self.config_folder);
         let config = match files.check() {
             Ok((config, _)) => config,
@@ -164,7 +169,7 @@ impl ConfigFolder {
                 Config::without_work(node, files)
             }
         };
-        existing_ledger(&config)
+        Ok((existing_ledger(&config)?, config.destinations.into_keys().collect()))
     }
 }
 
@@ -289,8 +294,9 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Backup(args) => backup::run(&args),
         Command::Schema(args) => schema::run(&args, &mut io::stdout().lock()),
         Command::Jobs { config, args } => {
-            let ledger = config.ledger_alone()?;
-            jobs::run(&args, &ledger).map_err(|error| Failure::Failed(error.to_string()))
+            let (ledger, destinations) = config.ledger_and_destinations()?;
+            jobs::run(&args, &ledger, &destinations)
+                .map_err(|error| Failure::of_code(error.exit_code(), error.to_string()))
         }
         Command::Destinations(args) => block_on(destinations::run(args)),
         Command::Series(command) => series::run(&command),

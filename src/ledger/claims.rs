@@ -75,7 +75,15 @@ impl Ledger {
                 )?;
                 begin(transaction, now, worker, (job, attempt))?;
                 let (series_closed_at, work) = work(transaction, job)?;
-                claims.push(Claim { job, attempt, due_at, claimed_at: now, series_closed_at, work });
+                claims.push(Claim {
+                    job,
+                    attempt,
+                    due_at,
+                    claimed_at: now,
+                    series_closed_at,
+                    work,
+                    stages: Vec::new(),
+                });
             }
             Ok(claims)
         })?;

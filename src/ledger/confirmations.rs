@@ -71,7 +71,8 @@ impl Ledger {
             let after = Duration::from_millis(left.cast_unsigned());
             let reason = format!("waits for the report of storage commitment {}", asked.transaction);
             let setback = Setback::Snooze { reason, after };
-            let ending = Ending::set_back(&setback, now, &Standing::of(connection, claim.job)?);
+            let standing = Standing::of(connection, claim.job)?;
+            let ending = Ending { stages: &claim.stages, ..Ending::set_back(&setback, now, &standing) };
             end_attempt(connection, now, claim.job, claim.attempt, &ending)
         })?;
         Ok(self.counted(ours, claim, now, "sent"))

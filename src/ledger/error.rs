@@ -31,6 +31,10 @@ pub enum LedgerError {
     NoSuchJob(i64),
     #[error("job {job} {source}")]
     NotAllowed { job: i64, source: Illegal },
+    #[error("job {0} has no results to send: it made none, or they were dropped to make room")]
+    NothingToSend(i64),
+    #[error("results of job {job} are on their way to {destination:?} already")]
+    OnItsWay { job: i64, destination: String },
     #[error("there is no revision {0} in the ledger")]
     NoSuchRevision(i64),
     #[error("revision {0} is closed already")]

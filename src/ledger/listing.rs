@@ -1,52 +1,17 @@
-//! Lists of jobs, one job in full, and counts: read beside the writer.
+//! One job in full, and counts: read beside the writer.
 //!
 //! Never changes anything and never delays a receipt; what is shown is one consistent state.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
 use super::answers::{choice_of, verdicts_of};
 use super::decisions::OF_JOB;
 use super::lookups::results_of;
-use super::{AttemptRow, Counts, InputRow, JobDetail, JobFilter, JobRow, Ledger, LedgerError};
-
-/// Columns of [`job_row`].
-const JOB: &str = "
-    SELECT j.id, j.kind, j.state, j.priority, j.pipeline, j.rule, j.destination, s.study, s.series, r.number,
-           j.charged, j.max_attempts, j.scheduled_at, j.created_at, j.finished_at, j.delivered, j.last_error, j.stage
-    FROM jobs j JOIN revisions r ON r.id = j.revision_id JOIN series s ON s.id = r.series_id";
-
-const DEFAULT_LIMIT: u32 = 100;
+use super::sifting::{JOB, job_row};
+use super::{AttemptRow, Counts, InputRow, JobDetail, JobRow, Ledger, LedgerError};
 
 impl Ledger {
-    /// The jobs that pass a filter, newest first.
-    pub fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>, LedgerError> {
-        let states: Vec<&str> = filter.states.iter().map(|state| state.word()).collect();
-        let states = (!states.is_empty()).then(|| Value::from(states).to_string());
-        self.read(|transaction| {
-            let mut statement = transaction.prepare_cached(&format!(
-                "{JOB} WHERE (:states IS NULL OR j.state IN (SELECT value FROM json_each(:states)))
-                   AND (:kind IS NULL OR j.kind = :kind)
-                   AND (:study IS NULL OR s.study = :study)
-                   AND (:series IS NULL OR s.series = :series)
-                   AND (:destination IS NULL OR j.destination = :destination)
-                 ORDER BY j.id DESC LIMIT :limit"
-            ))?;
-            let rows = statement.query_map(
-                named_params! {
-                    ":states": states,
-                    ":kind": filter.kind,
-                    ":study": filter.study,
-                    ":series": filter.series,
-                    ":destination": filter.destination,
-                    ":limit": filter.limit.unwrap_or(DEFAULT_LIMIT),
-                },
-                job_row,
-            )?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        })
-    }
-
     /// Everything about one job. A deliver job shows the results that it sends.
     pub fn job(&self, id: i64) -> Result<Option<JobDetail>, LedgerError> {
         self.read(|transaction| {
@@ -60,16 +25,17 @@ impl Ledger {
     pub fn counts(&self) -> Result<Counts, LedgerError> {
         self.read(|transaction| {
             let jobs = transaction
-                .prepare_cached("SELECT kind, state, count(*) FROM jobs GROUP BY kind, state")?
+                .prepare_cached("SELECT kind, state, sum(jobs) FROM job_counts WHERE jobs > 0 GROUP BY kind, state")?
                 .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get::<_, i64>(2)? as u64)))?
                 .collect::<rusqlite::Result<_>>()?;
             let count = |text: &str| -> rusqlite::Result<u64> {
                 Ok(transaction.prepare_cached(text)?.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
             };
+            let open_revisions = count("SELECT count(*) FROM revisions WHERE closed_at IS NULL")?;
             Ok(Counts {
                 jobs,
-                open_revisions: count("SELECT count(*) FROM revisions WHERE closed_at IS NULL")?,
-                closed_revisions: count("SELECT count(closed_at) FROM revisions")?,
+                open_revisions,
+                closed_revisions: count("SELECT count(*) FROM revisions")? - open_revisions,
                 unmatched: count("SELECT count(*) FROM revisions WHERE unmatched = 1")?,
                 held: count("SELECT count(*) FROM holds WHERE ended_at IS NULL")?,
                 waiting: count(
@@ -124,9 +90,10 @@ fn inputs_of(connection: &Connection, job: i64) -> Result<Vec<InputRow>, LedgerE
 
 fn attempts_of(connection: &Connection, job: i64) -> Result<Vec<AttemptRow>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT number, worker, started_at, ended_at, outcome, error, stage FROM attempts WHERE job_id = ?1 ORDER BY number",
+        "SELECT number, worker, started_at, ended_at, outcome, error, stage, stages FROM attempts WHERE job_id = ?1 ORDER BY number",
     )?;
     let rows = statement.query_map([job], |row| {
+        let stages: Option<String> = row.get(7)?;
         Ok(AttemptRow {
             number: row.get(0)?,
             worker: row.get(1)?,
@@ -135,6 +102,7 @@ fn attempts_of(connection: &Connection, job: i64) -> Result<Vec<AttemptRow>, Led
             outcome: row.get(4)?,
             error: row.get(5)?,
             stage: row.get(6)?,
+            stages: stages.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -144,27 +112,4 @@ fn deliveries_of(connection: &Connection, job: i64) -> Result<Vec<JobRow>, Ledge
     let mut statement = connection.prepare_cached(&format!("{JOB} WHERE j.parent_id = ?1 ORDER BY j.id"))?;
     let rows = statement.query_map([job], job_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
-    Ok(JobRow {
-        id: row.get(0)?,
-        kind: row.get(1)?,
-        state: row.get(2)?,
-        priority: row.get(3)?,
-        pipeline: row.get(4)?,
-        rule: row.get(5)?,
-        destination: row.get(6)?,
-        study: row.get(7)?,
-        series: row.get(8)?,
-        revision: row.get(9)?,
-        attempt: row.get(10)?,
-        max_attempts: row.get(11)?,
-        scheduled_at: row.get(12)?,
-        created_at: row.get(13)?,
-        finished_at: row.get(14)?,
-        delivered: row.get(15)?,
-        last_error: row.get(16)?,
-        stage: row.get(17)?,
-    })
 }

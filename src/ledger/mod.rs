@@ -11,6 +11,7 @@ mod answers;
 mod arrivals;
 pub mod backoff;
 mod backup;
+mod bulk;
 mod circuits;
 mod claims;
 mod commitments;
@@ -35,7 +36,9 @@ mod revisions;
 mod rows;
 mod rules;
 mod schema;
+mod sifting;
 pub mod state;
+mod statistics;
 #[cfg(test)]
 mod suite;
 mod tally;
@@ -48,6 +51,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use answers::{CapabilityRow, VerdictRow};
+pub use bulk::{Act, Acted};
 pub use circuits::{Circuit, OPENS_AFTER};
 pub use commitments::{CommitmentAsked, CommitmentRow, DueReport};
 pub use confirmations::{Confirmation, ConfirmationAsked};
@@ -61,6 +65,7 @@ pub use retention::Droppable;
 pub use retrievals::Retrieval;
 pub use rows::*;
 pub use rules::{NewRules, RulesRow, RulesSource};
+pub use statistics::{Spread, Statistics};
 pub use tally::{BOUNDS, Histogram, Tally, Target, Totals};
 pub use words::UnknownWord;
 

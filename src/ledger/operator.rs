@@ -46,17 +46,28 @@ impl Ledger {
     fn operate(&self, job: i64, event: Event) -> Result<JobState, LedgerError> {
         let now = self.now();
         self.write(|transaction| {
-            let standing = Standing::of(transaction, job)?;
-            let to = state::next(standing.state, event).map_err(|source| LedgerError::NotAllowed { job, source })?;
-            end_running(transaction, now, job)?;
-            move_job(transaction, now, job, to)?;
-            if event == Event::Retry {
-                self.renew_budget(transaction, job)?;
-            }
+            let to = self.operate_within(transaction, now, job, event)?;
             let what = format!("job {job} {}, now {to}", event.participle());
             note(transaction, now, Happened::Acted, Some(job), self.inner.options.actor.as_deref(), &what)?;
             Ok(to)
         })
+    }
+
+    pub(super) fn operate_within(
+        &self,
+        transaction: &Transaction<'_>,
+        now: Millis,
+        job: i64,
+        event: Event,
+    ) -> Result<JobState, LedgerError> {
+        let standing = Standing::of(transaction, job)?;
+        let to = state::next(standing.state, event).map_err(|source| LedgerError::NotAllowed { job, source })?;
+        end_running(transaction, now, job)?;
+        move_job(transaction, now, job, to)?;
+        if event == Event::Retry {
+            self.renew_budget(transaction, job)?;
+        }
+        Ok(to)
     }
 
     fn renew_budget(&self, transaction: &Transaction<'_>, job: i64) -> Result<(), LedgerError> {

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::events::note_end;
 use super::state::{self, Event};
-use super::{Claim, Delivered, JobKind, JobState, Ledger, LedgerError, ResultRow, Setback};
+use super::{Claim, Delivered, JobKind, JobState, Ledger, LedgerError, ResultRow, Setback, StageTime};
 use crate::clock::Millis;
 
 /// A job's counters, as the transitions need them.
@@ -50,10 +50,12 @@ pub(super) struct Ending<'a> {
     /// The attempt does not weigh against `max_attempts`.
     pub given_back: bool,
     pub delivered: Option<Delivered>,
+    /// How long its stages took.
+    pub stages: &'a [StageTime],
 }
 
 impl<'a> Ending<'a> {
-    const fn completed(delivered: Option<Delivered>) -> Ending<'static> {
+    const fn completed(claim: &'a Claim, delivered: Option<Delivered>) -> Ending<'a> {
         Ending {
             event: Event::Complete,
             outcome: "completed",
@@ -62,6 +64,7 @@ impl<'a> Ending<'a> {
             due: None,
             given_back: false,
             delivered,
+            stages: claim.stages.as_slice(),
         }
     }
 
@@ -82,6 +85,7 @@ impl<'a> Ending<'a> {
             due,
             given_back: event == Event::Snooze,
             delivered: None,
+            stages: &[],
         }
     }
 }
@@ -93,7 +97,7 @@ impl Ledger {
     pub fn complete_infer(&self, claim: &Claim, results: &[ResultRow]) -> Result<bool, LedgerError> {
         let now = self.now();
         let ours = self.write(|transaction| {
-            if !end_attempt(transaction, now, claim.job, claim.attempt, &Ending::completed(None))? {
+            if !end_attempt(transaction, now, claim.job, claim.attempt, &Ending::completed(claim, None))? {
                 return Ok(false);
             }
             for result in results {
@@ -120,7 +124,7 @@ impl Ledger {
     pub fn complete_deliver(&self, claim: &Claim, delivered: Delivered) -> Result<bool, LedgerError> {
         let now = self.now();
         let ours = self.write(|transaction| {
-            end_attempt(transaction, now, claim.job, claim.attempt, &Ending::completed(Some(delivered)))
+            end_attempt(transaction, now, claim.job, claim.attempt, &Ending::completed(claim, Some(delivered)))
         })?;
         if ours {
             self.inner.tally.delivered(claim, now);
@@ -144,7 +148,7 @@ impl Ledger {
         let now = self.now();
         let (ours, outcome) = self.write(|transaction| {
             let standing = Standing::of(transaction, claim.job)?;
-            let ending = Ending { stage, ..Ending::set_back(setback, now, &standing) };
+            let ending = Ending { stage, stages: &claim.stages, ..Ending::set_back(setback, now, &standing) };
             Ok((end_attempt(transaction, now, claim.job, claim.attempt, &ending)?, ending.outcome))
         })?;
         Ok(self.counted(ours, claim, now, outcome))
@@ -191,13 +195,27 @@ pub(super) fn end_attempt(
     if changed == 1 {
         transaction
             .prepare_cached(
-                "UPDATE attempts SET ended_at = ?3, outcome = ?4, error = ?5, stage = ?6 WHERE job_id = ?1 AND number = ?2",
+                "UPDATE attempts SET ended_at = ?3, outcome = ?4, error = ?5, stage = ?6, stages = ?7
+                 WHERE job_id = ?1 AND number = ?2",
             )?
-            .execute(params![job, attempt, now, ending.outcome, ending.error, ending.stage])?;
+            .execute(params![
+                job,
+                attempt,
+                now,
+                ending.outcome,
+                ending.error,
+                ending.stage,
+                in_column(ending.stages)
+            ])?;
         forget_older_snoozes(transaction, job, attempt, ending)?;
         note_end(transaction, now, job, to, ending.delivered.is_some(), ending.error)?;
     }
     Ok(changed == 1)
+}
+
+/// As a column of `attempts` has them.
+fn in_column(stages: &[StageTime]) -> Option<String> {
+    (!stages.is_empty()).then(|| serde_json::to_string(stages).ok()).flatten()
 }
 
 /// A device can be busy for hours: of the snoozes in between only the latest row is worth keeping.
@@ -259,7 +277,7 @@ pub(super) fn insert_deliver(
     parent: i64,
     destination: &str,
     attempts: u32,
-) -> Result<(), LedgerError> {
+) -> Result<i64, LedgerError> {
     transaction
         .prepare_cached(
             "INSERT INTO jobs (kind, state, priority, revision_id, parent_id, rule, pipeline, destinations,
@@ -268,5 +286,5 @@ pub(super) fn insert_deliver(
              FROM jobs WHERE id = ?1",
         )?
         .execute(params![parent, JobKind::Deliver, JobState::Available, destination, attempts, now])?;
-    Ok(())
+    Ok(transaction.last_insert_rowid())
 }

@@ -1,9 +1,10 @@
-//! What waits at this moment, for metrics: looked up by indexes that hold what is unfinished, so that a long history
-//! makes no look longer.
+//! What waits at this moment, for metrics: looked up by counts and indexes, so that neither a long history nor a long
+//! queue makes a look longer.
 
 use std::collections::BTreeMap;
 
-use super::{JobKind, JobState, Ledger, LedgerError};
+use super::sifting::sorts;
+use super::{JobKind, JobSort, JobState, Ledger, LedgerError};
 use crate::clock::Millis;
 
 /// Jobs of one kind, state and target.
@@ -49,16 +50,6 @@ const NOTICES: [(&str, &str); 2] = [
     ("given-up", "SELECT recipient, count(*) FROM notices WHERE given_up_at IS NOT NULL GROUP BY recipient"),
 ];
 
-/// One branch a partial index.
-const JOBS: &str = "
-    SELECT kind, state, coalesce(destination, pipeline) AS target, count(*), min(created_at) FROM (
-        SELECT kind, state, destination, pipeline, created_at FROM jobs WHERE state IN ('available', 'retryable')
-        UNION ALL
-        SELECT kind, state, destination, pipeline, created_at FROM jobs WHERE state = 'running'
-        UNION ALL
-        SELECT kind, state, destination, pipeline, created_at FROM jobs WHERE state IN ('held', 'discarded'))
-    GROUP BY kind, state, target";
-
 impl Ledger {
     /// What is not over, and what was given up.
     pub fn queue(&self) -> Result<Queue, LedgerError> {
@@ -66,14 +57,6 @@ impl Ledger {
             let count = |text: &str| -> rusqlite::Result<u64> {
                 Ok(transaction.prepare_cached(text)?.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
             };
-            let jobs = transaction
-                .prepare_cached(JOBS)?
-                .query_map([], |row| {
-                    let count = row.get::<_, i64>(3)?.cast_unsigned();
-                    let (kind, state, target) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                    Ok(QueueRow { kind, state, target, count, oldest: row.get(4)? })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
             let series = SERIES.iter().map(|(name, text)| Ok((*name, count(text)?)));
             let mut notices = Vec::new();
             for (state, text) in NOTICES {
@@ -85,7 +68,7 @@ impl Ledger {
                 }
             }
             Ok(Queue {
-                jobs,
+                jobs: waiting(&sorts(transaction)?),
                 notices,
                 series: series.collect::<rusqlite::Result<_>>()?,
                 reports_due: count(
@@ -95,4 +78,20 @@ impl Ledger {
             })
         })
     }
+}
+
+/// What is not over or was given up, by what it is for.
+fn waiting(sorts: &[JobSort]) -> Vec<QueueRow> {
+    let mut rows: BTreeMap<(JobKind, JobState, &str), (u64, Millis)> = BTreeMap::new();
+    for sort in sorts.iter().filter(|sort| !matches!(sort.state, JobState::Completed | JobState::Cancelled)) {
+        let target = sort.destination.as_deref().unwrap_or(&sort.pipeline);
+        let (count, oldest) = rows.entry((sort.kind, sort.state, target)).or_insert((0, sort.oldest));
+        *count += sort.jobs;
+        *oldest = sort.oldest.min(*oldest);
+    }
+    let row = |((kind, state, target), (count, oldest)): (_, _)| {
+        let target: &str = target;
+        QueueRow { kind, state, target: target.to_owned(), count, oldest }
+    };
+    rows.into_iter().map(row).collect()
 }

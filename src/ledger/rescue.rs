@@ -62,6 +62,7 @@ impl Ledger {
             due: Some(now),
             given_back: true,
             delivered: None,
+            stages: &[],
         };
         end_attempt(transaction, now, job, standing.attempt, &ending)?;
         Ok(())

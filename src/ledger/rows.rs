@@ -225,6 +225,16 @@ pub struct Claim {
     /// When its series was finished.
     pub series_closed_at: Option<Millis>,
     pub work: Work,
+    /// How long each stage of the attempt took so far, in order: written down with its end.
+    pub stages: Vec<StageTime>,
+}
+
+/// How long a stage of an attempt took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct StageTime {
+    /// A word of [`AttemptRow::stage`].
+    pub stage: String,
+    pub milliseconds: u64,
 }
 
 /// What a claimed job asks for.
@@ -320,6 +330,21 @@ pub struct JobRow {
     pub stage: Option<String>,
 }
 
+/// What jobs have in common, and how many they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobSort {
+    pub kind: JobKind,
+    pub state: JobState,
+    pub pipeline: String,
+    pub rule: String,
+    pub destination: Option<String>,
+    /// What the last attempt was at when it ended badly.
+    pub stage: Option<String>,
+    pub jobs: u64,
+    /// When the oldest of them was made.
+    pub oldest: Millis,
+}
+
 /// How much there is of everything, for metrics and the console.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -380,6 +405,8 @@ pub struct AttemptRow {
     pub error: Option<String>,
     /// What it was at when it ended badly: `read`, `model`, `write`, `verify`, `connect`, `negotiate`, `send`, `confirm`.
     pub stage: Option<String>,
+    /// How long each stage took, as far as it came.
+    pub stages: Vec<StageTime>,
 }
 
 /// Everything about one job.
@@ -428,9 +455,18 @@ pub struct UnmatchedRow {
 pub struct JobFilter {
     pub states: Vec<JobState>,
     pub kind: Option<JobKind>,
+    pub pipeline: Option<String>,
+    /// One of the rules that asked for the job.
+    pub rule: Option<String>,
     pub study: Option<Uid>,
     pub series: Option<Uid>,
     pub destination: Option<String>,
+    /// What the last attempt was at when it ended badly.
+    pub stage: Option<String>,
+    /// Made at this time or later.
+    pub since: Option<Millis>,
+    /// Made before this time.
+    pub until: Option<Millis>,
     /// At most this many, newest first; `None`: 100.
     pub limit: Option<u32>,
 }

@@ -262,6 +262,8 @@ exercises! {
         a_cancelled_running_job_keeps_nothing_of_its_worker
         a_held_job_is_not_claimed_until_it_is_released
         a_stat_job_overtakes
+        many_jobs_are_changed_and_the_others_passed_over
+        results_are_sent_again_without_running_a_model
         refusals_name_the_job_its_state_and_what_is_allowed;
     confirmations: a_waiting_delivery_goes_on_when_its_report_comes_even_after_a_crash
         a_report_may_come_before_the_delivery_waits
@@ -281,6 +283,8 @@ exercises! {
         a_transaction_uid_stands_for_one_request
         a_peer_gets_one_report_at_a_time;
     lists: filters_select_and_limit
+        jobs_are_counted_by_sort_however_they_move
+        the_way_of_the_work_is_told_by_stage
         a_job_is_shown_in_full
         counts_are_by_kind_and_state
         what_waits_and_what_went_through_is_measured

@@ -36,6 +36,82 @@ pub(super) fn filters_select_and_limit(stand: Stand) {
     check(JobFilter { destination: Some("b".to_owned()), ..all() }, &[to_b]);
     check(JobFilter { series: Some(series(2).series), ..all() }, &[jobs[2]]);
     check(JobFilter { study: Some(uid("9.9")), ..all() }, &[]);
+    check(JobFilter { study: Some(uid("1.2.3")), kind: Some(JobKind::Deliver), ..all() }, &[to_b, to_a]);
+    check(JobFilter { study: Some(uid("1.2.3")), series: Some(series(2).series), ..all() }, &[jobs[2]]);
+    check(JobFilter { pipeline: Some("meshnet 1".to_owned()), ..all() }, &[jobs[1]]);
+    check(JobFilter { rule: Some("brain".to_owned()), limit: Some(1), ..all() }, &[to_b]);
+    check(JobFilter { rule: Some("bra".to_owned()), ..all() }, &[]);
+    check(JobFilter { since: Some(START.plus(SECOND)), ..all() }, &[to_b, to_a, jobs[2]]);
+    check(JobFilter { until: Some(START.plus(SECOND)), ..all() }, &[jobs[1], jobs[0]]);
+    let lost = stand.claim_one(JobKind::Deliver);
+    stand.ledger.set_back_at(&lost, &Setback::GiveUp { error: "no".to_owned() }, Some("connect")).unwrap();
+    check(JobFilter { stage: Some("connect".to_owned()), ..all() }, &[to_b]);
+    check(JobFilter { stage: Some("connect".to_owned()), states: vec![JobState::Retryable], ..all() }, &[]);
+}
+
+pub(super) fn jobs_are_counted_by_sort_however_they_move(stand: Stand) {
+    let jobs = busy(&stand);
+    let check = |what: &str| {
+        let mut counted = std::collections::BTreeMap::new();
+        for job in stand.ledger.jobs(&JobFilter::default()).unwrap() {
+            let sort = (job.kind, job.state, job.pipeline, job.rule, job.destination, job.stage);
+            let (count, oldest) = counted.entry(sort).or_insert((0, job.created_at));
+            (*count, *oldest) = (*count + 1, job.created_at.min(*oldest));
+        }
+        let sorts = stand.ledger.job_sorts().unwrap().into_iter();
+        let told = sorts.map(|s| ((s.kind, s.state, s.pipeline, s.rule, s.destination, s.stage), (s.jobs, s.oldest)));
+        assert_eq!(told.collect::<std::collections::BTreeMap<_, _>>(), counted, "{what}");
+    };
+    check("at first");
+    let lost = stand.claim_one(JobKind::Deliver);
+    check("claimed");
+    stand.ledger.set_back_at(&lost, &retry("away"), Some("connect")).unwrap();
+    check("failed");
+    stand.ledger.retry_job(lost.job).unwrap();
+    check("retried");
+    stand.ledger.cancel_job(jobs[1]).unwrap();
+    check("cancelled");
+    stand.ledger.prioritize_job(jobs[2], Priority::Stat).unwrap();
+    let other = NewInferJob { rule: "also".to_owned(), ..infer_job(&["c"]) };
+    stand.ledger.record_instances(&[arrived(2, 2, "late")]).unwrap();
+    stand.close_with(2, vec![infer_job(&["a"])]);
+    stand.ledger.record_instances(&[arrived(9, 1, "new")]).unwrap();
+    let open = stand.ledger.series_revision(&series(9)).unwrap().unwrap();
+    stand.ledger.close_revision(&closing(&open, vec![infer_job(&["a"]), other])).unwrap();
+    check("one job of two rules");
+}
+
+pub(super) fn the_way_of_the_work_is_told_by_stage(stand: Stand) {
+    let jobs = stand.close_with(1, vec![infer_job(&["a"])]);
+    stand.clock.advance(SECOND);
+    let mut infer = stand.claim_one(JobKind::Infer);
+    infer.stages = vec![StageTime { stage: "model".to_owned(), milliseconds: 900 }];
+    stand.clock.advance(SECOND);
+    stand.ledger.complete_infer(&infer, &[result(1, "seg")]).unwrap();
+    assert_eq!(stand.detail(jobs[0]).attempts[0].stages, infer.stages);
+    let mut deliver = stand.claim_one(JobKind::Deliver);
+    deliver.stages = vec![StageTime { stage: "send".to_owned(), milliseconds: 30 }];
+    stand.clock.advance(SECOND);
+    stand.ledger.set_back_at(&deliver, &retry("away"), Some("connect")).unwrap();
+    assert_eq!(stand.detail(deliver.job).attempts[0].stages, deliver.stages);
+    stand.clock.advance(SECOND);
+    let again = stand.claim_one(JobKind::Deliver);
+    stand.clock.advance(SECOND);
+    stand.ledger.complete_deliver(&again, Delivered::Confirmed).unwrap();
+    let told = stand.ledger.statistics(START).unwrap();
+    let median = |by, name: &str, stage| told[&(by, name.to_owned())].stages.get(stage).map(|spread| spread.median);
+    assert_eq!(median("pipeline", "meshnet", "wait"), Some(1000));
+    assert_eq!(median("pipeline", "meshnet", "model"), Some(900));
+    assert_eq!(median("destination", "a", "send"), Some(30));
+    assert_eq!(told[&("destination", "a".to_owned())].stages["attempt"].count, 2);
+    assert_eq!(median("destination", "a", "job"), Some(3000));
+    assert_eq!(median("destination", "a", "series"), Some(5000));
+    assert_eq!(told[&("rule", "brain".to_owned())].completed, 2);
+    let later = stand.ledger.statistics(START.plus(SECOND * 60)).unwrap();
+    assert_eq!(
+        (later[&("destination", "a".to_owned())].completed, later[&("rule", "brain".to_owned())].stages.len()),
+        (0, 0)
+    );
 }
 
 pub(super) fn a_job_is_shown_in_full(stand: Stand) {

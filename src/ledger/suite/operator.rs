@@ -54,3 +54,37 @@ pub(super) fn refusals_name_the_job_its_state_and_what_is_allowed(stand: Stand) 
     let unknown = stand.ledger.retry_job(4711).unwrap_err();
     assert!(matches!(unknown, LedgerError::NoSuchJob(4711)), "{unknown}");
 }
+
+pub(super) fn many_jobs_are_changed_and_the_others_passed_over(stand: Stand) {
+    let jobs: Vec<i64> = (1..=3).flat_map(|n| stand.close_with(n, vec![infer_job(&["pacs"])])).collect();
+    stand.ledger.cancel_job(jobs[0]).unwrap();
+    let all = [&jobs[..], &[4711]].concat();
+    let acted = stand.ledger.act_on(&all, &Act::Cancel, "all").unwrap();
+    assert_eq!(acted, Acted { changed: 2, passed_over: 2 });
+    let acted = stand.ledger.act_on(&jobs, &Act::Retry, "all").unwrap();
+    assert_eq!(acted, Acted { changed: 3, passed_over: 0 });
+    assert!(jobs.iter().all(|job| stand.state(*job) == JobState::Available));
+    assert_eq!(stand.ledger.events(9).unwrap().pop().unwrap().detail, "3 jobs retried: all");
+    let acted = stand.ledger.act_on(&jobs, &Act::Resend { to: None }, "all").unwrap();
+    assert_eq!(acted, Acted { changed: 0, passed_over: 3 }, "nothing was made yet");
+}
+
+pub(super) fn results_are_sent_again_without_running_a_model(stand: Stand) {
+    stand.close_with(1, vec![infer_job(&["a", "slow"])]);
+    let infer = stand.claim_one(JobKind::Infer);
+    stand.ledger.complete_infer(&infer, &[result(1, "seg")]).unwrap();
+    while let Some(deliver) = stand.ledger.claim(JobKind::Deliver, "w", LEASE, 1, &[]).unwrap().pop() {
+        stand.ledger.complete_deliver(&deliver, Delivered::Confirmed).unwrap();
+    }
+    let again = stand.ledger.resend_job(infer.job, None).unwrap();
+    let rows: Vec<_> = again.iter().map(|job| stand.detail(*job).job).collect();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.destination.as_deref().unwrap_or_default(), row.max_attempts)).collect();
+    assert_eq!(told, [("a", 3), ("slow", 7)]);
+    let claim = stand.claim_one(JobKind::Deliver);
+    let Work::Deliver { results, .. } = claim.work else { panic!("no delivery") };
+    assert_eq!(results[0].sop_instance, result(1, "seg").sop_instance);
+    assert!(stand.ledger.claim(JobKind::Infer, "w", LEASE, 1, &[]).unwrap().is_empty());
+    let refused = stand.ledger.resend_job(infer.job, Some("slow")).unwrap_err();
+    assert!(matches!(refused, LedgerError::OnItsWay { .. }), "{refused}");
+}
