@@ -197,7 +197,8 @@ impl Analyst {
         let SeriesVolume { volume, headers, .. } = series;
         let source = SourceSeries::new(headers)?;
         let mut analysis = Analysis { objects: Vec::new(), nothing_found: Vec::new() };
-        let original = pipeline.results.contains(&ResultKind::Sr).then(|| volume.voxels.clone());
+        let reads_voxels = |kind: &ResultKind| matches!(kind, ResultKind::Sr | ResultKind::Sc);
+        let original = pipeline.results.iter().any(reads_voxels).then(|| volume.voxels.clone());
         let mut volume = Some(volume);
         for (at, model) in pipeline.models.iter().enumerate() {
             let package = models.load(model)?;

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::destination::check_name;
 use super::results::{self, ResultKind};
 use super::retrieve::{self, Fetch};
-use crate::dicom::SegForm;
 use crate::dicom::ladder::Form;
+use crate::dicom::{CaptureForm, SegForm};
 use crate::rules::section::{Entry, Section};
 use crate::rules::{Severity, did_you_mean, geometry_names};
 
@@ -30,6 +30,7 @@ pub struct Pipeline {
     pub seg: SegForm,
     /// Other forms of the segmentation that are kept for destinations that do not take the first, best first.
     pub fallback: Vec<Form>,
+    pub sc: CaptureForm,
 }
 
 /// Reads all pipelines that are free of faults, and the names of all, faulty ones included. `peers`: AE titles whose
@@ -77,6 +78,7 @@ fn read_one(
         None => Some(vec![ResultKind::Seg]),
     };
     let seg = results::read_seg(&section);
+    let sc = results::read_capture(&section);
     section.finish();
     let seg = seg?;
     Some(Pipeline {
@@ -88,6 +90,7 @@ fn read_one(
         results: results?,
         seg: seg.form,
         fallback: seg.fallback,
+        sc: sc?,
         retrieve: retrieve?,
     })
 }

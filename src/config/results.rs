@@ -1,7 +1,7 @@
-//! Which DICOM objects a pipeline writes, and in which form: `results` and `[pipeline.<name>.seg]`.
+//! Which DICOM objects a pipeline writes, and in which form: `results`, `[pipeline.<name>.seg]` and `[pipeline.<name>.sc]`.
 
 use crate::dicom::ladder::Form;
-use crate::dicom::{SegForm, SegmentationType};
+use crate::dicom::{CaptureDrawing, CaptureForm, CaptureLayout, SegForm, SegmentationType};
 use crate::rules::section::{Entry, Section};
 
 /// A kind of result. The order is the one in which the results of a job are written and sent: what is referred to
@@ -16,10 +16,13 @@ pub enum ResultKind {
     Sr,
     /// Key Object Selection Document Storage.
     Ko,
+    /// Secondary Capture Image Storage, or its Multi-frame True Color form: pictures.
+    Sc,
 }
 
 impl ResultKind {
-    pub const ALL: [ResultKind; 4] = [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr, ResultKind::Ko];
+    pub const ALL: [ResultKind; 5] =
+        [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr, ResultKind::Ko, ResultKind::Sc];
 
     /// The word for it in `pipelines.toml`, in the ledger and in file names.
     #[must_use]
@@ -29,6 +32,7 @@ impl ResultKind {
             ResultKind::RtStruct => "rtstruct",
             ResultKind::Sr => "sr",
             ResultKind::Ko => "ko",
+            ResultKind::Sc => "sc",
         }
     }
 }
@@ -43,6 +47,17 @@ pub(super) const FORMS: &[(&str, SegForm)] = &[
     ("fractional", SegForm { stored: SegmentationType::Fractional, rle: false }),
     ("fractional-rle", SegForm { stored: SegmentationType::Fractional, rle: true }),
 ];
+
+pub(super) const LAYOUTS: &[(&str, CaptureLayout)] =
+    &[("slices", CaptureLayout::Slices), ("frames", CaptureLayout::Frames), ("montage", CaptureLayout::Montage)];
+pub(super) const DRAWINGS: &[(&str, CaptureDrawing)] = &[
+    ("outline", CaptureDrawing::Outline),
+    ("fill", CaptureDrawing::Fill),
+    ("both", CaptureDrawing::Both),
+    ("heatmap", CaptureDrawing::Heatmap),
+];
+/// Which source images are shown: those on which something was found, or every one.
+pub(super) const SHOWN: &[(&str, bool)] = &[("found", false), ("all", true)];
 
 /// `results`, sorted, each kind once.
 pub(super) fn read_kinds(entry: &Entry<'_>) -> Option<Vec<ResultKind>> {
@@ -104,4 +119,18 @@ fn read_fallback(entry: &Entry<'_>, form: Option<SegForm>) -> Option<Vec<Form>> 
         return entry.refuse("\"binary\" only behind the form \"labelmap\": other forms have its SOP class", None);
     }
     (forms.len() == items.len()).then_some(forms)
+}
+
+/// `[pipeline.<name>.sc]`; an absent table is the default form.
+pub(super) fn read_capture(section: &Section<'_>) -> Option<CaptureForm> {
+    let usual = CaptureForm::default();
+    let Some(entry) = section.get("sc") else { return Some(usual) };
+    let sc = entry.section()?;
+    let layout = sc.get("layout").map_or(Some(usual.layout), |entry| entry.choice(LAYOUTS));
+    let drawing = sc.get("draw").map_or(Some(usual.drawing), |entry| entry.choice(DRAWINGS));
+    let every_slice = sc.get("images").map_or(Some(usual.every_slice), |entry| entry.choice(SHOWN));
+    let burn_in = sc.get("burn_in").map_or(Some(usual.burn_in), |entry| entry.boolean());
+    let rle = sc.get("rle").map_or(Some(usual.rle), |entry| entry.boolean());
+    sc.finish();
+    Some(CaptureForm { layout: layout?, drawing: drawing?, every_slice: every_slice?, burn_in: burn_in?, rle: rle? })
 }

@@ -5,6 +5,7 @@
 //! Never does I/O, never reads a clock, imports no other module of this crate.
 
 mod attributes;
+mod capture;
 mod code;
 pub mod command;
 pub mod commitment;
@@ -22,6 +23,7 @@ mod uid;
 mod verdict;
 
 pub use attributes::{Dataset, decimals, keyword_of, tag_of, text, texts, uid as uid_of};
+pub use capture::{CaptureDrawing, CaptureForm, CaptureLayout};
 pub use code::Code;
 pub use digest::{hexadecimal, sha256};
 pub use extent::ExtentError;

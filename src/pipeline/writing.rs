@@ -73,15 +73,15 @@ impl Writing<'_> {
             // a segmentation is the same object whatever else is written
             let beside = context.beside.filter(|_| *kind != ResultKind::Seg);
             let context = ResultContext { series_number, beside, ..context.clone() };
-            let (object, faults) = match self.one(*kind, seg, &written, &context) {
+            let refereed = match self.of_kind(*kind, seg, &written, &context) {
                 Err(ResultError::NothingFound) => continue,
                 other => other?,
             };
-            if !faults.is_empty() {
+            if let Some((object, faults)) = refereed.iter().find(|(_, faults)| !faults.is_empty()) {
                 let faults = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                return Err(PipelineError::Refused { object: Box::new(object), faults });
+                return Err(PipelineError::Refused { object: Box::new(object.clone()), faults });
             }
-            written.push(object);
+            written.extend(refereed.into_iter().map(|(object, _)| object));
         }
         Ok(written)
     }
@@ -90,31 +90,31 @@ impl Writing<'_> {
         measure(self.found, self.original, &self.source.slabs(self.found.grid.spacing()[2]))
     }
 
-    /// One result, which may refer to those written before it, and what the referee says of it.
-    fn one(
+    /// The results of one kind, which may refer to those written before it, and what the referee says of each.
+    fn of_kind(
         &self,
         kind: ResultKind,
         form: SegForm,
         written: &[ResultObject],
         context: &ResultContext,
-    ) -> Result<(ResultObject, Vec<Fault>), ResultError> {
+    ) -> Result<Vec<(ResultObject, Vec<Fault>)>, ResultError> {
         let Writing { source, found, .. } = self;
         let seg = written.iter().find(|object| object.kind == ResultKind::Seg.name());
-        match kind {
+        let only = match kind {
             ResultKind::Seg => {
                 let object = results::segmentation(source, found, form, context)?;
                 let faults = verify::segmentation(&object.bytes, source, Some(found));
-                Ok((object, faults))
+                (object, faults)
             }
             ResultKind::RtStruct => {
                 let object = results::structure_set(source, found, seg.map(|seg| (seg, form)), context)?;
                 let faults = verify::structure_set(&object.bytes, source, Some(found));
-                Ok((object, faults))
+                (object, faults)
             }
             ResultKind::Ko => {
                 let object = results::key_images(source, found, &self.measured(), context)?;
                 let faults = verify::key_images(&object.bytes, source, Some(found));
-                Ok((object, faults))
+                (object, faults)
             }
             ResultKind::Sr => {
                 let measured = self.measured();
@@ -123,8 +123,28 @@ impl Writing<'_> {
                 let object = results::measurement_report(source, found, &measured, referred, context)?;
                 let seg = seg.map(|seg| seg.bytes.as_slice());
                 let faults = verify::measurement_report(&object.bytes, source, seg, Some(found));
-                Ok((object, faults))
+                (object, faults)
             }
-        }
+            ResultKind::Sc => return self.captures(seg.map(|seg| (seg, form)), context),
+        };
+        Ok(vec![only])
+    }
+
+    /// Pictures, which go to every destination: they name the segmentation where every destination gets the same.
+    fn captures(
+        &self,
+        seg: Option<(&ResultObject, SegForm)>,
+        context: &ResultContext,
+    ) -> Result<Vec<(ResultObject, Vec<Fault>)>, ResultError> {
+        let Writing { pipeline, source, found, .. } = self;
+        let Some(voxels) = self.original else { return Ok(Vec::new()) };
+        let (form, seg) = (pipeline.sc, seg.filter(|_| pipeline.fallback.is_empty()));
+        let objects = results::secondary_captures(source, voxels, found, seg, form, context)?;
+        let expected = verify::Drawn { finding: found, voxels, form };
+        let judged = |object: ResultObject| {
+            let faults = verify::secondary_capture(&object.bytes, source, Some(&expected));
+            (object, faults)
+        };
+        Ok(objects.into_iter().map(judged).collect())
     }
 }

@@ -17,6 +17,11 @@ pub(super) fn put_uid(dataset: &mut Dataset, tag: Tag, uid: &Uid) {
     put(dataset, tag, VR::UI, uid.as_str());
 }
 
+/// A count or a code of 16 bits.
+pub(super) fn put_short(dataset: &mut Dataset, tag: Tag, value: usize) {
+    put(dataset, tag, VR::US, PrimitiveValue::from(value as u16));
+}
+
 /// A text of at most 64 characters (LO), or 16 (SH), cut where it is longer.
 pub(super) fn put_text(dataset: &mut Dataset, tag: Tag, vr: VR, text: &str) {
     let limit = if vr == VR::SH { 16 } else { 64 };

@@ -14,14 +14,17 @@ mod ko;
 mod modules;
 pub mod read;
 mod rtstruct;
+mod sc;
 mod seg;
 mod source;
 mod sr;
 pub mod verify;
+mod voi;
 
 pub use context::ResultContext;
 pub use ko::key_images;
 pub use rtstruct::structure_set;
+pub use sc::secondary_captures;
 pub use seg::{SegDraft, segment_numbers, segmentation};
 pub use source::SourceSeries;
 pub use sr::measurement_report;

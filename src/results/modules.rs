@@ -3,13 +3,14 @@
 
 use chrono::{DateTime, FixedOffset, Utc};
 use dicom_core::value::Value;
-use dicom_core::{Tag, VR};
+use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 use super::context::ResultContext;
-use super::elements::{plain, put, put_code, put_item, put_items, put_text, put_uid, reference};
+use super::elements::{plain, put, put_code, put_decimals, put_item, put_items, put_text, put_uid, reference};
+use super::source::Lossy;
 use super::{ResultError, SourceSeries};
 use crate::dicom::{Dataset, Uid, text};
 use crate::volume::Algorithm;
@@ -249,9 +250,22 @@ pub(super) fn referenced_series(dataset: &mut Dataset, source: &SourceSeries) {
     put_item(dataset, tags::REFERENCED_SERIES_SEQUENCE, item);
 }
 
+/// The losses of the source images, which every image made of them has suffered, too (PS3.3 section C.7.6.1.1.5).
+pub(super) fn lossy(dataset: &mut Dataset, source: &SourceSeries) {
+    put(dataset, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, if source.lossy().is_some() { "01" } else { "00" });
+    let Some(Lossy { ratios, methods }) = source.lossy() else { return };
+    if !ratios.is_empty() {
+        put_decimals(dataset, tags::LOSSY_IMAGE_COMPRESSION_RATIO, ratios.clone());
+    }
+    if !methods.is_empty() {
+        let methods = PrimitiveValue::Strs(methods.iter().cloned().collect());
+        put(dataset, tags::LOSSY_IMAGE_COMPRESSION_METHOD, VR::CS, methods);
+    }
+}
+
 /// Several texts as one value.
-pub(super) fn strs<const N: usize>(texts: [String; N]) -> dicom_core::PrimitiveValue {
-    dicom_core::PrimitiveValue::Strs(texts.into_iter().collect())
+pub(super) fn strs<const N: usize>(texts: [String; N]) -> PrimitiveValue {
+    PrimitiveValue::Strs(texts.into_iter().collect())
 }
 
 /// Date and time in the source's own offset, which then holds for every date of the data set.

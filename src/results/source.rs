@@ -12,6 +12,7 @@ use dicom_object::{FileDicomObject, OpenFileOptions};
 
 use super::ResultError;
 use super::elements::legal_decimals;
+use super::voi::Voi;
 use crate::dicom::{
     Dataset, GeometryVerdict, Plane, Uid, Vec3, check_geometry, dot, norm, scale, sort_along_normal, sub, text, texts,
     uid_of,
@@ -39,6 +40,8 @@ pub struct Slice {
     pub plane: Plane,
     /// ImagePositionPatient as the source writes it (values over 16 characters rounded to fit).
     pub position: Vec<String>,
+    /// How it is meant to be shown.
+    pub voi: Voi,
 }
 
 /// The compression that some source image went through (PS3.3 section C.7.6.1.1.5).
@@ -237,6 +240,7 @@ impl Slice {
             instance: uid_at(header, slice, tags::SOP_INSTANCE_UID)?,
             plane: Plane::of(header).ok_or(missing(tags::IMAGE_POSITION_PATIENT))?,
             position: decimal_texts(header, tags::IMAGE_POSITION_PATIENT),
+            voi: Voi::of(header),
         })
     }
 }

@@ -17,6 +17,7 @@ mod grid;
 mod measure;
 mod nifti;
 mod orient;
+mod picture;
 mod pixels;
 mod quantile;
 #[cfg(test)]
@@ -34,11 +35,12 @@ pub use grid::Grid;
 pub use measure::{Measured, Slab, Values, measure};
 pub use nifti::{read_nifti, write_labels, write_nifti};
 pub use orient::{Orientation, Reorientation, reorient, transposed};
+pub use picture::{NOTICE, Picture, blend};
 pub use quantile::quantiles;
 pub use region::{bounding_box, crop, paste};
 pub use resample::{nearest_exact, resample, resample_labels};
 pub use series::{InstanceSource, SeriesVolume, read_series};
-pub use sheet::{Picture, Sheet, contact_sheet};
+pub use sheet::{Sheet, contact_sheet, usual_window};
 
 use ndarray::Array3;
 

@@ -6,14 +6,16 @@
 
 use std::ops::Range;
 
-use super::font::{self, glyph};
+use ndarray::Array3;
+
+use super::font;
+use super::picture::{NOTICE, Picture, blend};
 use super::{
     Grid, Orientation, Reorientation, Segmentation, Volume, VolumeError, bounding_box, quantiles, resample,
     resample_labels,
 };
 use crate::dicom::{Vec3, add, scale};
 
-const NOTICE: &str = "AI result - not for diagnostic use";
 const GAP: usize = 4;
 const LINE: usize = font::HEIGHT + 5;
 const MARGIN: usize = 8;
@@ -39,59 +41,9 @@ impl Default for Sheet {
     }
 }
 
-/// An RGB picture, rows from the top.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
-    pub width: usize,
-    pub height: usize,
-    /// `width * height * 3` bytes.
-    pub pixels: Vec<u8>,
-}
-
-impl Picture {
-    fn black(width: usize, height: usize) -> Picture {
-        Picture { width, height, pixels: vec![0; width * height * 3] }
-    }
-
-    fn set(&mut self, x: usize, y: usize, color: [u8; 3]) {
-        if x < self.width && y < self.height {
-            let at = (y * self.width + x) * 3;
-            self.pixels[at..at + 3].copy_from_slice(&color);
-        }
-    }
-
-    fn rectangle(&mut self, x: Range<usize>, y: Range<usize>, color: [u8; 3]) {
-        for row in y {
-            x.clone().for_each(|column| self.set(column, row, color));
-        }
-    }
-
-    fn text(&mut self, x: usize, y: usize, text: &str, color: [u8; 3]) {
-        for (at, character) in text.chars().enumerate() {
-            let left = x + at * (font::WIDTH + 1);
-            for (row, bits) in glyph(character).into_iter().enumerate() {
-                let lit = (0..font::WIDTH).filter(|column| bits >> (font::WIDTH - 1 - column) & 1 == 1);
-                lit.for_each(|column| self.set(left + column, y + row, color));
-            }
-        }
-    }
-
-    /// The picture as a PNG file.
-    pub fn png(&self) -> Result<Vec<u8>, VolumeError> {
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(&self.pixels)?;
-        writer.finish()?;
-        Ok(bytes)
-    }
-}
-
 /// Draws `segmentation` over `volume` (its grid may differ from the volume's).
 pub fn contact_sheet(volume: &Volume, segmentation: &Segmentation, sheet: &Sheet) -> Result<Picture, VolumeError> {
-    let window = sheet.window.unwrap_or_else(|| window_of(volume));
+    let window = sheet.window.unwrap_or_else(|| usual_window(&volume.voxels));
     let views = ["LPS", "LIP", "PIL"].map(|word| View::new(volume, segmentation, word, sheet));
     let views = views.into_iter().collect::<Result<Vec<View>, VolumeError>>()?;
     let legend = legend(segmentation, sheet);
@@ -110,7 +62,7 @@ pub fn contact_sheet(volume: &Volume, segmentation: &Segmentation, sheet: &Sheet
             picture.rectangle(MARGIN..MARGIN + font::HEIGHT, top..top + font::HEIGHT, color);
         }
         let indent = if color.is_some() { LINE } else { 0 };
-        picture.text(MARGIN + indent, top, &text, [230, 230, 230]);
+        picture.text(MARGIN + indent, top, &text, [230, 230, 230], 1);
         top += LINE;
     }
     Ok(picture)
@@ -186,7 +138,7 @@ impl View {
             let labels = resample_labels(&segmentation.labels, &segmentation.grid, &grid)?;
             for ((_, y, x), value) in values.indexed_iter() {
                 let color = colors[usize::from(labels[[0, y, x]])];
-                picture.set(left + x, top + y, blend(grey(*value, window), color, opacity));
+                picture.set(left + x, top + y, tint(grey(*value, window), color, opacity));
             }
         }
         Ok(())
@@ -197,14 +149,16 @@ fn grey(value: f32, [black, white]: [f32; 2]) -> f32 {
     ((value - black) / (white - black).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0) * 255.0
 }
 
-fn blend(grey: f32, color: Option<[u8; 3]>, opacity: f32) -> [u8; 3] {
-    let mix = |c: u8| (grey * (1.0 - opacity) + f32::from(c) * opacity).round() as u8;
-    color.map_or([grey.round() as u8; 3], |color| color.map(mix))
+fn tint(grey: f32, color: Option<[u8; 3]>, opacity: f32) -> [u8; 3] {
+    let grey = [grey.round() as u8; 3];
+    color.map_or(grey, |color| blend(grey, color, opacity))
 }
 
-fn window_of(volume: &Volume) -> [f32; 2] {
+/// The values shown black and white where nobody says: the 1st and 99th percentile of those above the least.
+#[must_use]
+pub fn usual_window(voxels: &Array3<f32>) -> [f32; 2] {
     // About a million voxels tell the window of any volume.
-    let values: Vec<f32> = volume.voxels.iter().copied().step_by(volume.voxels.len() / 1_000_000 + 1).collect();
+    let values: Vec<f32> = voxels.iter().copied().step_by(voxels.len() / 1_000_000 + 1).collect();
     let least = values.iter().copied().fold(f32::INFINITY, f32::min);
     let found = quantiles(&values, |v| v > least, &[0.01, 0.99]);
     found.map_or([least, least + 1.0], |q| [q[0] as f32, q[1] as f32])

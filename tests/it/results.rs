@@ -5,5 +5,6 @@ mod mutations;
 mod peers;
 mod round_trip;
 mod rtstruct;
+mod sc;
 mod sr;
 mod whole_way;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::destinations::NAME;
 use super::{ae_title, boolean, duration, named, one_or_more, pattern, table, whole, words};
-use crate::config::results::{FALLBACKS, FORMS, ResultKind};
+use crate::config::results::{DRAWINGS, FALLBACKS, FORMS, LAYOUTS, ResultKind, SHOWN};
 use crate::rules::GEOMETRY_NAMES;
 
 pub fn schema() -> Value {
@@ -22,6 +22,7 @@ pub fn schema() -> Value {
                 "What is written of each finding.",
             ),
             ("seg", seg(), "How a SEG stores its segments."),
+            ("sc", sc(), "What Secondary Captures show, and how."),
         ],
     );
     table(&[], [("pipeline", named(NAME, each), "Which models run on a series, one table each; the order counts.")])
@@ -47,6 +48,22 @@ fn seg() -> Value {
         [
             ("form", form, "binary is what every viewer opens."),
             ("fallback", fallback, "Written, too, for destinations that do not take the form."),
+        ],
+    )
+}
+
+fn sc() -> Value {
+    let layout = words(LAYOUTS.iter().map(|(name, _)| *name));
+    let draw = words(DRAWINGS.iter().map(|(name, _)| *name));
+    let images = words(SHOWN.iter().map(|(name, _)| *name));
+    table(
+        &[],
+        [
+            ("layout", layout, "Into how many images the pictures go."),
+            ("draw", draw, "What is drawn over the source images."),
+            ("images", images, "Which source images are shown."),
+            ("burn_in", boolean(), "Whether legend and notice stand below the pictures."),
+            ("rle", boolean(), "Whether the pictures are run-length encoded."),
         ],
     )
 }

@@ -7,7 +7,7 @@ use crate::results::areas::{Area, Marked, marked, slice_of};
 use crate::volume::Segmentation;
 
 /// The segments' voxels, slice by slice.
-pub(super) struct Census {
+pub(in crate::results) struct Census {
     /// Voxels of each label in the volume.
     pub voxels: [u64; 256],
     /// `[k]`: the labels on slice `k`.

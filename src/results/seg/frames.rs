@@ -91,7 +91,7 @@ pub(super) fn dimensions(dataset: &mut Dataset, organization: &Uid, form: SegFor
 }
 
 /// Adds the shared groups: orientation and pixel measures of the source.
-pub(super) fn shared_groups(dataset: &mut Dataset, source: &SourceSeries) {
+pub(in crate::results) fn shared_groups(dataset: &mut Dataset, source: &SourceSeries) {
     let header = source.header();
     let mut orientation = InMemDicomObject::new_empty();
     put_decimals(

@@ -6,7 +6,7 @@ mod bits;
 mod census;
 mod frames;
 mod pixels;
-mod rle;
+pub(super) mod rle;
 mod segments;
 
 use std::io::{self, Write};
@@ -15,13 +15,14 @@ use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
-use super::elements::{code_string, put, put_decimals, put_text};
-use super::source::Lossy;
+use super::elements::{code_string, put, put_short, put_text};
 use super::{ResultContext, ResultError, ResultObject, SourceSeries, encode, modules};
 use crate::dicom::{Dataset, SegForm, SegmentationType};
 use crate::volume::Segmentation;
-use census::Census;
 use pixels::Pixels;
+
+pub(super) use census::Census;
+pub(super) use frames::shared_groups;
 
 pub(super) const KIND: &str = "seg";
 
@@ -107,7 +108,8 @@ impl<'a> SegDraft<'a> {
     }
 }
 
-fn census_of(finding: &Segmentation, form: SegForm) -> Census {
+/// Where the segments of a form occur.
+pub(super) fn census_of(finding: &Segmentation, form: SegForm) -> Census {
     if form.stored == SegmentationType::Fractional && !finding.probabilities.is_empty() {
         Census::of_probabilities(finding)
     } else {
@@ -159,16 +161,7 @@ fn image(dataset: &mut Dataset, source: &SourceSeries, context: &ResultContext, 
     put_short(dataset, tags::PIXEL_REPRESENTATION, 0);
     put(dataset, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
     put(dataset, tags::NUMBER_OF_FRAMES, VR::IS, size[2].to_string());
-    put(dataset, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, if source.lossy().is_some() { "01" } else { "00" });
-    if let Some(Lossy { ratios, methods }) = source.lossy() {
-        if !ratios.is_empty() {
-            put_decimals(dataset, tags::LOSSY_IMAGE_COMPRESSION_RATIO, ratios.clone());
-        }
-        if !methods.is_empty() {
-            let methods = PrimitiveValue::Strs(methods.iter().cloned().collect());
-            put(dataset, tags::LOSSY_IMAGE_COMPRESSION_METHOD, VR::CS, methods);
-        }
-    }
+    modules::lossy(dataset, source);
 }
 
 /// How voxels are stored, and whether segments share any.
@@ -191,8 +184,4 @@ fn storage(dataset: &mut Dataset, finding: &Segmentation, form: SegForm, overlap
             put_short(dataset, tags::MAXIMUM_FRACTIONAL_VALUE, 255);
         }
     }
-}
-
-fn put_short(dataset: &mut Dataset, tag: dicom_core::Tag, value: usize) {
-    put(dataset, tag, VR::US, PrimitiveValue::from(value as u16));
 }

@@ -1,4 +1,4 @@
-//! Run-length encoded frames (PS3.5 annex G): each row by itself, one byte segment for 8-bit pixels.
+//! Run-length encoded frames (PS3.5 annex G): each row by itself, one byte segment for 8-bit pixels, three for colours.
 
 use crate::results::areas::run_of;
 
@@ -11,6 +11,23 @@ pub(super) fn encode(frame: &[u8], columns: usize) -> Vec<u8> {
     frame.chunks(columns.max(1)).for_each(|row| encode_row(row, &mut out));
     if out.len() % 2 == 1 {
         out.push(0);
+    }
+    out
+}
+
+/// `frame` of red, green and blue samples in turn as one fragment: a segment for each colour.
+pub(in crate::results) fn encode_color(frame: &[u8], columns: usize) -> Vec<u8> {
+    let mut out = vec![0_u8; 64];
+    out[0] = 3;
+    for color in 0..3 {
+        let at = out.len() as u32;
+        out[4 + color * 4..8 + color * 4].copy_from_slice(&at.to_le_bytes());
+        let plane: Vec<u8> = frame.iter().skip(color).step_by(3).copied().collect();
+        plane.chunks(columns.max(1)).for_each(|row| encode_row(row, &mut out));
+        // Segments begin at even places.
+        if out.len() % 2 == 1 {
+            out.push(0);
+        }
     }
     out
 }

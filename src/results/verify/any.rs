@@ -2,8 +2,8 @@
 
 use dicom_dictionary_std::{tags, uids};
 
-use super::reader::items;
-use super::{Fault, key_images, measurement_report, segmentation, structure_set};
+use super::reader::{items, referenced};
+use super::{Fault, key_images, measurement_report, secondary_capture, segmentation, structure_set};
 use crate::dicom::{Dataset, part10, text};
 use crate::results::SourceSeries;
 
@@ -31,11 +31,19 @@ pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Ver
         Some(uids::COMPREHENSIVE3_DSR_STORAGE) => {
             &|source| measurement_report(bytes, source, own_segmentation(&file, beside), None)
         }
+        Some(uids::SECONDARY_CAPTURE_IMAGE_STORAGE | uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE) => {
+            &|source| secondary_capture(bytes, source, None)
+        }
         Some(other) => return Verdict::NotJudged(format!("objects of the SOP class {other} are not judged")),
         None => return Verdict::NotJudged("it has no SOP class".into()),
     };
     let named = named_series(&file);
-    let source = sources.iter().find(|source| named.iter().any(|series| series == source.series().as_str()));
+    let images: Vec<String> = items(&file, tags::SOURCE_IMAGE_SEQUENCE).iter().map(|item| referenced(item).1).collect();
+    let is_named = |source: &&SourceSeries| {
+        named.iter().any(|series| series == source.series().as_str())
+            || source.slices().iter().any(|slice| images.iter().any(|image| image == slice.instance.as_str()))
+    };
+    let source = sources.iter().find(is_named);
     match (source, sources) {
         (Some(source), _) | (None, [source]) => Verdict::Judged(judge(source)),
         (None, _) => Verdict::Judged(vec![Fault::new("V3", "it refers to no series of the sources")]),

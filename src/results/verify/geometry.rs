@@ -11,14 +11,25 @@ use crate::results::SourceSeries;
 pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     let mut faults = Vec::new();
     let elsewhere = |f: &&super::reader::Frame| {
-        let there = f.slice.is_some_and(|k| trimmed(&source.slices()[k].position) == trimmed(&f.position));
+        let there = f.slice.is_some_and(|k| is_at(&f.position, k, source));
         !there
     };
     let moved = object.frames.iter().filter(elsewhere).count();
     if moved > 0 {
         faults.push(Fault::new("V4", format!("{moved} frames lie elsewhere than the image they were made from")));
     }
-    let shared = items(&object.dataset, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    faults.extend(shared(&object.dataset, source));
+    let plane = &source.slices()[0].plane;
+    if (object.rows, object.columns) != (plane.rows, plane.columns) {
+        faults.push(Fault::new("V5", "Rows and Columns are not the source's"));
+    }
+    faults
+}
+
+/// The shared functional groups: orientation, spacing and thickness.
+pub(super) fn shared(dataset: &Dataset, source: &SourceSeries) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let shared = items(dataset, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
     let group = |tag: Tag| shared.first().and_then(|s| items(s, tag).first());
     faults.extend(agrees(group(tags::PLANE_ORIENTATION_SEQUENCE), source, tags::IMAGE_ORIENTATION_PATIENT));
     faults.extend(agrees(group(tags::PIXEL_MEASURES_SEQUENCE), source, tags::PIXEL_SPACING));
@@ -35,14 +46,10 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     if own.is_none() || theirs.is_some_and(|t| !close(t)) {
         faults.push(Fault::new("V5", "SliceThickness is missing or not the source's"));
     }
-    let plane = &source.slices()[0].plane;
-    if (object.rows, object.columns) != (plane.rows, plane.columns) {
-        faults.push(Fault::new("V5", "Rows and Columns are not the source's"));
-    }
     faults
 }
 
-fn agrees(group: Option<&Dataset>, source: &SourceSeries, tag: Tag) -> Option<Fault> {
+pub(super) fn agrees(group: Option<&Dataset>, source: &SourceSeries, tag: Tag) -> Option<Fault> {
     let theirs = texts(source.header(), tag);
     let own = group.map(|g| texts(g, tag)).unwrap_or_default();
     // A value over 16 characters cannot be kept as it stands; its number can.
@@ -53,6 +60,11 @@ fn agrees(group: Option<&Dataset>, source: &SourceSeries, tag: Tag) -> Option<Fa
     };
     let same = own.len() == theirs.len() && own.iter().zip(&theirs).all(|(a, b)| equal(a, b));
     (!same).then(|| Fault::new("V5", format!("{} is not the source's", keyword_of(tag))))
+}
+
+/// Whether a position is that of slice `k`, text for text.
+pub(super) fn is_at(position: &[String], k: usize, source: &SourceSeries) -> bool {
+    trimmed(&source.slices()[k].position) == trimmed(position)
 }
 
 fn trimmed(values: &[String]) -> Vec<&str> {

@@ -7,7 +7,7 @@ use super::pixel_data::PixelData;
 use super::pixels::native_length;
 use super::reader::{SegObject, number};
 use super::{Fault, identity};
-use crate::dicom::{SegmentationType, keyword_of, text, texts};
+use crate::dicom::{Dataset, SegmentationType, keyword_of, text, texts};
 use crate::results::SourceSeries;
 
 const FIXED: &[(Tag, &[&str])] = &[
@@ -33,10 +33,7 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     if !text(dataset, tags::CONTENT_LABEL).is_some_and(|t| t.len() <= 16 && t.chars().all(legal)) {
         faults.push(Fault::new("C10", "ContentLabel is no code string of at most 16 characters"));
     }
-    let lossy = if source.lossy().is_some() { "01" } else { "00" };
-    if text(dataset, tags::LOSSY_IMAGE_COMPRESSION).as_deref() != Some(lossy) {
-        faults.push(Fault::new("C12", format!("LossyImageCompression is not {lossy}, the source's")));
-    }
+    faults.extend(lossy(dataset, source));
     let stated = number(dataset, tags::NUMBER_OF_FRAMES);
     if stated != Some(object.frames.len()) || stated == Some(0) {
         let groups = object.frames.len();
@@ -58,6 +55,13 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// What the source has lost, the object has lost.
+pub(super) fn lossy(dataset: &Dataset, source: &SourceSeries) -> Option<Fault> {
+    let lossy = if source.lossy().is_some() { "01" } else { "00" };
+    let same = text(dataset, tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some(lossy);
+    (!same).then(|| Fault::new("C12", format!("LossyImageCompression is not {lossy}, the source's")))
 }
 
 /// What follows from the segmentation type: SOP class, bits, transfer syntax.

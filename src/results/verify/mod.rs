@@ -16,6 +16,7 @@ mod raster;
 mod reader;
 mod references;
 mod rtstruct;
+mod sc;
 mod segments;
 mod sr;
 mod truth;
@@ -57,6 +58,7 @@ impl fmt::Display for Fault {
 pub use any::{Verdict, object};
 pub use ko::key_images;
 pub use rtstruct::structure_set;
+pub use sc::{Drawn, secondary_capture};
 pub use sr::measurement_report;
 
 /// Reads an object without pixels and checks what holds for any; `judge` has the rest. `type_2`: what must be there, if

@@ -26,6 +26,14 @@ impl<'b> PixelData<'b> {
         (value.len() == length as usize && length % 2 == 0).then_some(PixelData::Native(value))
     }
 
+    /// Frame `index` of `area` pixels, red, green and blue in turn; `None` where it is missing or cannot be decoded.
+    pub fn color_frame(&self, index: usize, area: usize) -> Option<Cow<'b, [u8]>> {
+        match self {
+            PixelData::Native(bytes) => bytes.get(index * area * 3..(index + 1) * area * 3).map(Cow::Borrowed),
+            PixelData::Fragments(all) => unpack_colors(all.get(index)?, area).map(Cow::Owned),
+        }
+    }
+
     /// Frame `index` of `area` bytes; `None` where it is missing or cannot be decoded.
     pub fn frame(&self, index: usize, area: usize) -> Option<Cow<'b, [u8]>> {
         match self {
@@ -56,15 +64,34 @@ fn fragments(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
     Some(found)
 }
 
-/// One run-length encoded segment of `area` bytes.
-fn unpack(fragment: &[u8], area: usize) -> Option<Vec<u8>> {
-    let header = fragment.first_chunk::<64>()?;
-    let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    if word(0) != 1 || word(4) != 64 || fragment.len() % 2 == 1 {
+/// The number that stands at `at`.
+fn word(bytes: &[u8], at: usize) -> Option<usize> {
+    let word = bytes.get(at..)?.first_chunk::<4>()?;
+    usize::try_from(u32::from_le_bytes(*word)).ok()
+}
+
+/// Three run-length encoded segments of `area` bytes each, interleaved.
+fn unpack_colors(fragment: &[u8], area: usize) -> Option<Vec<u8>> {
+    if word(fragment, 0)? != 3 || word(fragment, 4)? != 64 || fragment.len() % 2 == 1 {
         return None;
     }
+    let [first, second, third] = [64, word(fragment, 8)?, word(fragment, 12)?];
+    let parts = [fragment.get(first..second)?, fragment.get(second..third)?, fragment.get(third..)?];
+    let [red, green, blue] = parts.map(|part| unpack_segment(part, area));
+    let (red, green, blue) = (red?, green?, blue?);
+    Some((0..area).flat_map(|at| [red[at], green[at], blue[at]]).collect())
+}
+
+/// One run-length encoded segment of `area` bytes behind its header.
+fn unpack(fragment: &[u8], area: usize) -> Option<Vec<u8>> {
+    if word(fragment, 0)? != 1 || word(fragment, 4)? != 64 || fragment.len() % 2 == 1 {
+        return None;
+    }
+    unpack_segment(fragment.get(64..)?, area)
+}
+
+fn unpack_segment(mut rest: &[u8], area: usize) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(area);
-    let mut rest = &fragment[64..];
     while out.len() < area {
         let (head, tail) = rest.split_first()?;
         let count = usize::from(*head);

@@ -8,11 +8,12 @@ use std::process::Command;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use ndarray::{Array3, Array4, Axis};
-use sagittal::dicom::{Code, SegForm, SegmentationType};
+use sagittal::dicom::{CaptureDrawing, CaptureForm, Code, SegForm, SegmentationType};
 use sagittal::results::{SourceSeries, segment_numbers, segmentation, structure_set, verify};
 use sagittal::volume::{Grid, Segmentation};
 use tempfile::TempDir;
 
+use super::sc as captures;
 use super::sr::{negative, selected, written};
 use crate::support::findings::{FORMS, algorithm, blobs, context, graded, overlapping, scattered, segment, source};
 use crate::support::phantom::Series;
@@ -74,6 +75,7 @@ impl Cases {
 }
 
 const SEG: &str = "check_seg.py";
+const SC: &str = "check_sc.py";
 const SR: &str = "check_sr.py";
 const RTSTRUCT: &str = "check_rtstruct.py";
 
@@ -269,6 +271,36 @@ fn measurement_reports_satisfy_every_reader() {
     cases.add("key images", &selection.bytes, sources.clone(), &[]);
     cases.add("nothing found", &negative(&series).1.bytes, sources, &[]);
     cases.check(&python, SR);
+}
+
+/// Every layout, plain and run-length encoded, over odd sizes and directions; pixel by pixel against the mask.
+#[test]
+fn captures_satisfy_every_reader() {
+    let Some(python) = python("peers") else { return };
+    let mut cases = Cases::new();
+    let mut all = vec![
+        Series::new(33, 17, 3),
+        Series::mr(65, 63, 4).oblique().reversed(),
+        Series::new(17, 13, 5).without(&[3]),
+        Series::new(9, 7, 2).with(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1"),
+        Series::new(9, 7, 2).with(tags::VOILUT_FUNCTION, VR::CS, "SIGMOID"),
+    ];
+    all.extend(patients().into_iter().take(2));
+    for (index, series) in all.iter().enumerate() {
+        let finding = scattered(series, 2);
+        for layout in captures::LAYOUTS {
+            let plain = captures::form(layout, CaptureDrawing::Outline);
+            let (seg, pictures) = captures::drawn(series, &finding, CaptureForm { rle: index % 2 == 1, ..plain });
+            let sources = cases.written(series);
+            let mask = npy(&shown(&finding, SegForm::default()));
+            for picture in pictures.iter().take(2) {
+                cases.add(&format!("capture {index} {layout:?}"), &picture.bytes, sources.clone(), &mask);
+                let beside = cases.arguments[cases.arguments.len() - 3].with_file_name("seg.dcm");
+                std::fs::write(beside, &seg.bytes).unwrap();
+            }
+        }
+    }
+    cases.check(&python, SC);
 }
 
 /// Random shapes with holes, islands in holes, corners that touch, at the borders: 200 with `make soak`.

@@ -40,8 +40,9 @@ fn a_pipeline_writes_every_kind_of_result_that_it_names() {
     let pipelines = r#"
 [pipeline.threshold]
 models = ["threshold"]
-results = ["sr", "rtstruct", "seg"]
+results = ["sc", "sr", "rtstruct", "seg"]
 seg.form = "labelmap-rle"
+sc = { layout = "frames", draw = "both", rle = true }
 "#;
     site.write("pipelines.toml", pipelines);
     let series = Series::new(16, 12, 6);
@@ -60,12 +61,19 @@ seg.form = "labelmap-rle"
     let (report, report_bytes) = find("sr-");
     assert_eq!(verify::measurement_report(&report_bytes, &source(&series), Some(&seg_bytes), None), []);
     assert_eq!(text(&seg, tags::SOP_CLASS_UID).as_deref(), Some(uids::LABEL_MAP_SEGMENTATION_STORAGE));
+    let (pictures, picture_bytes) = find("sc-");
+    assert_eq!(verify::secondary_capture(&picture_bytes, &source(&series), None), []);
+    assert_eq!(
+        text(&pictures, tags::SOP_CLASS_UID).as_deref(),
+        Some(uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE)
+    );
     let roi = &structures.element(tags::STRUCTURE_SET_ROI_SEQUENCE).unwrap().items().unwrap()[0];
     let definition = &roi.element(tags::DEFINITION_SOURCE_SEQUENCE).unwrap().items().unwrap()[0];
     assert_eq!(text(definition, tags::REFERENCED_SOP_INSTANCE_UID), text(&seg, tags::SOP_INSTANCE_UID));
     let number = |dataset| text(dataset, tags::SERIES_NUMBER).unwrap().parse::<u32>().unwrap();
     assert_eq!(number(&structures), number(&seg) + 1000);
     assert_eq!(number(&report), number(&seg) + 2000);
+    assert_eq!(number(&pictures), number(&seg) + 4000);
 }
 
 fn said(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {

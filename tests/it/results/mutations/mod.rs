@@ -2,6 +2,7 @@
 //! dciodvfy and dcentvfy make of the same objects.
 
 mod rtstruct;
+mod sc;
 mod seg;
 mod sr;
 
