@@ -3,6 +3,8 @@
 //!
 //! Decides nothing about retries: a [`PipelineError`] says what happened, the worker what follows.
 
+mod aside;
+mod placeholder;
 mod writing;
 
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use chrono::{Offset, TimeZone};
 
 use crate::clock::Millis;
 use crate::config::{Config, Pipeline, ResultKind};
+use crate::dicom::ladder::Form;
 use crate::dicom::{Uid, sha256};
 use crate::inference::{self, Channel, Engine, InferenceError, ModelPackage, ModelStore};
 use crate::ledger::{InstanceRow, JobInput, Ledger, LedgerError, ResultRow};
@@ -19,6 +22,7 @@ use crate::results::{ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::spool::{Location, Spool, SpoolError};
 use crate::volume::{Finding, InstanceSource, SeriesVolume, Volume, VolumeError, read_series};
 
+pub use aside::Unsendable;
 use writing::Writing;
 
 /// Why a pipeline gave no result.
@@ -198,7 +202,9 @@ impl Analyst {
         let source = SourceSeries::new(headers)?;
         let mut analysis = Analysis { objects: Vec::new(), nothing_found: Vec::new() };
         let reads_voxels = |kind: &ResultKind| matches!(kind, ResultKind::Sr | ResultKind::Sc);
-        let original = pipeline.results.iter().any(reads_voxels).then(|| volume.voxels.clone());
+        let original = (pipeline.results.iter().any(reads_voxels)
+            || pipeline.fallback.contains(&Form::SecondaryCapture))
+        .then(|| volume.voxels.clone());
         let mut volume = Some(volume);
         for (at, model) in pipeline.models.iter().enumerate() {
             let package = models.load(model)?;
@@ -221,13 +227,17 @@ impl Analyst {
 
     /// What the results of the pipeline's model number `model` say about the run.
     fn context(&self, pipeline: &Pipeline, model: usize, started_at: Millis) -> ResultContext {
-        let started_at = started_at.utc().unwrap_or_default();
         let number = self.series_number_base + pipeline.index * 10 + model as u32;
-        ResultContext {
-            // The zone of that moment, not of now: a retry after the clocks changed writes the same bytes.
-            zone: chrono::Local.offset_from_utc_datetime(&started_at.naive_utc()).fix(),
-            ..ResultContext::new(&pipeline.name, number, &pipeline.description, started_at)
-        }
+        said(&pipeline.name, number, &pipeline.description, started_at)
+    }
+}
+
+fn said(pipeline: &str, series_number: u32, description: &str, started_at: Millis) -> ResultContext {
+    let started_at = started_at.utc().unwrap_or_default();
+    ResultContext {
+        // The zone of that moment, not of now: a retry after the clocks changed writes the same bytes.
+        zone: chrono::Local.offset_from_utc_datetime(&started_at.naive_utc()).fix(),
+        ..ResultContext::new(pipeline, series_number, description, started_at)
     }
 }
 
@@ -259,6 +269,8 @@ pub struct Order<'a> {
     pub inputs: &'a [JobInput],
     /// Geometry verdicts taken instead of the pipeline's.
     pub accept: Option<&'a [String]>,
+    /// That nothing was found is told by a report, also where the pipeline writes none.
+    pub tells_nothing_found: bool,
 }
 
 /// The parts an infer job touches.
@@ -286,6 +298,7 @@ impl JobRunner {
         if let Some(accept) = order.accept {
             pipeline.accept = accept.to_vec();
         }
+        pipeline.tells_nothing_found |= order.tells_nothing_found;
         let first = self.parked(revision)?;
         let further = order.inputs.iter().skip(1).map(|input| Ok((input.name.clone(), self.parked(input.revision)?)));
         let further: Vec<(String, Vec<Parked<'_>>)> = further.collect::<Result<_, PipelineError>>()?;
@@ -306,21 +319,6 @@ impl JobRunner {
             location: Location(row.location),
         };
         Ok(self.ledger.revision_instances(revision)?.into_iter().map(park).collect())
-    }
-
-    /// Keeps what the referee refused for a person to look at; a failure to do so is logged, the job is held anyway.
-    fn quarantine(&self, error: &PipelineError, pipeline: &str, started_at: Millis) {
-        let PipelineError::Refused { object, faults } = error else { return };
-        // As intake's notes, so that `sagittal quarantine` shows it.
-        let note = serde_json::json!({
-            "reason": faults, "status": "", "at": started_at, "calling": "", "called": "",
-            "sender": format!("pipeline {pipeline}"), "sop_class": object.sop_class.as_str(),
-            "sop_instance": object.sop_instance.as_str(), "transfer_syntax": object.transfer_syntax.as_str(),
-        });
-        let name = format!("{}-{}.dcm", object.sop_instance, started_at.0);
-        if let Err(fault) = self.spool.quarantine(&name, &note.to_string(), &[], &mut object.bytes.as_slice()) {
-            tracing::error!(pipeline, "refused by the referee, and not even quarantined: {fault}");
-        }
     }
 
     fn park(&self, object: ResultObject) -> Result<ResultRow, PipelineError> {

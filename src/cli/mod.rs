@@ -17,6 +17,7 @@ mod history;
 mod jobs;
 pub mod models;
 mod notices;
+mod pull;
 mod quarantine;
 mod rules;
 mod run;
@@ -99,6 +100,8 @@ enum Command {
     Send(send::SendArgs),
     /// Get a study from a PACS, by C-GET or C-MOVE
     Fetch(fetch::FetchArgs),
+    /// Pull a series from an Orthanc by its REST API
+    Pull(pull::PullArgs),
     /// Ask a peer whether it is there (C-ECHO)
     Echo(echo::EchoArgs),
     /// See and check model packages
@@ -307,6 +310,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&args, &mut io::stdout().lock()),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
         Command::Fetch(args) => block_on(fetch::run(args)),
+        Command::Pull(args) => block_on(pull::run(args)),
         Command::Echo(args) => block_on(async { Ok(echo::run(args).await?) }),
         Command::Models(command) => match models::run(&command, &mut io::stdout().lock()) {
             Ok(true) => Ok(()),

@@ -31,6 +31,8 @@ pub struct Pipeline {
     /// Other forms of the segmentation that are kept for destinations that do not take the first, best first.
     pub fallback: Vec<Form>,
     pub sc: CaptureForm,
+    /// A report says so where nothing was found, also when none is among `results`; rules ask for it.
+    pub tells_nothing_found: bool,
 }
 
 /// Reads all pipelines that are free of faults, and the names of all, faulty ones included. `peers`: AE titles whose
@@ -91,6 +93,7 @@ fn read_one(
         seg: seg.form,
         fallback: seg.fallback,
         sc: sc?,
+        tells_nothing_found: false,
         retrieve: retrieve?,
     })
 }

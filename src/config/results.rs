@@ -38,7 +38,8 @@ impl ResultKind {
 }
 
 /// What may take the place of a segmentation that a destination does not take.
-pub(super) const FALLBACKS: &[(&str, Form)] = &[("binary", Form::Binary)];
+pub(super) const FALLBACKS: &[(&str, Form)] =
+    &[("binary", Form::Binary), ("secondary-capture", Form::SecondaryCapture)];
 
 pub(super) const FORMS: &[(&str, SegForm)] = &[
     ("binary", SegForm { stored: SegmentationType::Binary, rle: false }),

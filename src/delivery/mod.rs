@@ -16,6 +16,7 @@ mod folder;
 mod link;
 mod orthanc;
 mod part10;
+pub mod pull;
 mod query;
 mod report_only;
 pub mod scu;

@@ -25,8 +25,10 @@ struct Uploaded {
 /// A resource that has a UID, as `/tools/lookup` lists it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Found {
-    r#type: String,
+pub(super) struct Found {
+    pub r#type: String,
+    #[serde(rename = "ID")]
+    pub id: String,
 }
 
 /// Posts what `consignment` holds.

@@ -116,6 +116,11 @@ pub(super) fn new_job(planned: PlannedJob) -> NewInferJob {
         shadow: planned.shadow,
         accept: None,
         refused: None,
+        inform: ledger::Inform {
+            failed: planned.inform.failed,
+            after: planned.inform.after,
+            nothing_found: planned.inform.nothing_found,
+        },
         inputs: Vec::new(),
     }
 }

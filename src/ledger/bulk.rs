@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::events::{Happened, note};
 use super::outcomes::{insert_deliver, names_in};
 use super::state::Event;
+use super::unanswered::PLACEHOLDER;
 use super::{Ledger, LedgerError};
 use crate::clock::Millis;
 
@@ -124,10 +125,10 @@ impl Ledger {
 fn origin(transaction: &Transaction<'_>, job: i64) -> Result<(i64, Vec<String>), LedgerError> {
     let (maker, destination, destinations, has_results): (i64, Option<String>, String, bool) = transaction
         .prepare_cached(
-            "SELECT m.id, j.destination, m.destinations, EXISTS (SELECT 1 FROM results WHERE job_id = m.id)
+            "SELECT m.id, j.destination, m.destinations, EXISTS (SELECT 1 FROM results WHERE job_id = m.id AND kind <> ?2)
              FROM jobs j JOIN jobs m ON m.id = coalesce(j.parent_id, j.id) WHERE j.id = ?1",
         )?
-        .query_row([job], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .query_row(params![job, PLACEHOLDER], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?
         .ok_or(LedgerError::NoSuchJob(job))?;
     if !has_results {

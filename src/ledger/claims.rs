@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, Transaction, named_params, params};
 
 use super::lookups::results_of;
 use super::outcomes::names_in;
+use super::unanswered::PLACEHOLDER;
 use super::{Claim, JobInput, JobKind, Ledger, LedgerError, Priority, Work};
 use crate::clock::Millis;
 use crate::dicom::SeriesKey;
@@ -133,13 +134,15 @@ fn begin(
 fn work(transaction: &Transaction<'_>, job: i64) -> Result<(Option<Millis>, Work), LedgerError> {
     let mut statement = transaction.prepare_cached(
         "SELECT j.destination, j.parent_id, j.revision_id, s.study, s.series, j.pipeline, j.rule, j.destinations,
-                j.shadow, j.analysis_started_at, j.accept, r.closed_at
+                j.shadow, j.analysis_started_at, j.accept, r.closed_at, j.placeholder, j.inform_nothing
          FROM jobs j JOIN revisions r ON r.id = j.revision_id JOIN series s ON s.id = r.series_id WHERE j.id = ?1",
     )?;
     let mut rows = statement.query([job])?;
     let row = rows.next()?.ok_or(LedgerError::NoSuchJob(job))?;
     if let Some(destination) = row.get(0)? {
-        return Ok((row.get(11)?, Work::Deliver { destination, results: results_of(transaction, row.get(1)?)? }));
+        let (mut results, is_placeholder): (_, bool) = (results_of(transaction, row.get(1)?)?, row.get(12)?);
+        results.retain(|result| (result.kind == PLACEHOLDER) == is_placeholder);
+        return Ok((row.get(11)?, Work::Deliver { destination, results }));
     }
     let (destinations, accept): (String, Option<String>) = (row.get(7)?, row.get(10)?);
     let work = Work::Infer {
@@ -151,6 +154,7 @@ fn work(transaction: &Transaction<'_>, job: i64) -> Result<(Option<Millis>, Work
         shadow: row.get(8)?,
         accept: accept.map(|names| names_in(&names)).transpose()?,
         inputs: inputs_of(transaction, job)?,
+        tells_nothing_found: row.get(13)?,
         analysis_started_at: row.get(9)?,
     };
     Ok((row.get(11)?, work))

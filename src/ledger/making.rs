@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::events::{Happened, note};
 use super::outcomes::{insert_deliver, names_in};
+use super::unanswered::PLACEHOLDER;
 use super::{JobKind, JobState, Ledger, LedgerError, NewInferJob};
 use crate::clock::Millis;
 
@@ -75,11 +76,25 @@ impl Ledger {
         destinations.extend(new.iter().cloned());
         transaction.execute(
             "UPDATE jobs SET rule = rule || ', ' || ?2, destinations = ?3, priority = min(priority, ?4),
-                    shadow = shadow AND ?5 WHERE id = ?1",
-            params![id, job.rule, Value::from(destinations).to_string(), job.priority, job.shadow],
+                    shadow = shadow AND ?5,
+                    inform_failed = inform_failed OR ?6, inform_nothing = inform_nothing OR ?7,
+                    inform_at = min(coalesce(inform_at, ?8), coalesce(?8, inform_at)) WHERE id = ?1",
+            params![
+                id,
+                job.rule,
+                Value::from(destinations).to_string(),
+                job.priority,
+                job.shadow,
+                job.inform.failed,
+                job.inform.nothing_found,
+                job.inform.after.map(|after| now.plus(after)),
+            ],
         )?;
-        let made: bool =
-            transaction.query_row("SELECT EXISTS (SELECT 1 FROM results WHERE job_id = ?1)", [id], |row| row.get(0))?;
+        let made: bool = transaction.query_row(
+            "SELECT EXISTS (SELECT 1 FROM results WHERE job_id = ?1 AND kind <> ?2)",
+            params![id, PLACEHOLDER],
+            |row| row.get(0),
+        )?;
         for destination in new.iter().filter(|_| state == JobState::Completed && made && !job.shadow) {
             let attempts = self.inner.options.attempts(Some(destination));
             insert_deliver(transaction, now, id, destination, attempts)?;
@@ -101,8 +116,8 @@ fn insert_infer(
         .prepare_cached(
             "INSERT INTO jobs (kind, state, priority, revision_id, rule, pipeline, destinations, shadow,
                                max_attempts, scheduled_at, created_at, finished_at, last_error, accept, inputs_key,
-                               rules_revision, explanation)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                               rules_revision, explanation, inform_failed, inform_nothing, inform_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
             JobKind::Infer,
@@ -121,6 +136,9 @@ fn insert_infer(
             job.inputs_key(),
             made_by.map(|by| by.rules_revision),
             made_by.map(|by| by.explanation),
+            job.inform.failed,
+            job.inform.nothing_found,
+            job.inform.after.map(|after| now.plus(after)),
         ])?;
     let id = transaction.last_insert_rowid();
     if let Some(why) = &job.refused {

@@ -42,6 +42,7 @@ mod statistics;
 #[cfg(test)]
 mod suite;
 mod tally;
+mod unanswered;
 mod words;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,7 @@ pub use rows::*;
 pub use rules::{NewRules, RulesRow, RulesSource};
 pub use statistics::{Spread, Statistics};
 pub use tally::{BOUNDS, Histogram, Tally, Target, Totals};
+pub use unanswered::Unanswered;
 pub use words::UnknownWord;
 
 use crate::clock::{Clock, Millis};

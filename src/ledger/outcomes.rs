@@ -12,6 +12,7 @@ use crate::clock::Millis;
 
 /// A job's counters, as the transitions need them.
 pub(super) struct Standing {
+    pub kind: JobKind,
     pub state: JobState,
     pub attempt: u32,
     pub charged: u32,
@@ -22,14 +23,15 @@ pub(super) struct Standing {
 impl Standing {
     pub(super) fn of(transaction: &Transaction<'_>, job: i64) -> Result<Standing, LedgerError> {
         transaction
-            .prepare_cached("SELECT state, attempt, charged, max_attempts, rescues FROM jobs WHERE id = ?1")?
+            .prepare_cached("SELECT kind, state, attempt, charged, max_attempts, rescues FROM jobs WHERE id = ?1")?
             .query_row([job], |row: &Row<'_>| {
                 Ok(Standing {
-                    state: row.get(0)?,
-                    attempt: row.get(1)?,
-                    charged: row.get(2)?,
-                    max_attempts: row.get(3)?,
-                    rescues: row.get(4)?,
+                    kind: row.get(0)?,
+                    state: row.get(1)?,
+                    attempt: row.get(2)?,
+                    charged: row.get(3)?,
+                    max_attempts: row.get(4)?,
+                    rescues: row.get(5)?,
                 })
             })
             .optional()?
@@ -127,7 +129,7 @@ impl Ledger {
             end_attempt(transaction, now, claim.job, claim.attempt, &Ending::completed(claim, Some(delivered)))
         })?;
         if ours {
-            self.inner.tally.delivered(claim, now);
+            self.inner.tally.delivered(claim, delivered, now);
         }
         Ok(self.counted(ours, claim, now, "completed"))
     }
@@ -239,7 +241,7 @@ pub(super) fn names_in(column: &str) -> Result<Vec<String>, LedgerError> {
 }
 
 /// The same result again changes nothing; other bytes under its UID are a fault of the pipeline.
-fn insert_result(transaction: &Transaction<'_>, job: i64, result: &ResultRow) -> Result<(), LedgerError> {
+pub(super) fn insert_result(transaction: &Transaction<'_>, job: i64, result: &ResultRow) -> Result<(), LedgerError> {
     let inserted = transaction
         .prepare_cached(
             "INSERT INTO results (job_id, sop_class, sop_instance, study, series, transfer_syntax, kind, location,

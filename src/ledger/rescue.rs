@@ -1,14 +1,19 @@
 //! Jobs whose worker is gone, and when there is something to do next.
 //!
-//! A lost lease says nothing about the job, so the attempt is given back; a job that is lost again and
-//! again is taken for the cause and given up.
+//! A lost lease says nothing about the job, so the attempt is given back. An infer job that is lost again and again is
+//! taken for the cause and given up; a delivery only lets others go first, for its result exists and must not be lost.
+
+use std::time::Duration;
 
 use rusqlite::{Params, Transaction};
 
 use super::outcomes::{Ending, Standing, end_attempt};
 use super::state::Event;
-use super::{Ledger, LedgerError};
+use super::{JobKind, Ledger, LedgerError};
 use crate::clock::Millis;
+
+/// How long a delivery waits that its worker did not live through again and again.
+const LET_OTHERS: Duration = Duration::from_secs(10);
 
 impl Ledger {
     /// Makes running jobs whose lease has ended available again; returns how many were touched.
@@ -48,7 +53,8 @@ impl Ledger {
 
     fn rescue_one(&self, transaction: &Transaction<'_>, now: Millis, job: i64, error: &str) -> Result<(), LedgerError> {
         let standing = Standing::of(transaction, job)?;
-        let hopeless = standing.rescues >= self.inner.options.max_rescues;
+        let is_usual = standing.rescues < self.inner.options.max_rescues;
+        let hopeless = !is_usual && standing.kind == JobKind::Infer;
         let error = if hopeless {
             format!("{error} for the {}th time; the job is taken for the cause", standing.rescues + 1)
         } else {
@@ -59,7 +65,7 @@ impl Ledger {
             outcome: "lease-expired",
             error: Some(&error),
             stage: None,
-            due: Some(now),
+            due: Some(if is_usual { now } else { now.plus(LET_OTHERS) }),
             given_back: true,
             delivered: None,
             stages: &[],

@@ -109,8 +109,20 @@ pub struct NewInferJob {
     pub accept: Option<Vec<String>>,
     /// Why it cannot run: it is discarded from the start, to be seen.
     pub refused: Option<String>,
+    pub inform: Inform,
     /// Of a study rule; empty: the revision alone.
     pub inputs: Vec<JobInput>,
+}
+
+/// What the readers are told of in the study itself when there is no result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inform {
+    /// That the job was given up.
+    pub failed: bool,
+    /// That it has not ended so long after it was made; only beside `failed`.
+    pub after: Option<Duration>,
+    /// That the model found nothing.
+    pub nothing_found: bool,
 }
 
 impl NewInferJob {
@@ -251,6 +263,8 @@ pub enum Work {
         accept: Option<Vec<String>>,
         /// In the order of the rule; empty: the revision alone.
         inputs: Vec<JobInput>,
+        /// That nothing was found is to be told by a report.
+        tells_nothing_found: bool,
         /// Fixed at the first claim: ContentDate/Time of every result, however often the job is tried.
         analysis_started_at: Millis,
     },

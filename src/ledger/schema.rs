@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("forms", include_str!("migrations/0013_forms.sql")),
     ("notices", include_str!("migrations/0014_notices.sql")),
     ("job_counts", include_str!("migrations/0015_job_counts.sql")),
+    ("placeholders", include_str!("migrations/0016_placeholders.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.

@@ -20,6 +20,7 @@ mod restart;
 mod retrievals;
 mod revisions;
 mod rules;
+mod unanswered;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -248,7 +249,8 @@ exercises! {
         the_last_failed_attempt_discards_and_keeps_the_error
         a_snooze_gives_the_attempt_back
         giving_up_and_holding_wait_for_an_operator
-        a_job_that_kills_its_worker_again_and_again_is_given_up;
+        a_job_that_kills_its_worker_again_and_again_is_given_up
+        a_delivery_that_no_worker_lives_through_lets_others_go_first_and_is_never_given_up;
     circuits: three_failures_in_a_row_open_a_circuit_and_an_answer_closes_it
         what_waited_is_due_at_once_the_most_urgent_first;
     machine: every_operation_in_every_state_does_what_the_table_says;
@@ -293,6 +295,9 @@ exercises! {
         own_results_and_their_bytes_are_known
         the_past_is_told_in_pages
         a_decision_is_found_by_series_and_by_job;
+    unanswered: readers_are_told_once_of_a_job_that_was_given_up
+        a_late_job_is_told_of_and_may_still_end_well
+        nobody_is_told_of_what_ended_well_was_cancelled_or_was_not_asked_for;
     restart: a_crash_after_any_call_loses_and_repeats_nothing
         a_second_process_sees_what_was_committed;
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{ArrivedInstance, Claim, ClosedBy, JobKind, Recorded, Work};
+use super::{ArrivedInstance, Claim, ClosedBy, Delivered, JobKind, Recorded, Work};
 use crate::clock::Millis;
 
 /// Upper bounds of a histogram's buckets, seconds; one more bucket has no bound.
@@ -62,8 +62,8 @@ pub struct Totals {
     pub attempts: BTreeMap<(Target, &'static str), Histogram>,
     /// From when a job was due until it was claimed.
     pub waits: BTreeMap<Target, Histogram>,
-    /// From the end of a series to the end of a delivery, by destination.
-    pub results: BTreeMap<String, Histogram>,
+    /// From the end of a series to the end of a delivery, by destination and by how it ended (words of [`Delivered`]).
+    pub results: BTreeMap<(String, &'static str), Histogram>,
 }
 
 /// Counts; shared by the clones of a ledger.
@@ -104,9 +104,9 @@ impl Tally {
         self.lock().attempts.entry((target(claim), outcome)).or_default().add(took);
     }
 
-    pub(super) fn delivered(&self, claim: &Claim, now: Millis) {
+    pub(super) fn delivered(&self, claim: &Claim, how: Delivered, now: Millis) {
         if let (Work::Deliver { destination, .. }, Some(closed)) = (&claim.work, claim.series_closed_at) {
-            self.lock().results.entry(destination.clone()).or_default().add(seconds(closed, now));
+            self.lock().results.entry((destination.clone(), how.word())).or_default().add(seconds(closed, now));
         }
     }
 

@@ -101,10 +101,10 @@ fn totals(page: &mut Page, totals: &Totals) {
     for (((kind, target), outcome), histogram) in &totals.attempts {
         attempts.histogram(&[("kind", kind.word()), ("target", target), ("outcome", outcome)], histogram);
     }
-    let help = "From the end of a series until its results were delivered.";
+    let help = "From the end of a series until its results were delivered: confirmed, sent-unconfirmed, reported.";
     let mut results = page.family("sagittal_result_seconds", Kind::Histogram, help);
-    for (destination, histogram) in &totals.results {
-        results.histogram(&[("destination", destination)], histogram);
+    for ((destination, delivered), histogram) in &totals.results {
+        results.histogram(&[("destination", destination), ("delivered", delivered)], histogram);
     }
 }
 

@@ -5,7 +5,7 @@ use ndarray::Array3;
 use super::PipelineError;
 use crate::config::{Pipeline, ResultKind};
 use crate::dicom::ladder::Form;
-use crate::dicom::{SegForm, SegmentationType};
+use crate::dicom::{CaptureForm, CaptureLayout, SegForm, SegmentationType};
 use crate::results::verify::{self, Fault};
 use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::volume::{Measured, Segmentation, measure};
@@ -30,6 +30,10 @@ impl Writing<'_> {
     /// are kept for destinations, each with what refers to it.
     pub fn all(&self, context: &ResultContext) -> Result<Vec<ResultObject>, PipelineError> {
         let Pipeline { results, seg, fallback, .. } = self.pipeline;
+        if self.pipeline.tells_nothing_found && self.found.is_empty() && !results.contains(&ResultKind::Sr) {
+            let kinds: Vec<ResultKind> = results.iter().copied().chain([ResultKind::Sr]).collect();
+            return self.kinds(&kinds, *seg, context);
+        }
         let mut written = self.kinds(results, *seg, context)?;
         let has_forms = !fallback.is_empty() && written.iter().any(|object| object.kind == ResultKind::Seg.name());
         if !has_forms {
@@ -55,7 +59,12 @@ impl Writing<'_> {
         let stored = match form {
             Form::Labelmap => SegmentationType::Labelmap,
             Form::Binary => SegmentationType::Binary,
-            Form::SecondaryCapture => return Ok(Vec::new()),
+            Form::SecondaryCapture => {
+                // nothing is there that a report's groups could refer to
+                let kinds = bound.iter().copied().filter(|kind| *kind == ResultKind::RtStruct);
+                let kinds: Vec<ResultKind> = kinds.chain([ResultKind::Sc]).collect();
+                return self.kinds(&kinds, self.pipeline.seg, context);
+            }
         };
         self.kinds(bound, SegForm { stored, rle: false }, context)
     }
@@ -138,7 +147,11 @@ impl Writing<'_> {
     ) -> Result<Vec<(ResultObject, Vec<Fault>)>, ResultError> {
         let Writing { pipeline, source, found, .. } = self;
         let Some(voxels) = self.original else { return Ok(Vec::new()) };
-        let (form, seg) = (pipeline.sc, seg.filter(|_| pipeline.fallback.is_empty()));
+        let is_fallback = context.beside == Some(Form::SecondaryCapture);
+        // who takes no segmentations may know but the oldest class of pictures
+        let layout = if is_fallback { CaptureLayout::Slices } else { pipeline.sc.layout };
+        let (form, seg) =
+            (CaptureForm { layout, ..pipeline.sc }, seg.filter(|_| !is_fallback && pipeline.fallback.is_empty()));
         let objects = results::secondary_captures(source, voxels, found, seg, form, context)?;
         let expected = verify::Drawn { finding: found, voxels, form };
         let judged = |object: ResultObject| {

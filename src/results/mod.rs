@@ -12,6 +12,7 @@ mod elements;
 mod encode;
 mod ko;
 mod modules;
+mod placeholder;
 pub mod read;
 mod rtstruct;
 mod sc;
@@ -23,6 +24,7 @@ mod voi;
 
 pub use context::ResultContext;
 pub use ko::key_images;
+pub use placeholder::{Reason, Stage, placeholder};
 pub use rtstruct::structure_set;
 pub use sc::secondary_captures;
 pub use seg::{SegDraft, segment_numbers, segmentation};
@@ -30,10 +32,23 @@ pub use source::SourceSeries;
 pub use sr::measurement_report;
 
 use dicom_core::Tag;
+use dicom_dictionary_std::uids;
 
 use crate::dicom::ladder::Form;
 use crate::dicom::{Dataset, Uid, UidError, keyword_of};
 use crate::volume::Segmentation;
+
+/// SOP classes of all that is written here.
+pub const SOP_CLASSES: [&str; 8] = [
+    uids::SEGMENTATION_STORAGE,
+    uids::LABEL_MAP_SEGMENTATION_STORAGE,
+    uids::RT_STRUCTURE_SET_STORAGE,
+    uids::COMPREHENSIVE3_DSR_STORAGE,
+    uids::KEY_OBJECT_SELECTION_DOCUMENT_STORAGE,
+    uids::BASIC_TEXT_SR_STORAGE,
+    uids::SECONDARY_CAPTURE_IMAGE_STORAGE,
+    uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE,
+];
 
 /// A finished DICOM object in its file form.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -76,9 +76,34 @@ impl SourceSeries {
             | GeometryVerdict::NonUniform { .. } => {}
             _ => return Err(ResultError::Geometry { verdict: verdict.name() }),
         }
-        let mut first = first.clone();
-        first.retain(|e| e.header().tag.group() % 2 == 0 && e.header().tag.group() < 0x5000);
+        let first = public(first);
         Ok(SourceSeries { first, slices, study, series, frame_of_reference, verdict, lossy })
+    }
+
+    /// From one image, which need not have a place in the patient: for documents that are about the series as a whole.
+    pub fn heading(header: Dataset) -> Result<SourceSeries, ResultError> {
+        let (study, series) =
+            (uid_at(&header, 0, tags::STUDY_INSTANCE_UID)?, uid_at(&header, 0, tags::SERIES_INSTANCE_UID)?);
+        let nowhere = || Plane {
+            position: [0.0; 3],
+            row: [1.0, 0.0, 0.0],
+            column: [0.0, 1.0, 0.0],
+            spacing: [1.0; 2],
+            rows: 1,
+            columns: 1,
+            frame_of_reference: None,
+        };
+        let slice = Slice {
+            class: uid_at(&header, 0, tags::SOP_CLASS_UID)?,
+            instance: uid_at(&header, 0, tags::SOP_INSTANCE_UID)?,
+            plane: Plane::of(&header).unwrap_or_else(nowhere),
+            position: Vec::new(),
+            voi: Voi::of(&header),
+        };
+        let frame_of_reference = uid_at(&header, 0, tags::FRAME_OF_REFERENCE_UID).unwrap_or_else(|_| series.clone());
+        let (lossy, verdict) = (Lossy::of(&header), GeometryVerdict::SingleSlice);
+        let first = public(&header);
+        Ok(SourceSeries { first, slices: vec![slice], study, series, frame_of_reference, verdict, lossy })
     }
 
     /// From the headers of single-frame images in any order.
@@ -262,6 +287,13 @@ pub(super) fn decimal_texts(dataset: &Dataset, tag: Tag) -> Vec<String> {
         last.truncate(last.trim_end_matches([' ', '\0']).len());
     }
     legal_decimals(&values)
+}
+
+/// Without private attributes, overlays and pixels.
+fn public(header: &Dataset) -> Dataset {
+    let mut header = header.clone();
+    header.retain(|e| e.header().tag.group() % 2 == 0 && e.header().tag.group() < 0x5000);
+    header
 }
 
 fn uid_at(header: &Dataset, slice: usize, tag: Tag) -> Result<Uid, ResultError> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::ruleset::{FiredRule, Priority};
+use super::ruleset::{FiredRule, Inform, Priority};
 
 /// One run of a pipeline on a series or a study.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +16,8 @@ pub struct PlannedJob {
     pub priority: Priority,
     /// Results are kept and nothing is sent, because all of the rules are shadows.
     pub shadow: bool,
+    /// Of the rules that are no shadows.
+    pub inform: Inform,
 }
 
 impl PlannedJob {
@@ -25,6 +27,7 @@ impl PlannedJob {
         let mut jobs: Vec<PlannedJob> = Vec::new();
         for rule in fired {
             let priority = rule.priority.unwrap_or(usual);
+            let inform = if rule.shadow { Inform::default() } else { rule.inform };
             let Some(job) = jobs.iter_mut().find(|job| job.pipeline == rule.pipeline) else {
                 jobs.push(PlannedJob {
                     pipeline: rule.pipeline.clone(),
@@ -32,12 +35,14 @@ impl PlannedJob {
                     destinations: rule.destinations.clone(),
                     priority,
                     shadow: rule.shadow,
+                    inform,
                 });
                 continue;
             };
             job.rules.push(rule.name.clone());
             job.priority = job.priority.min(priority);
             job.shadow &= rule.shadow;
+            job.inform = job.inform.or(inform);
             let more = rule.destinations.iter().filter(|name| !job.destinations.contains(name)).cloned();
             let more: Vec<String> = more.collect();
             job.destinations.extend(more);
@@ -53,7 +58,8 @@ impl PlannedJob {
             names.sort();
             names
         };
-        (&self.pipeline, self.priority, self.shadow) == (&other.pipeline, other.priority, other.shadow)
+        (&self.pipeline, self.priority, self.shadow, self.inform)
+            == (&other.pipeline, other.priority, other.shadow, other.inform)
             && sorted(self) == sorted(other)
     }
 }

@@ -51,7 +51,7 @@ pub use lint::{Matches, PipelineNeeds, lint, stale};
 pub use nearest::Nearest;
 pub use parse::{Names, geometry_names, keywords, names_in, notified_in};
 pub use replay::{HoldChange, JobChange, Past, Place, Profile, Replay, Report, RuleCount};
-pub use ruleset::{Action, FiredRule, Held, Mode, Priority, Routing, Rule, RuleSet, Scope, WaitingRule};
+pub use ruleset::{Action, FiredRule, Held, Inform, Mode, Priority, Routing, Rule, RuleSet, Scope, WaitingRule};
 pub use study::{
     Choose, ChosenInput, Input, InputExplanation, MemberExplanation, Partial, StudyMember, StudyNow, StudyRouting,
     StudyRuleDecision, StudyScope, StudyVerdict,

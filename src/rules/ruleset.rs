@@ -42,6 +42,7 @@ pub struct Rule {
     pub accept: Option<Vec<String>>,
     /// Names of those who are told.
     pub notify: Vec<String>,
+    pub inform: Inform,
     pub(super) conditions: Vec<Clause>,
 }
 
@@ -134,6 +135,31 @@ pub struct FiredRule {
     pub accept: Option<Vec<String>>,
     /// Names of those who are told.
     pub notify: Vec<String>,
+    #[serde(default)]
+    pub inform: Inform,
+}
+
+/// What readers are told in the study itself when a pipeline gives no result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inform {
+    /// That it failed.
+    pub failed: bool,
+    /// That it has not ended after so long; only beside `failed`.
+    pub after: Option<Duration>,
+    /// That nothing was found.
+    pub nothing_found: bool,
+}
+
+impl Inform {
+    /// What either asks for, at the earlier time.
+    #[must_use]
+    pub fn or(self, other: Inform) -> Inform {
+        Inform {
+            failed: self.failed || other.failed,
+            after: [self.after, other.after].into_iter().flatten().min(),
+            nothing_found: self.nothing_found || other.nothing_found,
+        }
+    }
 }
 
 /// A series kept for an operator.
@@ -337,6 +363,7 @@ impl Rule {
             shadow: self.mode == Mode::Shadow,
             accept: self.accept.clone(),
             notify: self.notify.clone(),
+            inform: self.inform,
         })
     }
 }

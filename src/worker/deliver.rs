@@ -15,7 +15,7 @@ use crate::dicom::{Learned, StoreStatus, Uid, Verdict};
 use crate::ledger::{
     Claim, Confirmation, ConfirmationAsked, Delivered, JobKind, Ledger, LedgerError, ResultRow, Setback, Work, backoff,
 };
-use crate::spool::{Location, Spool};
+use crate::pipeline::Unsendable;
 
 pub(super) const FIRST_RETRY: Duration = Duration::from_secs(2);
 
@@ -117,6 +117,8 @@ async fn work(workers: &Workers, claim: &Claim, destination: &str, results: Vec<
 pub(super) struct Failure {
     pub error: String,
     is_permanent: bool,
+    /// Nothing is sent before a person has looked.
+    holds: bool,
     /// It would have befallen any other delivery, too.
     pub is_the_destinations: bool,
     stage: Option<&'static str>,
@@ -125,11 +127,18 @@ pub(super) struct Failure {
 impl Failure {
     /// Of this machine: the ledger or the spool.
     fn here(error: String) -> Failure {
-        Failure { error, is_permanent: false, is_the_destinations: false, stage: Some("read") }
+        Failure { error, is_permanent: false, holds: false, is_the_destinations: false, stage: Some("read") }
+    }
+
+    fn to_be_looked_at(error: String) -> Failure {
+        Failure { holds: true, stage: Some("verify"), ..Failure::here(error) }
     }
 
     fn setback(self, attempt: u32, target: &Destination) -> Setback {
-        let Failure { error, is_permanent, .. } = self;
+        let Failure { error, is_permanent, holds, .. } = self;
+        if holds {
+            return Setback::Hold { error };
+        }
         if is_permanent {
             return Setback::GiveUp { error };
         }
@@ -142,6 +151,7 @@ impl From<&DeliveryError> for Failure {
         Failure {
             error: error.to_string(),
             is_permanent: error.is_permanent(),
+            holds: false,
             is_the_destinations: error.is_about_the_destination(),
             stage: Some(error.stage()),
         }
@@ -211,14 +221,7 @@ async fn send_chosen(
     target: &Destination,
     chosen: Chosen,
 ) -> Result<Brought, Failure> {
-    let (ledger, ours, spool) = (workers.ledger.clone(), claim.clone(), workers.spool.clone());
-    let objects = blocking(move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-        if let Some(choice) = &chosen.choice {
-            ledger.record_choice(&ours, choice)?;
-        }
-        Ok(read_objects(&spool, chosen.results)?)
-    });
-    let objects = objects.await.map_err(Failure::here)?;
+    let objects = read_objects(workers, claim, chosen).await?;
     let asked = match &target.kind {
         DestinationKind::Dicom { confirm: Confirm::Commitment { wait }, .. } => {
             // In the ledger before anybody hears of it: the report may come before the answer.
@@ -293,20 +296,26 @@ async fn wait_for_report(workers: &Workers, claim: Claim, destination: &str, ask
     }
 }
 
-fn read_objects(spool: &Spool, results: Vec<ResultRow>) -> Result<Vec<Object>, crate::spool::SpoolError> {
-    results
-        .into_iter()
-        .map(|row| {
-            let bytes = spool.read(&Location(row.location))?;
-            Ok(Object {
-                sop_class: row.sop_class,
-                sop_instance: row.sop_instance,
-                transfer_syntax: row.transfer_syntax,
-                form: row.form,
-                bytes,
-            })
-        })
-        .collect()
+/// Records what was chosen and reads it, as it was when the referee passed it (invariant 10).
+async fn read_objects(workers: &Workers, claim: &Claim, chosen: Chosen) -> Result<Vec<Object>, Failure> {
+    let (ledger, runner, claim, at) =
+        (workers.ledger.clone(), workers.runner.clone(), claim.clone(), workers.clock.now());
+    let read = blocking(move || -> Result<_, LedgerError> {
+        if let Some(choice) = &chosen.choice {
+            ledger.record_choice(&claim, choice)?;
+        }
+        let object = |row: ResultRow| -> Result<Object, Unsendable> {
+            let bytes = runner.read_back(&row, at)?;
+            let ResultRow { sop_class, sop_instance, transfer_syntax, form, .. } = row;
+            Ok(Object { sop_class, sop_instance, transfer_syntax, form, bytes })
+        };
+        Ok(chosen.results.into_iter().map(object).collect::<Result<Vec<_>, Unsendable>>())
+    });
+    match read.await.map_err(Failure::here)? {
+        Ok(objects) => Ok(objects),
+        Err(error @ Unsendable::Altered { .. }) => Err(Failure::to_be_looked_at(error.to_string())),
+        Err(error @ Unsendable::Spool(_)) => Err(Failure::here(error.to_string())),
+    }
 }
 
 async fn complete(workers: &Workers, claim: Claim, destination: &str, delivered: Delivered) {

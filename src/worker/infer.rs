@@ -36,7 +36,9 @@ pub(super) async fn run(workers: Workers) {
 }
 
 async fn work(workers: &Workers, claim: Claim) {
-    let Work::Infer { revision, pipeline, analysis_started_at, series, accept, inputs, .. } = claim.work.clone() else {
+    let Work::Infer { revision, pipeline, analysis_started_at, series, accept, inputs, tells_nothing_found, .. } =
+        claim.work.clone()
+    else {
         return;
     };
     tracing::info!(job = claim.job, attempt = claim.attempt, pipeline, series = %series.series, "inference starts");
@@ -49,7 +51,8 @@ async fn work(workers: &Workers, claim: Claim) {
         let watch = |p: Progress| {
             progress.send_replace(Running { job: Some(job), stage: p.stage, done: p.done, total: p.total });
         };
-        let order = Order { pipeline: &pipeline, revision, inputs: &inputs, accept: accept.as_deref() };
+        let order =
+            Order { pipeline: &pipeline, revision, inputs: &inputs, accept: accept.as_deref(), tells_nothing_found };
         runner.infer(&order, analysis_started_at, &watch, &cancelled)
     });
     let outcome = task.await;

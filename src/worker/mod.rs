@@ -8,6 +8,7 @@ mod circuit;
 mod count;
 mod deliver;
 mod infer;
+mod inform;
 mod lease;
 mod report;
 
@@ -62,6 +63,7 @@ impl Workers {
     pub fn start(&self) {
         self.tasks.spawn(infer::run(self.clone()));
         self.tasks.spawn(deliver::run(self.clone()));
+        self.tasks.spawn(inform::run(self.clone()));
         self.tasks.spawn(circuit::run(self.clone()));
         self.tasks.spawn(report::run(self.clone()));
         self.tasks.spawn(count::run(self.clone()));

@@ -3,6 +3,7 @@
 mod forms;
 mod mutations;
 mod peers;
+mod placeholder;
 mod round_trip;
 mod rtstruct;
 mod sc;

@@ -1,9 +1,14 @@
 """Every kind of destination with real peers, sound and faulty: Orthanc by three ways, DCMTK's storescp plain, refusing and over
 TLS, and pynetdicom answering what it is told to. One model run gives one SEG to all of them; each must hold it once."""
 
+import http.server
 import json
+import ssl
 import subprocess
+import threading
 import time
+import urllib.error
+import urllib.request
 
 import phantom
 import pydicom
@@ -295,8 +300,9 @@ def test_several_results_come_over_one_association():
 
 
 LABELMAP, BINARY, REPORT = "1.2.840.10008.5.1.4.1.1.66.7", SegmentationStorage, "1.2.840.10008.5.1.4.1.1.88.34"
+PICTURE = "1.2.840.10008.5.1.4.1.1.7"
 # What an archive takes -> the form that it gets.
-RUNGS = {"new": ([LABELMAP, BINARY, REPORT], "labelmap"), "old": ([BINARY, REPORT], "binary")}
+RUNGS = {"new": ([LABELMAP, BINARY, REPORT], "labelmap"), "old": ([BINARY, REPORT], "binary"), "oldest": ([PICTURE], "secondary-capture")}
 
 
 def rungs(keep, folder):
@@ -319,23 +325,26 @@ class Keeping(Archive):
 
 
 def test_an_archive_gets_the_best_form_that_it_takes_and_reports_that_refer_to_it():
-    more = {"results": ["seg", "sr"], "seg": {"form": "labelmap"}}
+    more = {"results": ["seg", "sr"], "seg": {"form": "labelmap", "fallback": ["binary", "secondary-capture"]}}
     with Fan("destinations-ladder", rungs, more=more) as site:
         site.send("ladder")
         for name, (classes, form) in RUNGS.items():
             job = site.done(name)
             assert job["job"]["delivered"] == "confirmed" and outcomes(job) == ["completed"], job
-            passed = [] if form == "labelmap" else [["labelmap", "refused"]]
+            passed = [[word, "refused"] for word in ("labelmap", "binary")[: list(RUNGS).index(name)]]
             assert job["choice"] == {"asked": "labelmap", "chosen": form, "passed_over": passed}, job["choice"]
+            if name == "oldest":
+                continue
             [seg, report] = ARCHIVES[name].objects
             assert (seg.SOPClassUID, report.SOPClassUID) == (classes[0], REPORT)
             [place] = [item.ReferencedSOPInstanceUID for item in references(report) if item.ReferencedSOPClassUID == classes[0]]
             assert place == seg.SOPInstanceUID, f"{name}: the report refers to another segmentation"
-        new, old = (ARCHIVES[name].objects for name in RUNGS)
+        new, old, pictures = (ARCHIVES[name].objects for name in RUNGS)
+        assert len(pictures) > 1 and {d.SOPClassUID for d in pictures} == {PICTURE}, "a picture for each image with a finding"
         assert len({d.SOPInstanceUID for d in new + old}) == 4, "different objects have the same UID"
         tracked = [d.SegmentSequence[0].TrackingUID for d in (new[0], old[0])]
         assert tracked[0] == tracked[1], "one segment has two tracking UIDs"
-        for objects in (new, old):
+        for objects in (new, old, pictures):
             check_sound(site, objects)
 
 
@@ -358,3 +367,88 @@ def check_sound(site, objects):
             checked = run("dciodvfy", "-new", path, check=False)
             faults = [line for line in (checked.stdout + checked.stderr).splitlines() if line.startswith("Error")]
             assert not faults, faults
+
+
+class Gate(http.server.ThreadingHTTPServer):
+    """A web server before an Orthanc that lets in who shows a certificate of `authority` and the token."""
+
+    daemon_threads = True
+
+    def __init__(self, orthanc, authority, token):
+        super().__init__(("127.0.0.1", 0), Doorkeeper)
+        self.orthanc, self.token = orthanc, token
+        key, certificate = authority.issue("gate")
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(certificate, key)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        """Who shows no certificate is turned away by TLS."""
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
+class Doorkeeper(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+        if self.headers.get("Authorization") != f"Bearer {self.server.token}":
+            return self.answer(401, {}, b"")
+        headers = {name: self.headers[name] for name in ("Content-Type", "Accept") if name in self.headers}
+        request = urllib.request.Request(self.server.orthanc.url + self.path, data=body, headers=headers, method=self.command)
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as said:
+                self.answer(said.status, said.headers, said.read())
+        except urllib.error.HTTPError as refused:
+            self.answer(refused.code, refused.headers, refused.read())
+
+    do_GET = do_POST = do_PUT = pass_on
+
+    def answer(self, status, headers, body):
+        self.send_response(status)
+        if "Content-Type" in headers:
+            self.send_header("Content-Type", headers["Content-Type"])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing: the suites' output is their own."""
+
+
+def guarded(keep, folder):
+    hospital = Authority(folder / "pki", "hospital")
+    guarded.pacs = keep(Orthanc(folder / "pacs", "PACS"))
+    gate = keep(Gate(guarded.pacs, hospital, "open sesame"))
+    key, certificate = hospital.issue("node")
+    url = f"https://localhost:{gate.server_address[1]}"
+    for name, token in (("right", "open sesame"), ("wrong", "open barley")):
+        (folder / name).write_text(token)
+    known = {"ca": str(hospital.certificate), "backoff_cap": "1 s", "timeout": "60 s"}
+    shown = {**known, "certificate": str(certificate), "key": str(key)}
+    right, wrong = {"token_file": str(folder / "right")}, {"token_file": str(folder / "wrong")}
+    return {
+        "rest": {"kind": "orthanc", "url": url, "confirm": "query", **shown, **right},
+        "stow": {"kind": "dicomweb", "url": f"{url}/dicom-web", **shown, **right},
+        "barley": {"kind": "orthanc", "url": url, **shown, **wrong},
+        "anonymous": {"kind": "orthanc", "url": url, **known, **right},
+    }
+
+
+def test_a_web_service_lets_in_who_has_its_certificate_and_its_token():
+    with Fan("destinations-guarded", guarded) as site:
+        site.send("guarded")
+        for name in ("rest", "stow"):
+            assert site.done(name)["job"]["delivered"] == "confirmed", site.done(name)["job"]
+        assert len(guarded.pacs.results()) == 1
+        refused = site.done("barley")
+        assert outcomes(refused) == ["gave-up"] and "the token" in refused["job"]["last_error"], refused["job"]
+        anonymous = site.tried("anonymous", "ertificate")
+        site.node.command("jobs", "cancel", anonymous["job"]["id"])
+        shown = site.node.command("destinations", "show", "rest").stdout + site.node.log()
+        assert "sesame" not in shown and "barley\"" not in shown, "a secret was shown"

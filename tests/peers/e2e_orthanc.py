@@ -135,7 +135,10 @@ def check_circle(site, files):
     """One SEG, right, committed to, in the study it is of, and nothing that went round again."""
     done = lambda: [j for j in site.node.jobs() if j["kind"] == "deliver" and j["state"] == "completed"]
     [job] = wait("the delivery is over", done)
+    # with confirm = "commitment" nothing but Orthanc's report makes it so
     assert job["delivered"] == "confirmed", job
+    asked = [said for said in map(site.pacs.ask, (f"/jobs/{i}" for i in site.pacs.ask("/jobs"))) if "Commitment" in said["Type"]]
+    assert [said["State"] for said in asked] == ["Success"], asked
     [instance] = site.pacs.results()
     [study] = site.pacs.ask("/studies?expand")
     held = sorted(site.pacs.ask(f"/series/{series}")["MainDicomTags"]["Modality"] for series in study["Series"])

@@ -52,6 +52,36 @@ def fetched(name, via):
         assert strange.returncode == 2 and "[peer.NOBODY]" in strange.stderr, strange
 
 
+class Rest(Site):
+    """A node without work that may send to an Orthanc, and asks it."""
+
+    def build(self):
+        self.pacs = self.keep(Orthanc(self.folder / "pacs", "PACS"))
+        destinations = {"rest": settings.rest(self.pacs), "folder": {"kind": "folder", "path": str(self.folder / "out")}}
+        self.node = self.keep(Node(self.folder / "node", settings.files({}, [], destinations, quiet="1 h", silence="1 h")))
+
+    def pull(self, series, start="rest", check=True):
+        node = f"127.0.0.1:{self.node.port}"
+        return self.node.command("pull", series, "--from", start, "--node", node, "--json", check=check)
+
+
+def test_a_series_of_an_orthanc_becomes_a_revision_by_rest():
+    with Rest("pull") as site:
+        files = phantom.write(site.folder / "series", "pull", slices=6)
+        *early, late = files
+        held = [site.pacs.add(path) for path in early]
+        uid = study_of(files[0])[1]
+        [series] = {site.pacs.ask(f"/instances/{i}/series")["ID"] for i in held}
+        expected = lambda count, revision: {"series": uid, "instances": count, "revision": revision}
+        assert json.loads(site.pull(series).stdout) == expected(5, 1)
+        assert json.loads(site.pull(uid).stdout) == expected(5, 1), "nothing is new"
+        site.pacs.add(late)
+        assert json.loads(site.pull(uid).stdout) == expected(6, 2)
+        for name, start, status, why in (("1.2.3", "rest", 1, "has no series"), (uid, "folder", 2, "kind"), (uid, "x", 2, "no destination")):
+            refused = site.pull(name, start, check=False)
+            assert refused.returncode == status and why in refused.stderr, refused
+
+
 def test_a_study_comes_by_c_move():
     fetched("fetch-move", "move")
 

@@ -59,13 +59,13 @@ def folder():
     return models
 
 
-def write_threshold(package, channels=(), seen=0):
+def write_threshold(package, channels=(), seen=0, at=0.5):
     """Two channels out of one that goes in: half minus the voxel, the voxel minus half; argmax says which is brighter than
-    half. `channels`: the names of several series that go in, of which number `seen` is looked at."""
+    half. `channels`: the names of several series that go in, of which number `seen` is looked at. `at`: instead of half."""
     graph, count = Graph(package.name), max(1, len(channels))
     weights = [[sign * (channel == seen) for channel in range(count)] for sign in (-1, 1)]
     weight = graph.weight("weight", [2, count, 1, 1, 1], struct.pack(f"<{2 * count}f", *sum(weights, [])))
-    bias = graph.weight("bias", [2], struct.pack("<2f", 0.5, -0.5))
+    bias = graph.weight("bias", [2], struct.pack("<2f", at, -at))
     graph.node("Conv", ["input", weight, bias], output="logits", kernel_shape=[1, 1, 1])
     network = graph.encode([("input", [1, count, "d", "h", "w"])], [("logits", [1, 2, "d", "h", "w"])])
     package.mkdir(parents=True)

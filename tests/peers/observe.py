@@ -73,7 +73,7 @@ def test_a_run_is_seen_in_metrics_and_logs_and_no_patient_is():
             ("sagittal_series_finished_total", "quiet-after-release"): 1,
             ("sagittal_attempt_seconds_count", "ball", "completed", "infer"): 1,
             ("sagittal_attempt_seconds_count", "completed", "deliver", "out"): 1,
-            ("sagittal_result_seconds_count", "out"): 1,
+            ("sagittal_result_seconds_count", "confirmed", "out"): 1,
             ("sagittal_jobs", "dead", "deliver", "retryable"): 1,
             ("sagittal_series", "open"): 0,
             ("sagittal_device_permits", "total"): 1,

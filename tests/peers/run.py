@@ -15,7 +15,7 @@ from support import BIN, Skipped
 
 MODULES = [
     "audit", "bad_input", "commitment", "dcmtk", "deploy", "destinations", "disk", "duplicates", "e2e_orthanc", "fetch", "interop",
-    "kill", "negotiation", "notices", "observe", "quarantine", "quota", "recipes", "schemas", "stow", "study", "tls",
+    "kill", "negotiation", "notices", "observe", "placeholders", "quarantine", "quota", "recipes", "schemas", "stow", "study", "tls",
 ]
 
 

@@ -41,6 +41,12 @@ fn rule() -> Value {
             ("wait_for", wait_for(), "What must be there before the rule fires."),
             ("accept", one_or_more(words(GEOMETRY_NAMES), 1), "Geometry the rule takes, instead of the pipeline's."),
             ("notify", one_or_more(text(), 1), "Those who are told, [notify.<name>] of node.toml."),
+            (
+                "inform",
+                one_or_more(words(["failed", "nothing-found"]), 0),
+                "What readers are told in the study itself.",
+            ),
+            ("inform_after", duration(), "A job not finished after this long counts as failed, for inform."),
             ("inputs", named("^[A-Za-z0-9_-]{1,32}$", input()), "The series that a study rule needs, by name."),
             ("window", duration(), "How long after the first input another one still counts."),
             ("partial", words(["proceed", "wait", "give-up"]), "What is done when inputs are missing then."),
@@ -56,7 +62,7 @@ fn rule() -> Value {
         },
         {
             "if": { "required": ["hold"] },
-            "then": { "properties": refused(&["pipeline", "send_to", "quiet", "wait_for"]) },
+            "then": { "properties": refused(&["pipeline", "send_to", "quiet", "wait_for", "inform", "inform_after"]) },
             "else": { "anyOf": [{ "required": ["pipeline"] }, { "properties": { "stop": { "const": true } }, "required": ["stop"] }] },
         },
         {

@@ -225,7 +225,8 @@ pub(super) fn what_waits_and_what_went_through_is_measured(stand: Stand) {
     assert_eq!((totals.instances["new"], totals.closed["quiet"]), (2, 2));
     let gave_up = &totals.attempts[&((JobKind::Infer, pipeline.clone()), "gave-up")];
     assert_eq!((gave_up.count(), gave_up.sum.round() as u64), (1, 1));
-    assert_eq!(totals.results["a"].count(), 1);
+    let confirmed = ("a".to_owned(), "confirmed");
+    assert_eq!(totals.results[&confirmed].count(), 1);
     assert!(totals.waits[&(JobKind::Infer, pipeline)].sum >= 1.0);
 }
 

@@ -111,6 +111,24 @@ pub(super) fn giving_up_and_holding_wait_for_an_operator(stand: Stand) {
     assert_eq!(stand.ledger.next_due().unwrap(), None);
 }
 
+pub(super) fn a_delivery_that_no_worker_lives_through_lets_others_go_first_and_is_never_given_up(stand: Stand) {
+    stand.close_with(1, vec![infer_job(&["pacs"])]);
+    stand.ledger.complete_infer(&stand.claim_one(JobKind::Infer), &[result(1, "seg")]).unwrap();
+    for _ in 0..4 {
+        stand.claim_one(JobKind::Deliver);
+        assert_eq!(stand.ledger.rescue_all_running().unwrap(), 1);
+    }
+    for _ in 0..3 {
+        let claim = stand.claim_one(JobKind::Deliver);
+        assert_eq!(stand.ledger.rescue_all_running().unwrap(), 1);
+        assert_eq!(stand.state(claim.job), JobState::Available);
+        assert!(stand.ledger.claim(JobKind::Deliver, "w", LEASE, 1, &[]).unwrap().is_empty());
+        stand.clock.advance(Duration::from_secs(10));
+    }
+    let claim = stand.claim_one(JobKind::Deliver);
+    assert!(stand.ledger.complete_deliver(&claim, Delivered::Confirmed).unwrap());
+}
+
 pub(super) fn a_job_that_kills_its_worker_again_and_again_is_given_up(stand: Stand) {
     let job = stand.close_with(1, vec![infer_job(&["pacs"])])[0];
     for _ in 0..4 {

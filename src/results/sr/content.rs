@@ -49,7 +49,7 @@ pub(super) fn container(relation: Relation, name: &Code, children: Vec<Dataset>)
     Ok(item)
 }
 
-pub(super) fn code(relation: Relation, name: &Code, value: &Code) -> Item {
+pub(in crate::results) fn code(relation: Relation, name: &Code, value: &Code) -> Item {
     let mut item = item(relation, "CODE", Some(name))?;
     put_item(&mut item, tags::CONCEPT_CODE_SEQUENCE, code_item(value, "a report's code")?);
     Ok(item)

@@ -15,7 +15,7 @@ use dicom_object::InMemDicomObject;
 use super::elements::{put, put_code, put_item, put_items, put_uid, reference};
 use super::{ResultContext, ResultError, ResultObject, SourceSeries, modules};
 use crate::dicom::{Code, Dataset, Uid, text};
-use crate::volume::{Measured, Segment, Segmentation};
+use crate::volume::{Algorithm, Measured, Segment, Segmentation};
 use content::{Item, Relation, code, container};
 
 pub(super) const KIND: &str = "sr";
@@ -104,7 +104,7 @@ fn root(
     put(&mut template, tags::MAPPING_RESOURCE, VR::CS, "DCMR");
     put(&mut template, tags::TEMPLATE_IDENTIFIER, VR::CS, "1500");
     put_item(dataset, tags::CONTENT_TEMPLATE_SEQUENCE, template);
-    let mut items = observer(finding, context)?;
+    let mut items = observer(&finding.algorithm, context)?;
     items.push(code(Relation::Modifies, &dcm("121058", "Procedure reported"), &procedure(source))?);
     if !groups.is_empty() {
         items.push(container(Relation::Contains, &dcm("126010", "Imaging Measurements"), groups)?);
@@ -119,8 +119,7 @@ fn root(
 }
 
 /// Language and device observer (PS3.16 TID 1204, TID 1004).
-fn observer(finding: &Segmentation, context: &ResultContext) -> Result<Vec<Dataset>, ResultError> {
-    let algorithm = &finding.algorithm;
+pub(super) fn observer(algorithm: &Algorithm, context: &ResultContext) -> Result<Vec<Dataset>, ResultError> {
     let device = Uid::derived(&["sagittal-device", &algorithm.name, &algorithm.version, &algorithm.digest]);
     let language = Code::new("en", "RFC5646", "English");
     Ok(vec![

@@ -3,7 +3,7 @@
 use dicom_dictionary_std::{tags, uids};
 
 use super::reader::{items, referenced};
-use super::{Fault, key_images, measurement_report, secondary_capture, segmentation, structure_set};
+use super::{Fault, key_images, measurement_report, placeholder, secondary_capture, segmentation, structure_set};
 use crate::dicom::{Dataset, part10, text};
 use crate::results::SourceSeries;
 
@@ -28,6 +28,7 @@ pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Ver
         Some(uids::SEGMENTATION_STORAGE | uids::LABEL_MAP_SEGMENTATION_STORAGE) => &|s| segmentation(bytes, s, None),
         Some(uids::RT_STRUCTURE_SET_STORAGE) => &|source| structure_set(bytes, source, None),
         Some(uids::KEY_OBJECT_SELECTION_DOCUMENT_STORAGE) => &|source| key_images(bytes, source, None),
+        Some(uids::BASIC_TEXT_SR_STORAGE) => &|source| placeholder(bytes, source),
         Some(uids::COMPREHENSIVE3_DSR_STORAGE) => {
             &|source| measurement_report(bytes, source, own_segmentation(&file, beside), None)
         }

@@ -12,6 +12,7 @@ mod image;
 mod ko;
 mod pixel_data;
 mod pixels;
+mod placeholder;
 mod raster;
 mod reader;
 mod references;
@@ -57,6 +58,7 @@ impl fmt::Display for Fault {
 
 pub use any::{Verdict, object};
 pub use ko::key_images;
+pub use placeholder::placeholder;
 pub use rtstruct::structure_set;
 pub use sc::{Drawn, secondary_capture};
 pub use sr::measurement_report;

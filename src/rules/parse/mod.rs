@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use super::condition::Clause;
 use super::fault::{Fault, did_you_mean};
 use super::quantity::duration;
-use super::ruleset::{Action, Mode, Priority, Rule, Scope};
+use super::ruleset::{Action, Inform, Mode, Priority, Rule, Scope};
 use super::section::{self, Entry, Section};
 use super::summary::GEOMETRY_NAMES;
 use super::timing::WaitFor;
@@ -96,6 +96,7 @@ fn rule(section: &Section<'_>, names: &Names<'_>, seen: &mut BTreeSet<String>) -
     let notify = section
         .get("notify")
         .map_or(Some(Vec::new()), |e| known_names(&e, names.notices, "a [notify.<name>] of node.toml"));
+    let inform = inform(section);
     let (accept, mut conditions, (mut scope, wait_for)) = (accept?, conditions?, scope?);
     let accepted = accept.as_ref().map(|names| Clause::accept(names));
     match &mut scope {
@@ -113,6 +114,7 @@ fn rule(section: &Section<'_>, names: &Names<'_>, seen: &mut BTreeSet<String>) -
         wait_for,
         accept,
         notify: notify?,
+        inform: inform?,
         conditions,
     })
 }
@@ -128,8 +130,31 @@ fn scope(section: &Section<'_>) -> Option<(Scope, Option<WaitFor>)> {
     of_study.and(wait_for).map(|wait_for| (Scope::Series, wait_for))
 }
 
+/// What readers are told when there is no result.
+fn inform(section: &Section<'_>) -> Option<Inform> {
+    let words = [("failed", true), ("nothing-found", false)];
+    let asked = section.get("inform").map(|entry| {
+        let read: Vec<Option<bool>> = entry.items().iter().map(|item| item.choice(&words)).collect();
+        read.into_iter().collect::<Option<Vec<bool>>>()
+    });
+    let asked = asked.map_or(Some(Vec::new()), |asked| asked);
+    let after = section.get("inform_after");
+    let time = after.as_ref().map_or(Some(None), |entry| duration(entry, 1.0, 604_800.0).map(Some));
+    let (asked, time) = (asked?, time?);
+    let failed = asked.contains(&true);
+    match after {
+        Some(entry) if !failed => {
+            entry.refuse_key("a time after which nobody is told", "beside inform = \"failed\"", None)
+        }
+        _ => Some(Inform { failed, after: time, nothing_found: asked.contains(&false) }),
+    }
+}
+
 /// A rule that holds or only stops is decided at once.
 fn refuse_without_pipeline(section: &Section<'_>) {
+    for entry in ["inform", "inform_after"].into_iter().filter_map(|key| section.get(key)) {
+        entry.refuse_key::<()>("a rule that runs nothing", "beside pipeline", None);
+    }
     for entry in ["quiet", "wait_for"].into_iter().filter_map(|key| section.get(key)) {
         let hint = "hold and stop take effect at once; `then = \"hold\"` in wait_for holds what stays incomplete";
         entry.refuse_key::<()>("a rule that runs nothing", "beside pipeline", Some(hint.to_owned()));

@@ -7,7 +7,6 @@ use std::path::Path;
 use dicom_ul::pdu::{Pdu, write_pdu};
 use sagittal::config::schema;
 use sagittal::dicom::commitment::Reason;
-use sagittal::dicom::ladder::LADDER;
 use sagittal::dicom::{
     CommitmentStatus, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, StoreStatus, services, tables,
 };
@@ -101,11 +100,8 @@ fn accepted() -> String {
 }
 
 fn created() -> String {
-    let row = |form: sagittal::dicom::ladder::Form| {
-        let uid = form.sop_class();
-        vec![tables::name_of(uid).unwrap().to_owned(), uid.to_owned()]
-    };
-    table(&["SOP class", "UID"], LADDER.map(row))
+    let row = |uid: &str| vec![tables::name_of(uid).unwrap().to_owned(), uid.to_owned()];
+    table(&["SOP class", "UID"], sagittal::results::SOP_CLASSES.map(row))
 }
 
 /// The tables of `node.toml` that a peer can notice: key, what it is, what holds when it is left out.

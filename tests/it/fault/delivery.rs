@@ -8,6 +8,7 @@ use sagittal::dicom::ladder::Form;
 use sagittal::dicom::{Answer, Uid};
 use sagittal::ledger::{Circuit, Delivered, JobDetail, JobState, Ledger, OPENS_AFTER};
 use sagittal::scp::ScpOptions;
+use sagittal::spool::Spool;
 use tokio::net::TcpListener;
 
 use crate::support::balky::{Balky, Reaction, objects};
@@ -98,6 +99,23 @@ async fn warnings_are_stored_and_kept_and_a_permanent_refusal_is_given_up() {
     assert_eq!(answers(&detail), [Answer::Warned, Answer::Warned, Answer::Refused]);
     assert_eq!(detail.answers[0].verdict.status, Some(0xb006));
     assert_eq!(outcomes(&detail), ["gave-up"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_rejects_associations_has_everything_once_when_it_takes_one() {
+    let peer = Balky::rejecting(2).await;
+    let outbox = Outbox::new(&["pacs"], &pacs(peer.address.port(), "confirm = \"query\""), &objects(3));
+    let running = outbox.start().await;
+    for tries in 1..=2 {
+        let detail = delivery_that(running.ledger(), "pacs", tried(tries)).await;
+        assert!(detail.job.last_error.as_deref().unwrap().contains("rejected the association"), "{detail:?}");
+        outbox.clock.advance(Duration::from_hours(1));
+    }
+    let detail = delivery_that(running.ledger(), "pacs", completed).await;
+    assert_eq!((detail.job.delivered, times(&peer)), (Some(Delivered::Confirmed), vec![1, 1, 1]));
+    assert_eq!(outcomes(&detail), ["retry", "retry", "completed"]);
+    assert_eq!(detail.attempts[0].stage.as_deref(), Some("connect"));
     running.stop().await;
 }
 
@@ -197,6 +215,26 @@ async fn a_peer_that_refuses_the_class_only_when_it_comes_gets_the_next_form_in_
     assert_eq!((outcomes(&detail), answers(&detail)), (vec!["completed"], vec![Answer::Refused, Answer::Stored]));
     assert_eq!(detail.choice.unwrap()["chosen"], "binary");
     assert_eq!(times(&peer), [1, 1, 0]);
+    running.stop().await;
+}
+
+/// Invariant 10: what was passed when it was made is not sent when the disk has changed it since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_was_altered_on_the_disk_is_quarantined_and_not_sent() {
+    let peer = Balky::rejecting(1).await;
+    let outbox = Outbox::new(&["pacs"], &pacs(peer.address.port(), "confirm = \"none\""), &objects(3));
+    let running = outbox.start().await;
+    delivery_that(running.ledger(), "pacs", tried(1)).await;
+    outbox.site.alter(b"1.2.3.2");
+    outbox.clock.advance(Duration::from_hours(1));
+    let detail = delivery_that(running.ledger(), "pacs", |d| d.job.state == JobState::Held).await;
+    let error = detail.job.last_error.as_deref().unwrap();
+    assert!(error.starts_with("the result 1.2.3.2 is no longer what the referee passed"), "{error}");
+    assert_eq!((detail.job.stage.as_deref(), outcomes(&detail)), (Some("verify"), vec!["retry", "held"]));
+    assert_eq!(peer.arrivals(), [], "nothing of the job was sent");
+    let quarantined = Spool::attach(&outbox.site.spool()).quarantined().unwrap();
+    assert_eq!(quarantined.len(), 1);
+    assert!(quarantined[0].note.contains("are not those that were stored"), "{}", quarantined[0].note);
     running.stop().await;
 }
 

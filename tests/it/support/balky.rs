@@ -42,6 +42,8 @@ struct Manner {
     gone: watch::Sender<usize>,
     held: Arc<Mutex<Vec<String>>>,
     forgets: bool,
+    /// So many associations are rejected first.
+    rejects: usize,
 }
 
 impl Balky {
@@ -57,16 +59,31 @@ impl Balky {
         Balky::on(listener, |_, _| Reaction::Status(0), true)
     }
 
+    /// Rejects so many associations before it takes everything.
+    pub async fn rejecting(rejects: usize) -> Balky {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Balky::with(listener, |_, _| Reaction::Status(0), false, rejects)
+    }
+
     pub fn on(
         listener: TcpListener,
         react: impl Fn(&str, usize) -> Reaction + Send + Sync + 'static,
         forgets: bool,
     ) -> Balky {
+        Balky::with(listener, react, forgets, 0)
+    }
+
+    fn with(
+        listener: TcpListener,
+        react: impl Fn(&str, usize) -> Reaction + Send + Sync + 'static,
+        forgets: bool,
+        rejects: usize,
+    ) -> Balky {
         let address = listener.local_addr().unwrap();
         let (sender, arrivals) = watch::channel(Vec::new());
         let (leaving, gone) = watch::channel(0);
         let (react, held) = (Arc::new(react), Arc::default());
-        let manner = Manner { react, arrivals: sender, gone: leaving, held, forgets };
+        let manner = Manner { react, arrivals: sender, gone: leaving, held, forgets, rejects };
         let serving = tokio::spawn(async move {
             for association in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -104,6 +121,10 @@ async fn associate(mut parrot: Parrot, association: usize, manner: Manner) {
     let (mut heard, mut dataset) = (Vec::new(), Vec::new());
     while let Some((kind, body)) = parrot.hear().await {
         match kind {
+            // transient, by the service user, no reason given (PS3.8 section 9.3.4)
+            ASSOCIATE if association < manner.rejects => {
+                return parrot.say(&parrot::pdu(parrot::REJECT, &[0, 2, 1, 1])).await;
+            }
             ASSOCIATE => parrot.say(&parrot::accept_all(&body)).await,
             RELEASE => return parrot.say(&parrot::pdu(RELEASE_ANSWER, &[0; 4])).await,
             DATA => {}

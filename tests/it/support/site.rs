@@ -93,6 +93,18 @@ send_to = ["pacs", "folder"]
         sagittal::node::spool_path(&Config::load(&self.config()).unwrap().node)
     }
 
+    /// Changes a bit of the last place in each file of the spool that holds `pattern`, as a failing disk would.
+    pub fn alter(&self, pattern: &[u8]) {
+        let mut found = Vec::new();
+        files_below(&self.spool(), &mut found);
+        for path in found {
+            let bytes = std::fs::read(&path).unwrap();
+            let Some(at) = bytes.windows(pattern.len()).rposition(|window| window == pattern) else { continue };
+            let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &[bytes[at] ^ 1], at as u64).unwrap();
+        }
+    }
+
     /// Starts the program and waits for its ready line.
     pub fn start(&self) -> Node {
         let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(self.log()).spawn().unwrap();

@@ -47,7 +47,7 @@ const FRAMES: &[Mutation] = &[
     ("purpose_other", "V3", |d| {
         inside(d, tags::SOURCE_IMAGE_SEQUENCE, |item| {
             inside(item, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, |code| {
-                set(code, tags::CODE_VALUE, VR::SH, "121320")
+                set(code, tags::CODE_VALUE, VR::SH, "121320");
             });
         });
     }),
@@ -95,10 +95,10 @@ const FRAMES: &[Mutation] = &[
         pixels(d, |bytes, _| {
             let frame = bytes.len() / 4;
             bytes.rotate_right(frame);
-        })
+        });
     }),
     ("blue_for_red", "V8", |d| {
-        pixels(d, |bytes, _| bytes.as_chunks_mut::<3>().0.iter_mut().for_each(|p| p.swap(0, 2)))
+        pixels(d, |bytes, _| bytes.as_chunks_mut::<3>().0.iter_mut().for_each(|p| p.swap(0, 2)));
     }),
     ("one_pixel_wrong", "V8", |d| {
         pixels(d, |bytes, row| bytes[row * 8 + 30..row * 8 + 33].copy_from_slice(&[255, 0, 0]));
