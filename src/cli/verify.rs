@@ -15,7 +15,7 @@ use crate::results::verify::{self, Verdict};
 
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// Files, or folders of them: segmentations, label maps, structure sets, measurement reports and captures
+    /// Files, or folders of them: segmentations, label maps, structure sets, measurement reports, captures and outlines
     #[arg(required = true, value_name = "OBJECTS")]
     objects: Vec<PathBuf>,
     /// Folder with the images that they were made from

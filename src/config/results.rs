@@ -18,11 +18,13 @@ pub enum ResultKind {
     Ko,
     /// Secondary Capture Image Storage, or its Multi-frame True Color form: pictures.
     Sc,
+    /// Grayscale Softcopy Presentation State Storage: outlines.
+    Gsps,
 }
 
 impl ResultKind {
-    pub const ALL: [ResultKind; 5] =
-        [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr, ResultKind::Ko, ResultKind::Sc];
+    pub const ALL: [ResultKind; 6] =
+        [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr, ResultKind::Ko, ResultKind::Sc, ResultKind::Gsps];
 
     /// The word for it in `pipelines.toml`, in the ledger and in file names.
     #[must_use]
@@ -33,6 +35,7 @@ impl ResultKind {
             ResultKind::Sr => "sr",
             ResultKind::Ko => "ko",
             ResultKind::Sc => "sc",
+            ResultKind::Gsps => "gsps",
         }
     }
 }

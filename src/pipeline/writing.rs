@@ -135,8 +135,18 @@ impl Writing<'_> {
                 (object, faults)
             }
             ResultKind::Sc => return self.captures(seg.map(|seg| (seg, form)), context),
+            ResultKind::Gsps => return self.outlines(context),
         };
         Ok(vec![only])
+    }
+
+    fn outlines(&self, context: &ResultContext) -> Result<Vec<(ResultObject, Vec<Fault>)>, ResultError> {
+        let Writing { source, found, .. } = self;
+        let judged = |object: ResultObject| {
+            let faults = verify::presentation_state(&object.bytes, source, Some(found));
+            (object, faults)
+        };
+        Ok(results::presentation_states(source, found, context)?.into_iter().map(judged).collect())
     }
 
     /// Pictures, which go to every destination: they name the segmentation where every destination gets the same.

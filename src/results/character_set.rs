@@ -33,7 +33,7 @@ fn own_texts(dataset: &Dataset) -> Vec<String> {
             // Frames hold numbers and codes in ASCII only.
             Some(_) if element.header().tag == tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE => {}
             Some(items) => found.extend(items.iter().flat_map(own_texts)),
-            None if matches!(element.vr(), VR::LO | VR::SH | VR::UT | VR::PN) => {
+            None if matches!(element.vr(), VR::LO | VR::SH | VR::ST | VR::UT | VR::PN) => {
                 found.extend(element.value().to_multi_str().map(|v| v.to_vec()).unwrap_or_default());
             }
             None => {}

@@ -10,6 +10,7 @@ mod color;
 mod context;
 mod elements;
 mod encode;
+mod gsps;
 mod ko;
 mod modules;
 mod placeholder;
@@ -23,6 +24,7 @@ pub mod verify;
 mod voi;
 
 pub use context::ResultContext;
+pub use gsps::presentation_states;
 pub use ko::key_images;
 pub use placeholder::{Reason, Stage, placeholder};
 pub use rtstruct::structure_set;
@@ -39,7 +41,7 @@ use crate::dicom::{Dataset, Uid, UidError, keyword_of};
 use crate::volume::Segmentation;
 
 /// SOP classes of all that is written here.
-pub const SOP_CLASSES: [&str; 8] = [
+pub const SOP_CLASSES: [&str; 9] = [
     uids::SEGMENTATION_STORAGE,
     uids::LABEL_MAP_SEGMENTATION_STORAGE,
     uids::RT_STRUCTURE_SET_STORAGE,
@@ -48,6 +50,7 @@ pub const SOP_CLASSES: [&str; 8] = [
     uids::BASIC_TEXT_SR_STORAGE,
     uids::SECONDARY_CAPTURE_IMAGE_STORAGE,
     uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE,
+    uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE,
 ];
 
 /// A finished DICOM object in its file form.

@@ -9,7 +9,9 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 use super::context::ResultContext;
-use super::elements::{plain, put, put_code, put_decimals, put_item, put_items, put_text, put_uid, reference};
+use super::elements::{
+    code_string, plain, put, put_code, put_decimals, put_item, put_items, put_text, put_uid, reference,
+};
 use super::source::Lossy;
 use super::{ResultError, SourceSeries};
 use crate::dicom::{Dataset, Uid, text};
@@ -248,6 +250,14 @@ pub(super) fn referenced_series(dataset: &mut Dataset, source: &SourceSeries) {
     let images = source.slices().iter().map(|s| reference(&s.class, &s.instance)).collect();
     put_items(&mut item, tags::REFERENCED_INSTANCE_SEQUENCE, images);
     put_item(dataset, tags::REFERENCED_SERIES_SEQUENCE, item);
+}
+
+/// What a presentation or segmentation is called (PS3.3 section 10.9); `otherwise` where the pipeline's name says nothing.
+pub(super) fn content_identification(dataset: &mut Dataset, context: &ResultContext, otherwise: &str) {
+    let label = code_string(&context.pipeline);
+    put(dataset, tags::CONTENT_LABEL, VR::CS, if label.is_empty() { otherwise.to_owned() } else { label });
+    put_text(dataset, tags::CONTENT_DESCRIPTION, VR::LO, &context.series_description);
+    put(dataset, tags::CONTENT_CREATOR_NAME, VR::PN, PrimitiveValue::Empty);
 }
 
 /// The losses of the source images, which every image made of them has suffered, too (PS3.3 section C.7.6.1.1.5).

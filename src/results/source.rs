@@ -42,6 +42,8 @@ pub struct Slice {
     pub position: Vec<String>,
     /// How it is meant to be shown.
     pub voi: Voi,
+    /// Rescale Slope and Rescale Intercept as the source writes them; `None` where it has none.
+    pub rescale: Option<[String; 2]>,
 }
 
 /// The compression that some source image went through (PS3.3 section C.7.6.1.1.5).
@@ -99,6 +101,7 @@ impl SourceSeries {
             plane: Plane::of(&header).unwrap_or_else(nowhere),
             position: Vec::new(),
             voi: Voi::of(&header),
+            rescale: rescale(&header),
         };
         let frame_of_reference = uid_at(&header, 0, tags::FRAME_OF_REFERENCE_UID).unwrap_or_else(|_| series.clone());
         let (lossy, verdict) = (Lossy::of(&header), GeometryVerdict::SingleSlice);
@@ -266,6 +269,7 @@ impl Slice {
             plane: Plane::of(header).ok_or(missing(tags::IMAGE_POSITION_PATIENT))?,
             position: decimal_texts(header, tags::IMAGE_POSITION_PATIENT),
             voi: Voi::of(header),
+            rescale: rescale(header),
         })
     }
 }
@@ -277,6 +281,12 @@ impl Lossy {
             methods: texts(header, tags::LOSSY_IMAGE_COMPRESSION_METHOD),
         })
     }
+}
+
+/// Slope and intercept; one of them alone says nothing.
+fn rescale(header: &Dataset) -> Option<[String; 2]> {
+    let first = |tag| decimal_texts(header, tag).into_iter().next();
+    Some([first(tags::RESCALE_SLOPE)?, first(tags::RESCALE_INTERCEPT)?])
 }
 
 /// The values of a decimal string attribute as they stand, without the padding at the end.

@@ -3,9 +3,10 @@
 //!
 //! Of several windows the first counts, and a window goes before a table.
 
-use dicom_core::Tag;
+use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 
+use super::elements::{decimal_string, put, put_decimals, put_item};
 use crate::dicom::{Dataset, decimals, text};
 
 /// The grey scale of one image.
@@ -29,6 +30,16 @@ enum Function {
     Linear,
     LinearExact,
     Sigmoid,
+}
+
+impl Function {
+    fn name(self) -> &'static str {
+        match self {
+            Function::Linear => "LINEAR",
+            Function::LinearExact => "LINEAR_EXACT",
+            Function::Sigmoid => "SIGMOID",
+        }
+    }
 }
 
 impl Voi {
@@ -63,6 +74,30 @@ impl Voi {
             Some(Curve::Window { center, width, .. }) => Some([center, width]),
             _ => None,
         }
+    }
+
+    /// What an item of the Softcopy VOI LUT Sequence says of it; `None` where the image says nothing.
+    pub(super) fn attributes(&self) -> Option<Dataset> {
+        let mut item = Dataset::new_empty();
+        match self.curve.as_ref()? {
+            Curve::Window { center, width, function } => {
+                put_decimals(&mut item, tags::WINDOW_CENTER, vec![decimal_string(*center)]);
+                put_decimals(&mut item, tags::WINDOW_WIDTH, vec![decimal_string(*width)]);
+                if *function != Function::Linear {
+                    put(&mut item, tags::VOILUT_FUNCTION, VR::CS, function.name());
+                }
+            }
+            Curve::Table { first, greys } => {
+                let mut table = Dataset::new_empty();
+                // 65536 entries are counted as 0.
+                let descriptor = [greys.len() as u16, *first as u16, 8];
+                let entries: Vec<u16> = greys.iter().map(|grey| u16::from(*grey)).collect();
+                put(&mut table, tags::LUT_DESCRIPTOR, VR::US, PrimitiveValue::U16(descriptor.as_slice().into()));
+                put(&mut table, tags::LUT_DATA, VR::OW, PrimitiveValue::U16(entries.into()));
+                put_item(&mut item, tags::VOILUT_SEQUENCE, table);
+            }
+        }
+        Some(item)
     }
 
     /// Whether the image says nothing about windows.

@@ -10,7 +10,7 @@ const INSET: f64 = 0.01;
 const CHANNEL: f64 = -0.25;
 
 /// A closed outline: column and row, 0 being the centre of the first voxel; the first point is not repeated.
-pub(super) type Outline = Vec<[f64; 2]>;
+pub(in crate::results) type Outline = Vec<[f64; 2]>;
 
 /// Steps along voxel edges with the mask on the right hand: to greater columns, greater rows, lesser columns, lesser
 /// rows.
@@ -21,8 +21,7 @@ const UP: usize = 3;
 /// The outlines of a mask of `size` columns and rows, one for each 4-connected part, in the order of their first voxels.
 pub(super) fn outlines(size: [usize; 2], is_marked: impl Fn(usize, usize) -> bool) -> Vec<Outline> {
     let mask = Mask::new(size, is_marked);
-    let mut tracer = Tracer { mask: &mask, rings: Vec::new(), left_edges: vec![None; mask.marked.len()] };
-    tracer.trace_all();
+    let tracer = Tracer::of(&mask);
     let weaver = Weaver { rings: &tracer.rings, joints: &tracer.joints() };
     let outer = tracer.rings.iter().enumerate().filter(|(_, ring)| ring.area > 0);
     outer
@@ -31,6 +30,16 @@ pub(super) fn outlines(size: [usize; 2], is_marked: impl Fn(usize, usize) -> boo
             weaver.weave(index, 0, &mut outline);
             outline
         })
+        .collect()
+}
+
+/// The borders of a mask as closed rings, those around marked voxels and those around holes, each by itself.
+pub(super) fn rings(size: [usize; 2], is_marked: impl Fn(usize, usize) -> bool) -> Vec<Outline> {
+    let mask = Mask::new(size, is_marked);
+    Tracer::of(&mask)
+        .rings
+        .iter()
+        .map(|ring| (0..ring.corners.len()).map(|corner| ring.point(corner)).collect())
         .collect()
 }
 
@@ -118,7 +127,14 @@ struct Joint {
     hole: usize,
 }
 
-impl Tracer<'_> {
+impl<'m> Tracer<'m> {
+    /// All rings of a mask.
+    fn of(mask: &'m Mask) -> Tracer<'m> {
+        let mut tracer = Tracer { mask, rings: Vec::new(), left_edges: vec![None; mask.marked.len()] };
+        tracer.trace_all();
+        tracer
+    }
+
     fn trace_all(&mut self) {
         for y in 1..self.mask.height as isize - 1 {
             for x in 1..self.mask.width as isize - 1 {

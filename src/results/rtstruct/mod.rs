@@ -16,6 +16,9 @@ use crate::dicom::{Dataset, SegForm, Uid};
 use crate::volume::{Segment, Segmentation};
 use slices::SliceContours;
 
+pub(super) use contour::Outline;
+pub(super) use slices::borders;
+
 pub(super) const KIND: &str = "rtstruct";
 /// What the referenced "study" of a structure set is called: a class that was retired long ago, and still is to be named.
 const DETACHED_STUDY: &str = "1.2.840.10008.3.1.2.3.1";

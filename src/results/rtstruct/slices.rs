@@ -4,11 +4,14 @@ use std::fmt::Write;
 
 use rayon::prelude::*;
 
-use super::contour::{Outline, outlines};
+use super::contour::{Outline, outlines, rings};
 use crate::dicom::{Plane, add, scale};
 use crate::results::SourceSeries;
 use crate::results::areas::{Area, Marked, marked, slice_of};
 use crate::volume::Segmentation;
+
+/// From a mask of columns and rows to its outlines.
+type Trace = fn([usize; 2], &dyn Fn(usize, usize) -> bool) -> Vec<Outline>;
 
 /// The contours of one slice, by label.
 pub(super) struct SliceContours(Vec<(u8, Vec<Contour>)>);
@@ -35,7 +38,7 @@ pub(super) fn contours(finding: &Segmentation, source: &SourceSeries) -> Vec<Sli
         for layer in finding.layers() {
             let labels = slice_of(layer, k);
             for marked in marked(&labels, slice.plane.columns) {
-                let drawn = drawn(&labels, &marked, slice.plane.columns);
+                let drawn = drawn(&labels, &marked, slice.plane.columns, |size, mask| outlines(size, mask));
                 found.push((marked.label, drawn.iter().map(|outline| contour(outline, &slice.plane)).collect()));
             }
         }
@@ -44,11 +47,17 @@ pub(super) fn contours(finding: &Segmentation, source: &SourceSeries) -> Vec<Sli
     slices.map(of_slice).collect()
 }
 
-/// The outlines of a label, in columns and rows of the whole slice.
-fn drawn(labels: &[u8], marked: &Marked, width: usize) -> Vec<Outline> {
+/// The borders of each label of a slice, around its voxels and around its holes, in columns and rows.
+pub(in crate::results) fn borders(labels: &[u8], width: usize) -> Vec<(u8, Vec<Outline>)> {
+    let of = |marked: &Marked| (marked.label, drawn(labels, marked, width, |size, mask| rings(size, mask)));
+    marked(labels, width).iter().map(of).collect()
+}
+
+/// What `trace` makes of the mask of a label, in columns and rows of the whole slice.
+fn drawn(labels: &[u8], marked: &Marked, width: usize, trace: Trace) -> Vec<Outline> {
     let Area { columns: [left, right], rows: [top, bottom] } = marked.area;
     let size = [right - left + 1, bottom - top + 1];
-    let mut drawn = outlines(size, |column, row| labels[(top + row) * width + left + column] == marked.label);
+    let mut drawn = trace(size, &|column, row| labels[(top + row) * width + left + column] == marked.label);
     let moved = |point: &mut [f64; 2]| *point = [point[0] + left as f64, point[1] + top as f64];
     drawn.iter_mut().flatten().for_each(moved);
     drawn

@@ -11,11 +11,11 @@ mod segments;
 
 use std::io::{self, Write};
 
-use dicom_core::{PrimitiveValue, VR};
+use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
-use super::elements::{code_string, put, put_short, put_text};
+use super::elements::{put, put_short};
 use super::{ResultContext, ResultError, ResultObject, SourceSeries, encode, modules};
 use crate::dicom::{Dataset, SegForm, SegmentationType};
 use crate::volume::Segmentation;
@@ -151,10 +151,7 @@ fn identity(
 /// Segmentation Image module, what is the same in all forms; `[rows, columns, frames]`.
 fn image(dataset: &mut Dataset, source: &SourceSeries, context: &ResultContext, size: [usize; 3]) {
     put(dataset, tags::IMAGE_TYPE, VR::CS, modules::strs(["DERIVED".into(), "PRIMARY".into()]));
-    let label = code_string(&context.pipeline);
-    put(dataset, tags::CONTENT_LABEL, VR::CS, if label.is_empty() { "SEGMENTATION".into() } else { label });
-    put_text(dataset, tags::CONTENT_DESCRIPTION, VR::LO, &context.series_description);
-    put(dataset, tags::CONTENT_CREATOR_NAME, VR::PN, PrimitiveValue::Empty);
+    modules::content_identification(dataset, context, "SEGMENTATION");
     put_short(dataset, tags::SAMPLES_PER_PIXEL, 1);
     put_short(dataset, tags::ROWS, size[0]);
     put_short(dataset, tags::COLUMNS, size[1]);

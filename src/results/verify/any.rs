@@ -3,7 +3,10 @@
 use dicom_dictionary_std::{tags, uids};
 
 use super::reader::{items, referenced};
-use super::{Fault, key_images, measurement_report, placeholder, secondary_capture, segmentation, structure_set};
+use super::{
+    Fault, key_images, measurement_report, placeholder, presentation_state, secondary_capture, segmentation,
+    structure_set,
+};
 use crate::dicom::{Dataset, part10, text};
 use crate::results::SourceSeries;
 
@@ -35,6 +38,7 @@ pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Ver
         Some(uids::SECONDARY_CAPTURE_IMAGE_STORAGE | uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE) => {
             &|source| secondary_capture(bytes, source, None)
         }
+        Some(uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE) => &|source| presentation_state(bytes, source, None),
         Some(other) => return Verdict::NotJudged(format!("objects of the SOP class {other} are not judged")),
         None => return Verdict::NotJudged("it has no SOP class".into()),
     };

@@ -7,6 +7,7 @@
 mod any;
 mod dimensions;
 mod geometry;
+mod gsps;
 mod identity;
 mod image;
 mod ko;
@@ -57,6 +58,7 @@ impl fmt::Display for Fault {
 }
 
 pub use any::{Verdict, object};
+pub use gsps::presentation_state;
 pub use ko::key_images;
 pub use placeholder::placeholder;
 pub use rtstruct::structure_set;

@@ -46,7 +46,13 @@ fn walk(element: &InMemElement, foreign: &HashSet<&str>, lengths: Lengths, fault
     let Ok(values) = element.value().to_multi_str() else { return };
     let vr = element.vr();
     let short_length = lengths == Lengths::Short && !matches!(vr, VR::OB | VR::OW | VR::UT | VR::UC | VR::UR | VR::UN);
-    if short_length && values.iter().map(|v| v.len() + 1).sum::<usize>() > 65535 {
+    let length = match vr {
+        VR::US | VR::SS => values.len() * 2,
+        VR::FL | VR::UL | VR::SL | VR::AT => values.len() * 4,
+        VR::FD => values.len() * 8,
+        _ => values.iter().map(|value| value.len() + 1).sum::<usize>().saturating_sub(1),
+    };
+    if short_length && length > 65534 {
         faults.push(Fault::new("V11", format!("{} exceeds the 65534 bytes of its length field", keyword_of(tag))));
     }
     let values = values.iter().map(|value| value.trim_end_matches([' ', '\0']));

@@ -13,6 +13,7 @@ use sagittal::results::{SourceSeries, segment_numbers, segmentation, structure_s
 use sagittal::volume::{Grid, Segmentation};
 use tempfile::TempDir;
 
+use super::gsps::state;
 use super::sc as captures;
 use super::sr::{negative, selected, written};
 use crate::support::findings::{FORMS, algorithm, blobs, context, graded, overlapping, scattered, segment, source};
@@ -75,6 +76,7 @@ impl Cases {
 }
 
 const SEG: &str = "check_seg.py";
+const GSPS: &str = "check_gsps.py";
 const SC: &str = "check_sc.py";
 const SR: &str = "check_sr.py";
 const RTSTRUCT: &str = "check_rtstruct.py";
@@ -301,6 +303,31 @@ fn captures_satisfy_every_reader() {
         }
     }
     cases.check(&python, SC);
+}
+
+#[test]
+fn outlines_satisfy_every_reader() {
+    let Some(python) = python("peers") else { return };
+    let mut cases = Cases::new();
+    let mut all = vec![
+        Series::new(33, 17, 3),
+        Series::mr(65, 63, 4).oblique().reversed(),
+        Series::new(17, 13, 5).without(&[3]),
+        Series::new(9, 7, 2).with(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1"),
+    ];
+    all.extend(patients());
+    for (index, series) in all.iter().enumerate() {
+        let finding = scattered(series, 3);
+        let sources = cases.written(series);
+        let mask = npy(&shown(&finding, SegForm::default()));
+        cases.add(&format!("outlines {index}"), &state(series, &finding).bytes, sources, &mask);
+    }
+    let series = Series::new(33, 17, 5);
+    let sources = cases.written(&series);
+    let finding = overlapping(&series);
+    let mask = npy(&shown(&finding, SegForm::default()));
+    cases.add("overlapping", &state(&series, &finding).bytes, sources, &mask);
+    cases.check(&python, GSPS);
 }
 
 /// Random shapes with holes, islands in holes, corners that touch, at the borders: 200 with `make soak`.

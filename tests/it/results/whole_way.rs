@@ -40,7 +40,7 @@ fn a_pipeline_writes_every_kind_of_result_that_it_names() {
     let pipelines = r#"
 [pipeline.threshold]
 models = ["threshold"]
-results = ["sc", "sr", "rtstruct", "seg"]
+results = ["gsps", "sc", "sr", "rtstruct", "seg"]
 seg.form = "labelmap-rle"
 sc = { layout = "frames", draw = "both", rle = true }
 "#;
@@ -67,6 +67,8 @@ sc = { layout = "frames", draw = "both", rle = true }
         text(&pictures, tags::SOP_CLASS_UID).as_deref(),
         Some(uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE)
     );
+    let (outlines, outline_bytes) = find("gsps-");
+    assert_eq!(verify::presentation_state(&outline_bytes, &source(&series), None), []);
     let roi = &structures.element(tags::STRUCTURE_SET_ROI_SEQUENCE).unwrap().items().unwrap()[0];
     let definition = &roi.element(tags::DEFINITION_SOURCE_SEQUENCE).unwrap().items().unwrap()[0];
     assert_eq!(text(definition, tags::REFERENCED_SOP_INSTANCE_UID), text(&seg, tags::SOP_INSTANCE_UID));
@@ -74,6 +76,7 @@ sc = { layout = "frames", draw = "both", rle = true }
     assert_eq!(number(&structures), number(&seg) + 1000);
     assert_eq!(number(&report), number(&seg) + 2000);
     assert_eq!(number(&pictures), number(&seg) + 4000);
+    assert_eq!(number(&outlines), number(&seg) + 5000);
 }
 
 fn said(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
