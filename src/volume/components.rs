@@ -165,46 +165,5 @@ fn runs_of(line: &[u8], chosen: impl Fn(u8) -> bool, list: &mut Vec<(usize, usiz
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn mask(size: (usize, usize, usize), rows: &[&str]) -> Array3<u8> {
-        let values = rows.iter().flat_map(|r| r.bytes()).map(|b| u8::from(b == b'#') * 3).collect();
-        Array3::from_shape_vec(size, values).unwrap()
-    }
-
-    fn check(found: &Array3<u8>, rows: &[&str]) {
-        assert_eq!(found, &mask(found.dim(), rows).mapv(|v| v / 3));
-    }
-
-    #[test]
-    fn the_largest_component_by_faces_and_by_corners() {
-        let two = mask((1, 4, 5), &["##..#", "##..#", "..#.#", "..#.#"]);
-        check(&largest_component(&two, Connectivity::Six), &["##...", "##...", ".....", "....."]);
-        check(&largest_component(&two, Connectivity::TwentySix), &["##...", "##...", "..#..", "..#.."]);
-        let across = mask((2, 2, 4), &["#...", "...#", ".#..", "..##"]);
-        check(&largest_component(&across, Connectivity::Six), &["....", "...#", "....", "..##"]);
-        check(&largest_component(&across, Connectivity::TwentySix), &["#...", "...#", ".#..", "..##"]);
-        assert_eq!(largest_component(&Array3::zeros((2, 2, 2)), Connectivity::Six).sum(), 0);
-        assert_eq!(largest_component(&Array3::zeros((0, 0, 0)), Connectivity::Six).len(), 0);
-    }
-
-    #[test]
-    fn a_u_shape_is_one_component() {
-        let shape = mask((1, 3, 6), &["##.#.#", "#..#.#", "####.#"]);
-        check(&largest_component(&shape, Connectivity::Six), &["##.#..", "#..#..", "####.."]);
-    }
-
-    #[test]
-    fn holes_are_filled_only_where_enclosed() {
-        let lid = ["####", "####", "####", "####"];
-        let ring = ["####", "#.##", "#..#", "####"];
-        let mut rows: Vec<&str> = lid.to_vec();
-        rows.extend(ring);
-        rows.extend(lid);
-        assert_eq!(fill_holes(&mask((3, 4, 4), &rows)).sum(), 48);
-        rows[5] = "..##";
-        assert_eq!(fill_holes(&mask((3, 4, 4), &rows)), mask((3, 4, 4), &rows).mapv(|v| v / 3));
-    }
-}
+#[path = "components_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ mod mutations;
 mod peers;
 mod placeholder;
 mod real;
+mod real_readers;
 mod round_trip;
 mod rtstruct;
 mod sc;

@@ -2,8 +2,10 @@
 
 usage: check_rtstruct.py [RTSTRUCT SOURCE_DIR MASK]...
 
-SOURCE_DIR holds the single-frame source images, named in volume order, and nothing else. MASK is an .npy of
-[n][k][j][i]: the voxels of the n-th ROI, slice k being the k-th source file by name.
+SOURCE_DIR holds the single-frame source images, named in volume order, and nothing else; where ROIs refer to a segmentation,
+it lies beside the RTSTRUCT as `seg.dcm`. MASK is an .npy of
+[n][k][j][i]: the voxels of the n-th ROI, slice k being the k-th source file by name; or of [k][j][i], a label map whose
+labels, ascending, are the ROIs.
 
 Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
   dciodvfy          prints the IOD's name and nothing else
@@ -11,13 +13,12 @@ Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
   drtdump           prints no warning and no error
   plastimatch       (Debian), dcmrtstruct2nii, rt-utils: each fills the contours to exactly the mask
 
-dciodvfy and dcentvfy are those of .venv/peers. plastimatch cannot place slices that are oblique or alone, and
+What the source is to blame for is no fault: see validators.py. plastimatch cannot place slices that are oblique or alone, and
 rt-utils takes rows for columns in sizes and spacings, so that it reads square images in square pixels only.
 """
 
 import contextlib
 import io
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,30 +28,28 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
+import validators
+
 with contextlib.redirect_stdout(io.StringIO()):
     from dcmrtstruct2nii import dcmrtstruct2nii
     from rt_utils import RTStructBuilder
 
-PEERS = Path(__file__).resolve().parents[2] / ".venv/peers/bin"
 # dcentvfy takes the study's UID, which R2 of the reference wants as an instance's, for one.
 FALSE_ALARM = "Missing SOPInstanceUID that was referenced"
 
 
 def run(*command):
-    path = f"{PEERS}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(command, capture_output=True, timeout=600, env={**os.environ, "PATH": path})
+    done = subprocess.run(command, capture_output=True, timeout=600)
     lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
-    return done.returncode, [line for line in lines if line.strip()]
+    return done.returncode, lines
 
 
 def check_validators(path, files):
-    lines = run("dciodvfy", path)[1]
-    if lines != ["RTStructureSet"]:
-        yield f"dciodvfy printed {lines[:5]}"
+    yield from validators.iod_faults(path, files[0], ["RTStructureSet"])
     study = pydicom.dcmread(path, specific_tags=["StudyInstanceUID"]).StudyInstanceUID
-    lines = [line for line in run("dcentvfy", *files, path)[1] if not (FALSE_ALARM in line and study in line)]
-    if lines:
-        yield f"dcentvfy printed {lines[:5]}"
+    seg = Path(path).with_name("seg.dcm")
+    beside = [seg] if seg.exists() else []
+    yield from validators.entity_faults(path, [*files, *beside], lambda line: FALSE_ALARM in line and study in line)
     code, lines = run("drtdump", path)
     wrong = [line for line in lines if line.startswith(("W:", "E:", "F:"))]
     if code or wrong:
@@ -76,14 +75,15 @@ class Source:
 
     def scatter(self, image):
         """The mask of a SimpleITK image, in the order of the files, found by where its voxels are."""
+        indices = np.argwhere(sitk.GetArrayFromImage(image))[:, ::-1]
+        axes = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+        points = indices @ axes.T + image.GetOrigin()
+        normal = np.cross(self.row, self.column)
+        slices = np.abs(np.subtract.outer(points @ normal, self.positions @ normal)).argmin(axis=1)
+        offsets = points - self.positions[slices]
+        at = np.rint([offsets @ self.column / self.spacing[0], offsets @ self.row / self.spacing[1]]).astype(int)
         mask = np.zeros(self.shape, bool)
-        values = sitk.GetArrayFromImage(image)
-        for k, j, i in np.argwhere(values):
-            point = np.array(image.TransformIndexToPhysicalPoint((int(i), int(j), int(k))))
-            offset = point - self.positions
-            slice_ = np.abs(offset @ np.cross(self.row, self.column)).argmin()
-            at = (offset[slice_] @ self.column / self.spacing[0], offset[slice_] @ self.row / self.spacing[1])
-            mask[(slice_, *(int(v) for v in np.rint(at)))] = True
+        mask[slices, at[0], at[1]] = True
         return mask
 
 
@@ -137,6 +137,8 @@ def faults_of(path, folder, mask):
     source = Source(folder)
     names = [str(roi.ROIName) for roi in pydicom.dcmread(path).StructureSetROISequence]
     masks = np.load(mask)
+    if masks.ndim == 3:
+        masks = [masks == label for label in np.unique(masks) if label]
     yield from check_validators(path, source.files)
     if len(names) != len(masks):
         yield f"{len(names)} ROIs, expected {len(masks)}"

@@ -9,28 +9,28 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use ndarray::{Array3, Array4, Axis};
 use sagittal::dicom::{CaptureDrawing, CaptureForm, Code, SegForm, SegmentationType};
-use sagittal::results::{SourceSeries, segment_numbers, segmentation, structure_set, verify};
-use sagittal::volume::{Grid, Segmentation};
+use sagittal::results::{segment_numbers, segmentation, structure_set};
+use sagittal::volume::Segmentation;
 use tempfile::TempDir;
 
 use super::gsps::state;
 use super::sc as captures;
 use super::sr::{negative, selected, written};
-use crate::support::findings::{FORMS, algorithm, blobs, context, graded, overlapping, scattered, segment, source};
+use crate::support::findings::{FORMS, blobs, context, graded, overlapping, scattered, source};
 use crate::support::phantom::Series;
 
 /// Objects for a script to look at, each with its source images and what it should show.
-struct Cases {
-    folder: TempDir,
-    arguments: Vec<PathBuf>,
+pub struct Cases {
+    pub folder: TempDir,
+    pub arguments: Vec<PathBuf>,
 }
 
 impl Cases {
-    fn new() -> Cases {
+    pub fn new() -> Cases {
         Cases { folder: tempfile::tempdir().unwrap(), arguments: Vec::new() }
     }
 
-    fn add(&mut self, name: &str, object: &[u8], sources: PathBuf, mask: &[u8]) {
+    pub fn add(&mut self, name: &str, object: &[u8], sources: PathBuf, mask: &[u8]) {
         let case = self.folder.path().join(format!("{} {name}", self.arguments.len() / 3));
         std::fs::create_dir(&case).unwrap();
         let [object_path, mask_path] = ["object.dcm", "mask.npy"].map(|file| case.join(file));
@@ -69,20 +69,20 @@ impl Cases {
         (done.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
-    fn check(&self, python: &Path, script: &str) {
+    pub fn check(&self, python: &Path, script: &str) {
         let (passed, said) = self.ask(python, script);
         assert!(passed, "{said}");
     }
 }
 
-const SEG: &str = "check_seg.py";
+pub const SEG: &str = "check_seg.py";
 const GSPS: &str = "check_gsps.py";
 const SC: &str = "check_sc.py";
 const SR: &str = "check_sr.py";
-const RTSTRUCT: &str = "check_rtstruct.py";
+pub const RTSTRUCT: &str = "check_rtstruct.py";
 
 /// The interpreter of an environment of `scripts/peers.sh`.
-fn python(environment: &str) -> Option<PathBuf> {
+pub fn python(environment: &str) -> Option<PathBuf> {
     let named = std::env::var_os("SAGITTAL_PEERS_PYTHON").filter(|_| environment == "peers").map(PathBuf::from);
     let own = repository().join(".venv").join(environment).join("bin/python");
     let found = named.or(Some(own)).filter(|python| python.exists());
@@ -97,7 +97,7 @@ fn repository() -> &'static Path {
 }
 
 /// The value of each segment in each voxel, `[segment][k][j][i]`, as an object of one form should have it.
-fn shown(finding: &Segmentation, form: SegForm) -> Array4<u8> {
+pub fn shown(finding: &Segmentation, form: SegForm) -> Array4<u8> {
     let fractional = form.stored == SegmentationType::Fractional;
     let numbers = segment_numbers(finding, form).unwrap();
     let (slices, rows, columns) = finding.labels.dim();
@@ -343,58 +343,27 @@ fn random_phantoms_are_exact_in_every_reader() {
     cases.check(&python, RTSTRUCT);
 }
 
-/// The 384-slice T1 study of the assets, whose orientation is oblique, whose decimals are overlong and whose
-/// patient has an age without a unit.
-#[test]
-fn the_real_t1_study_satisfies_every_peer() {
-    let Some(python) = python("peers") else { return };
-    let assets = std::env::var_os("SAGITTAL_ASSETS").map_or(repository().join("../shared/assets"), PathBuf::from);
-    let archive = assets.join("data/mr_t1_dicom/T1w_384slices.tar.zst");
-    let mut cases = Cases::new();
-    let folder = cases.folder.path();
-    let unpacked = Command::new("tar").arg("--zstd").arg("-xf").arg(&archive).arg("-C").arg(folder).status();
-    if !archive.exists() || !unpacked.is_ok_and(|s| s.success()) {
-        eprintln!("SKIPPED: the T1 study is absent, or tar cannot unpack zstd");
-        return;
-    }
-    let images = folder.join("dicoms");
-    let mut files: Vec<_> = std::fs::read_dir(&images).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let bytes: Vec<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
-    let source = SourceSeries::from_part10(&bytes).unwrap();
-    let finding = ellipsoids(&source);
-    let object = segmentation(&source, &finding, SegForm::default(), &context()).unwrap();
-    assert_eq!(verify::segmentation(&object.bytes, &source, Some(&finding)), []);
-    cases.add("T1", &object.bytes, images, &npy(&shown(&finding, SegForm::default())));
-    cases.check(&python, SEG);
+/// A label map as a NumPy file.
+pub fn labels_npy(labels: &Array3<u8>) -> Vec<u8> {
+    let (k, j, i) = labels.dim();
+    npy_of(&format!("{k}, {j}, {i}"), labels.iter())
 }
 
-/// Two nested ellipsoids on the source's grid.
-fn ellipsoids(source: &SourceSeries) -> Segmentation {
-    let (first, count) = (&source.slices()[0].plane, source.slices().len());
-    let (rows, columns) = (first.rows, first.columns);
-    let last = &source.slices()[count - 1].plane;
-    let step = [0, 1, 2].map(|a| (last.position[a] - first.position[a]) / (count - 1) as f64);
-    let axes = [first.row.map(|v| v * first.spacing[1]), first.column.map(|v| v * first.spacing[0]), step];
-    let grid = Grid { size: [columns, rows, count], origin: first.position, axes };
-    let centred = |index: usize, size: usize| (index as f64 + 0.5) / size as f64 * 2.0 - 1.0;
-    let labels = Array3::from_shape_fn((count, rows, columns), |(k, j, i)| {
-        let r = centred(k, count).powi(2) + centred(j, rows).powi(2) + centred(i, columns).powi(2);
-        u8::from(r < 0.4) + u8::from(r < 0.1)
-    });
-    Segmentation::of_labels(labels, grid, vec![segment(1), segment(2)], algorithm())
+/// Values as a NumPy file.
+pub fn npy(values: &Array4<u8>) -> Vec<u8> {
+    let (n, k, j, i) = values.dim();
+    npy_of(&format!("{n}, {k}, {j}, {i}"), values.iter())
 }
 
 /// NumPy's own file format, version 1.0, of unsigned bytes in C order.
-fn npy(values: &Array4<u8>) -> Vec<u8> {
-    let (n, k, j, i) = values.dim();
-    let mut header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({n}, {k}, {j}, {i}), }}");
+fn npy_of<'v>(shape: &str, values: impl Iterator<Item = &'v u8>) -> Vec<u8> {
+    let mut header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({shape}), }}");
     let padding = 63 - (10 + header.len()) % 64;
     header.push_str(&" ".repeat(padding));
     header.push('\n');
     let mut file = b"\x93NUMPY\x01\x00".to_vec();
     file.extend((header.len() as u16).to_le_bytes());
     file.extend(header.as_bytes());
-    file.extend(values.iter());
+    file.extend(values);
     file
 }
