@@ -15,9 +15,6 @@ use crate::rules::{
     ChosenInput, FiredRule, PlannedJob, Rule, Scope, SeriesSummary, StudyMember, StudyNow, StudyRouting, StudyVerdict,
 };
 
-const PATIENT_ID: &str = "0010,0020";
-const ISSUER: &str = "0010,0021";
-
 /// A finished series with what the rules see of it.
 struct Member {
     revision: ClosedRevision,
@@ -61,7 +58,8 @@ impl Intake {
         let own = self.ledger.study_members(study)?;
         let mut members: Vec<Member> =
             own.into_iter().map(|revision| Member::of(config, revision, false)).collect::<Result<_, _>>()?;
-        let patient = members.iter().find_map(|member| Some((member.text(PATIENT_ID)?, member.text(ISSUER))));
+        let patient = members.iter().find_map(|member| member.summary.patient());
+        let patient = patient.map(|(id, issuer)| (id.to_owned(), issuer.map(str::to_owned)));
         if let Some((patient, issuer)) =
             patient.filter(|_| config.rules.rules().iter().any(|rule| asks_for_priors(&rule.scope)))
         {
@@ -83,10 +81,6 @@ impl Member {
     fn as_seen(&self) -> StudyMember<'_> {
         let id = self.revision.series.series.as_str();
         StudyMember { id, summary: &self.summary, prior: self.prior, seen: self.seen.as_ref() }
-    }
-
-    fn text(&self, attribute: &str) -> Option<String> {
-        self.summary.attributes.get(attribute)?.agreed()?.first().cloned()
     }
 }
 

@@ -4,6 +4,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::packed::Unpacked;
 use super::{Decision, HistoryRow, Ledger, LedgerError};
 use crate::clock::Millis;
 use crate::dicom::SeriesKey;
@@ -21,8 +22,7 @@ impl Ledger {
         self.read(|transaction| {
             let mut statement = transaction.prepare_cached(&format!(
                 "{DECISION}, coalesce(r.later_explanation, r.explanation),
-                     CASE WHEN r.later_explanation IS NULL THEN r.rules_revision
-                          ELSE json_extract(r.later_explanation, '$.rules_revision') END, 0, d.explanation
+                     CASE WHEN r.later_explanation IS NULL THEN r.rules_revision END, 0, d.explanation
                  FROM revisions r JOIN series s ON s.id = r.series_id
                  LEFT JOIN study_decisions d ON d.study = s.study
                  WHERE s.series = ?1 AND r.number = (
@@ -86,6 +86,8 @@ fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
 }
 
 fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
+    let (explanation, study): (Unpacked, Option<Unpacked>) = (row.get(7)?, row.get(10)?);
+    let revision: Option<String> = row.get(8)?;
     Ok(Decision {
         series: SeriesKey { study: row.get(0)?, series: row.get(1)? },
         number: row.get(2)?,
@@ -93,9 +95,15 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         closed_at: row.get(4)?,
         closed_by: row.get(5)?,
         summary: row.get(6)?,
-        explanation: row.get(7)?,
-        rules_revision: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+        rules_revision: revision.unwrap_or_else(|| rules_of(&explanation.0)),
+        explanation: explanation.0,
         of_study: row.get(9)?,
-        study_explanation: row.get(10)?,
+        study_explanation: study.map(|text| text.0),
     })
+}
+
+/// The rules that a later decision was made by stand in its explanation alone.
+fn rules_of(explanation: &str) -> String {
+    let read: Option<serde_json::Value> = serde_json::from_str(explanation).ok();
+    read.and_then(|read| Some(read["rules_revision"].as_str()?.to_owned())).unwrap_or_default()
 }

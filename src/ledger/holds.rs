@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::events::{Happened, note};
+use super::packed::pack;
 use super::pending::wake;
 use super::{ClosedRevision, Ledger, LedgerError, Redecision};
 use crate::clock::Millis;
@@ -77,7 +78,7 @@ impl Ledger {
             note(transaction, now, Happened::Acted, None, Some(who), "series on hold: released")?;
             transaction.execute(
                 "UPDATE revisions SET later_explanation = ?2 WHERE id = ?1",
-                params![revision, decision.explanation],
+                params![revision, pack(&decision.explanation)],
             )?;
             wake(transaction, now, revision, study_rules)?;
             self.apply(transaction, now, revision, &decision.verdict, Some(decision.made_by())).map(Some)

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::answers::{choice_of, verdicts_of};
 use super::decisions::OF_JOB;
 use super::lookups::results_of;
+use super::packed::Unpacked;
 use super::sifting::{JOB, job_row};
 use super::{AttemptRow, Counts, InputRow, JobDetail, JobRow, Ledger, LedgerError};
 
@@ -54,12 +55,18 @@ fn detail(connection: &Connection, job: JobRow) -> Result<JobDetail, LedgerError
                  JOIN revisions r ON r.id = j.revision_id WHERE j.id = ?1"
         ))?
         .query_row([job.id], |row| {
-            Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            Ok((
+                row.get::<_, Option<i64>>(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get::<_, Option<Unpacked>>(3)?,
+                row.get(4)?,
+            ))
         })?;
     Ok(JobDetail {
         closed_by,
         geometry: json("revisions.geometry", geometry)?,
-        explanation: json("revisions.explanation", explanation)?,
+        explanation: json("revisions.explanation", explanation.map(|text| text.0))?,
         rules_revision,
         inputs: inputs_of(connection, parent.unwrap_or(job.id))?,
         attempts: attempts_of(connection, job.id)?,

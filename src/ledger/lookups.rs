@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::packed::Unpacked;
 use super::{Ledger, LedgerError, ResultRow, UnmatchedRow};
 use crate::clock::Millis;
 use crate::dicom::{SeriesKey, Uid};
@@ -80,7 +81,7 @@ impl Ledger {
                     series: SeriesKey { study: row.get(0)?, series: row.get(1)? },
                     number: row.get(2)?,
                     closed_at: row.get(3)?,
-                    explanation: row.get(4)?,
+                    explanation: row.get::<_, Unpacked>(4)?.0,
                 })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)

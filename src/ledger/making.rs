@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::events::{Happened, note};
 use super::outcomes::{insert_deliver, names_in};
+use super::packed::pack;
 use super::unanswered::PLACEHOLDER;
 use super::{JobKind, JobState, Ledger, LedgerError, NewInferJob};
 use crate::clock::Millis;
@@ -135,7 +136,7 @@ fn insert_infer(
             job.accept.as_ref().map(|names| Value::from(names.as_slice()).to_string()),
             job.inputs_key(),
             made_by.map(|by| by.rules_revision),
-            made_by.map(|by| by.explanation),
+            made_by.map(|by| pack(by.explanation)),
             job.inform.failed,
             job.inform.nothing_found,
             job.inform.after.map(|after| now.plus(after)),

@@ -27,6 +27,7 @@ mod making;
 mod notices;
 mod operator;
 mod outcomes;
+mod packed;
 mod pending;
 mod queue;
 mod rescue;

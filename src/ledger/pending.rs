@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::events::{About, Happened, note_about, note_given_up};
 use super::making::MadeBy;
+use super::packed::{Unpacked, pack};
 use super::{Ledger, LedgerError, NewGiveUp, NewInferJob, Verdict};
 use crate::clock::Millis;
 use crate::dicom::{SeriesKey, Uid};
@@ -167,7 +168,7 @@ impl Ledger {
                      JOIN revisions b ON b.series_id = r.series_id AND b.number = r.number - 1
                      WHERE r.id = ?1 AND b.due_at IS NOT NULL",
                 )?
-                .query_row([open], |row| row.get(0))
+                .query_row([open], |row| Ok(row.get::<_, Unpacked>(0)?.0))
                 .optional()?)
         })
     }
@@ -191,7 +192,7 @@ impl Ledger {
         self.write(|transaction| {
             let changed = transaction
                 .prepare_cached("UPDATE revisions SET later_explanation = ?3 WHERE id = ?1 AND due_at = ?2")?
-                .execute(params![decision.revision, decision.seen, decision.explanation])?;
+                .execute(params![decision.revision, decision.seen, pack(&decision.explanation)])?;
             if changed == 0 {
                 return Ok(None);
             }
@@ -208,7 +209,7 @@ impl Ledger {
                     "UPDATE study_decisions SET due_at = ?3, decided_at = ?4, explanation = ?5
                      WHERE study = ?1 AND due_at = ?2",
                 )?
-                .execute(params![decision.study, decision.seen, decision.due, now, decision.explanation])?;
+                .execute(params![decision.study, decision.seen, decision.due, now, pack(&decision.explanation)])?;
             if changed == 0 {
                 return Ok(None);
             }
@@ -237,8 +238,8 @@ impl Ledger {
                  ORDER BY 3, 1, 2",
             )?;
             let rows = statement.query_map([], |row| {
-                let explanation: Option<String> = row.get(3)?;
-                let explanation = explanation.and_then(|text| serde_json::from_str(&text).ok());
+                let explanation: Option<Unpacked> = row.get(3)?;
+                let explanation = explanation.and_then(|text| serde_json::from_str(&text.0).ok());
                 Ok(WaitingRow { study: row.get(0)?, series: row.get(1)?, due_at: row.get(2)?, explanation })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)

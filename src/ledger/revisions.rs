@@ -6,6 +6,7 @@
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::events::{Happened, note};
+use super::packed::pack;
 use super::pending::{supersede, wake};
 use super::{ClosedBy, Closing, InstanceRow, Ledger, LedgerError, OpenRevision};
 use crate::clock::Millis;
@@ -86,7 +87,7 @@ fn close(transaction: &Transaction<'_>, now: Millis, closing: &Closing) -> Resul
             ":by": closing.by,
             ":geometry": closing.geometry,
             ":summary": closing.summary,
-            ":explanation": closing.explanation,
+            ":explanation": pack(&closing.explanation),
             ":rules": closing.rules_revision,
             ":id": closing.revision,
             ":arrivals": closing.arrivals as i64,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use dicom_core::header::Header;
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 use serde::{Deserialize, Serialize};
 
 use crate::dicom::{Dataset, GeometryVerdict, Vec3, cross, norm, texts};
@@ -149,6 +150,13 @@ impl SeriesSummary {
     pub fn values(&self, tag: Tag) -> impl Iterator<Item = &str> {
         let attribute = self.attributes.get(&key_of(tag));
         attribute.into_iter().flat_map(|attribute| attribute.distinct.iter().flatten().map(String::as_str))
+    }
+
+    /// PatientID (0010,0020) and IssuerOfPatientID (0010,0021), where all instances agree on them.
+    #[must_use]
+    pub fn patient(&self) -> Option<(&str, Option<&str>)> {
+        let text = |tag| self.attributes.get(&key_of(tag))?.agreed()?.first().map(String::as_str);
+        Some((text(tags::PATIENT_ID)?, text(tags::ISSUER_OF_PATIENT_ID)))
     }
 
     /// Summarises `datasets`, in any order.

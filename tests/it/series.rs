@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use sagittal::ledger::{JobFilter, JobKind};
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use sagittal::ledger::{ClosedBy, JobFilter, JobKind};
 
 use crate::support::modality::{self, Outgoing};
 use crate::support::phantom;
@@ -86,5 +88,42 @@ fn a_series_of_ten_thousand_instances_is_one_revision() {
     assert!(explained.contains("regular") && explained.contains("10000"), "{explained}");
     let peak = node.peak_memory();
     assert!(peak < 600 << 20, "{} MB", peak >> 20);
+    assert!(node.stop().success());
+}
+
+/// Headers may say how many images there are; with the end of the association that is enough, whatever the quiet times.
+#[test]
+fn a_series_that_says_how_many_images_it_has_is_finished_when_they_are_there() {
+    let site = Site::new(SocketAddr::from(([127, 0, 0, 1], 9)));
+    let node = std::fs::read_to_string(site.config().join("node.toml")).unwrap();
+    site.write("node.toml", &node.replace("\"10 s\"", "\"1 h\"").replace("\"200 ms\"", "\"1 h\""));
+    let series = |name: &str| phantom::Series::new(8, 8, 5).named("announced", name);
+    let sent = |series: &phantom::Series| -> Vec<Outgoing> {
+        series.instances().iter().map(|bytes| Outgoing::of_part10(bytes)).collect()
+    };
+    let counted = |name: &str, count: &str| series(name).with(tags::IMAGES_IN_ACQUISITION, VR::IS, count);
+    let short = counted("short", "5");
+    // an acquisition may be a part of a series
+    let part = counted("part", "3").with(tags::NUMBER_OF_SERIES_RELATED_INSTANCES, VR::IS, "5");
+    let whole = counted("whole", "5");
+    let node = site.start();
+    for incomplete in [&short, &part] {
+        assert_eq!(modality::send(node.address, &sent(incomplete)[..3]).len(), 3);
+    }
+    for part in sent(&whole).chunks(3) {
+        assert_eq!(modality::send(node.address, part).len(), part.len());
+    }
+    let ledger = site.ledger();
+    let decided = |series: &phantom::Series| ledger.decisions_of_series(series.series_uid().as_str()).unwrap();
+    until("the whole series is finished", || !decided(&whole).is_empty());
+    assert_eq!(decided(&whole)[0].closed_by, ClosedBy::ExpectedCount);
+    assert_eq!(decided(&whole)[0].instances, 5, "not when the first part of it was there");
+    assert!(
+        decided(&short).is_empty() && decided(&part).is_empty(),
+        "what came before it and lacks two is not finished"
+    );
+    assert_eq!(modality::send(node.address, &sent(&part)[3..]).len(), 2);
+    until("the other one is finished, too", || !decided(&part).is_empty());
+    assert!(decided(&short).is_empty());
     assert!(node.stop().success());
 }

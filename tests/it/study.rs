@@ -75,7 +75,11 @@ impl Stand {
     }
 
     fn explained(&self, target: &str) -> String {
-        let output = self.site.command(&["rules", "explain", target]).output().unwrap();
+        self.explained_as(target, &[])
+    }
+
+    fn explained_as(&self, target: &str, options: &[&str]) -> String {
+        let output = self.site.command(&[&["rules", "explain", target], options].concat()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
@@ -146,6 +150,47 @@ fn a_job_of_a_study_shows_the_decision_that_made_it() {
     assert!(of_series.contains("fires: threshold -> folder; with t2, adc, dwi"), "{of_series}");
     let shown = stand.site.command(&["jobs", "show", "1"]).output().unwrap();
     assert!(String::from_utf8(shown.stdout).unwrap().contains(&format!("adc   {} r1", mr("adc").series_uid())));
+}
+
+/// Before anything is received: what the rules would do with studies that lie in a folder, with earlier ones beside them.
+#[test]
+fn files_in_a_folder_are_explained_by_the_rules_of_their_studies() {
+    let prior =
+        "[rule.inputs.before]\nwhen.SeriesDescription = { glob = \"t2*\" }\nprior = true\nmax_age = \"730 d\"\n";
+    let stand = stand(&(prostate("partial = \"give-up\"") + prior));
+    let folder = stand.site.folder.path().join("files");
+    std::fs::create_dir(&folder).unwrap();
+    let dated = |study: &str, name: &str, date: &str| {
+        of_study(study, name).with(tags::STUDY_DATE, VR::DA, date).with(tags::PATIENT_ID, VR::LO, "P1")
+    };
+    let before = dated("before", "t2", "20251101");
+    let series = ["t2", "adc", "dwi"].map(|name| dated("now", name, "20261101"));
+    for series in series.iter().chain([&before]) {
+        for (k, instance) in series.instances().iter().enumerate() {
+            std::fs::write(folder.join(format!("{}-{k}.dcm", series.series_uid())), instance).unwrap();
+        }
+    }
+    let told = stand.explained(folder.to_str().unwrap());
+    let of = |series: &phantom::Series| {
+        let head = format!("study {}, rules of the whole study:\n", series.study_uid());
+        told.split(&head).nth(1).unwrap_or_else(|| panic!("{head}{told}")).lines().next().unwrap().to_owned()
+    };
+    assert_eq!(of(&series[0]), "✓ prostate (line 1): fires: threshold -> folder; with t2, adc, dwi, before");
+    assert_eq!(of(&before), "✗ prostate (line 1): has given up: adc, dwi, before did not come");
+    let json = stand.explained_as(folder.to_str().unwrap(), &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let studies = json["studies"].as_array().unwrap();
+    let verdicts: Vec<_> =
+        studies.iter().map(|study| &study["explanation"]["rules"][0]["verdict"]["verdict"]).collect();
+    assert_eq!((studies.len(), verdicts.contains(&&"fires".into())), (2, true), "{studies:?}");
+
+    for series in [&before].into_iter().chain(&series) {
+        stand.arrives(series);
+    }
+    stand.site.write("rules.toml", &prostate("").replace("prostate", "later"));
+    let told = stand.explained_as(series[0].series_uid().as_str(), &["--now"]);
+    let now = told.split("The rules of today of the whole study would say, all waiting over:\n").nth(1).unwrap();
+    assert!(now.starts_with("✓ later (line 1): fires: threshold -> folder; with t2, adc, dwi\n"), "{told}");
 }
 
 #[test]

@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{RulesError, files};
+use super::{RulesError, files, study};
 use crate::cli::existing_ledger;
 use crate::cli::jobs::time;
 use crate::config::Config;
 use crate::dicom::Uid;
-use crate::ledger::{Decision, LedgerError};
+use crate::ledger::{Decision, Ledger, LedgerError};
 use crate::rules::{Explanation, SeriesSummary, StudyRouting};
 
 /// Exit code 2 when the configuration cannot be used, 3 when a file could not be read.
@@ -26,7 +26,7 @@ pub struct ExplainArgs {
     /// The configuration folder.
     #[arg(long, value_name = "DIR", default_value = "config", env = "SAGITTAL_CONFIG")]
     pub config: PathBuf,
-    /// Print one JSON object: series (each with summary and explanation), unreadable.
+    /// Print one JSON object: series (each with summary and explanation), of files also studies, unreadable.
     #[arg(long)]
     pub json: bool,
     /// Of a received series: also what the rules of today would say.
@@ -50,18 +50,25 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), RulesError> {
         return files::explain(args, path, out);
     }
     let config = Config::load(&args.config)?;
-    let decisions = match target.parse::<i64>() {
+    let ledger = || existing_ledger(&config);
+    let (ledger, decisions) = match target.parse::<i64>() {
         Ok(job) => {
-            let found = existing_ledger(&config)?.decision_of_job(job)?;
-            vec![found.ok_or(LedgerError::NoSuchJob(job))?]
+            let ledger = ledger()?;
+            let found = ledger.decision_of_job(job)?;
+            (ledger, vec![found.ok_or(LedgerError::NoSuchJob(job))?])
         }
-        Err(_) if Uid::parse(target).is_ok() => existing_ledger(&config)?.decisions_of_series(target)?,
+        Err(_) if Uid::parse(target).is_ok() => {
+            let ledger = ledger()?;
+            let found = ledger.decisions_of_series(target)?;
+            (ledger, found)
+        }
         Err(_) => return Err(RulesError::NoSuchTarget(target.to_owned())),
     };
     if decisions.is_empty() {
         return Err(RulesError::NoSuchSeries(target.to_owned()));
     }
-    let told: Vec<Told> = decisions.into_iter().map(|d| Told::of(d, &config, args.now)).collect::<Result<_, _>>()?;
+    let today = args.now.then_some(&ledger);
+    let told: Vec<Told> = decisions.into_iter().map(|d| Told::of(d, &config, today)).collect::<Result<_, _>>()?;
     if args.json {
         let series: Vec<_> = told.iter().map(Told::json).collect();
         return Ok(writeln!(out, "{:#}", json!({ "series": series, "unreadable": [] }))?);
@@ -77,6 +84,8 @@ struct Told {
     /// What the rules of its study said last.
     study: Option<StudyRouting>,
     now: Option<Explanation>,
+    /// What the rules of its study would say now.
+    study_now: Option<StudyRouting>,
 }
 
 /// What decided: the rules of one series, or those of the whole study.
@@ -97,7 +106,8 @@ impl fmt::Display for Then {
 }
 
 impl Told {
-    fn of(decision: Decision, config: &Config, now: bool) -> Result<Told, RulesError> {
+    /// `today`: where to look for what else there is of the study, to say what the rules of today would do.
+    fn of(decision: Decision, config: &Config, today: Option<&Ledger>) -> Result<Told, RulesError> {
         let summary: SeriesSummary = stored(&decision, "summary", &decision.summary)?;
         let then = if decision.of_study {
             Then::Study(stored(&decision, "explanation", &decision.explanation)?)
@@ -106,11 +116,12 @@ impl Told {
         };
         let study = decision.study_explanation.as_ref();
         let study = study.map(|text| stored(&decision, "explanation of the study", text)).transpose()?;
-        let now = now.then(|| {
+        let now = today.map(|_| {
             let seen = config.node.profile_of(&summary.facts.called_ae).rules.as_ref();
             config.rules.decide_among(&summary, seen).1
         });
-        Ok(Told { decision, summary, then, study, now })
+        let study_now = today.map(|ledger| study::of_today(config, ledger, &decision.series.study)).transpose()?;
+        Ok(Told { decision, summary, then, study, now, study_now: study_now.flatten() })
     }
 
     fn print(&self, config: &Config, out: &mut dyn Write) -> std::io::Result<()> {
@@ -124,8 +135,11 @@ impl Told {
         if let Some(study) = self.study.as_ref().filter(|study| !study.rules.is_empty()) {
             writeln!(out, "Rules of the whole study ({:.12}) said last:\n{study}", study.rules_revision)?;
         }
-        match &self.now {
-            Some(now) => writeln!(out, "The rules of today ({:.12}) would say:\n{now}", now.rules_revision),
+        if let Some(now) = &self.now {
+            writeln!(out, "The rules of today ({:.12}) would say:\n{now}", now.rules_revision)?;
+        }
+        match &self.study_now {
+            Some(now) => writeln!(out, "The rules of today of the whole study would say, all waiting over:\n{now}"),
             None => Ok(()),
         }
     }
@@ -136,7 +150,7 @@ impl Told {
             "study": series.study, "series": series.series, "revision": number, "instances": instances,
             "closed_at": closed_at, "closed_by": closed_by, "rules_revision": rules_revision,
             "summary": self.summary, "explanation": self.then, "study_rules": self.study,
-            "now": self.now,
+            "now": self.now, "study_rules_now": self.study_now,
         })
     }
 }

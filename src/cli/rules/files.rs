@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use dicom_dictionary_std::tags;
 use serde_json::json;
 
-use super::{ExplainArgs, RulesError};
+use super::{ExplainArgs, RulesError, study};
 use crate::config::Config;
 use crate::dicom::part10::{self, Part10Error};
-use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, UidError, check_geometry, uid_of};
-use crate::rules::{Explanation, SeriesFacts, SeriesSummary, SummaryBuilder};
+use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, Uid, UidError, check_geometry, uid_of};
+use crate::rules::{Explanation, SeriesFacts, SeriesSummary, StudyRouting, SummaryBuilder};
 
 /// Applies the rules to the files at `path` as the node would to received series, and prints the explanations.
 pub(super) fn explain(args: &ExplainArgs, path: &Path, out: &mut dyn Write) -> Result<(), RulesError> {
@@ -37,7 +37,9 @@ pub(super) fn explain(args: &ExplainArgs, path: &Path, out: &mut dyn Write) -> R
     };
     let explained: Vec<Explained> =
         gathered.into_iter().map(|(key, series)| series.explain(key, &facts, &config)).collect();
-    if args.json { print_json(&explained, &unreadable, out) } else { print_tree(&explained, &unreadable, out) }?;
+    let series: Vec<study::Seen<'_>> = explained.iter().map(|series| (&series.key, &series.summary)).collect();
+    let all = Answer { studies: study::decide(&config, &series), series: &explained, unreadable: &unreadable };
+    if args.json { all.print_json(out) } else { all.print_tree(out) }?;
     match unreadable.len() {
         0 => Ok(()),
         count => Err(RulesError::Unreadable { count, total: files.len() }),
@@ -150,29 +152,42 @@ impl fmt::Display for Explained {
     }
 }
 
-fn print_tree(series: &[Explained], unreadable: &[(PathBuf, Unusable)], out: &mut dyn Write) -> std::io::Result<()> {
-    series.iter().try_for_each(|explained| writeln!(out, "{explained}"))?;
-    if !unreadable.is_empty() {
-        writeln!(out, "not read:")?;
-    }
-    unreadable.iter().try_for_each(|(path, reason)| writeln!(out, "  {}: {reason}", path.display()))
+/// All that is said of the files.
+struct Answer<'a> {
+    series: &'a [Explained],
+    /// What the rules of whole studies say.
+    studies: Vec<(Uid, StudyRouting)>,
+    unreadable: &'a [(PathBuf, Unusable)],
 }
 
-fn print_json(series: &[Explained], unreadable: &[(PathBuf, Unusable)], out: &mut dyn Write) -> std::io::Result<()> {
-    let series: Vec<_> = series
-        .iter()
-        .map(|s| {
+impl Answer<'_> {
+    fn print_tree(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        self.series.iter().try_for_each(|explained| writeln!(out, "{explained}"))?;
+        for (study, routing) in &self.studies {
+            writeln!(out, "study {study}, rules of the whole study:\n{routing}")?;
+        }
+        if !self.unreadable.is_empty() {
+            writeln!(out, "not read:")?;
+        }
+        self.unreadable.iter().try_for_each(|(path, reason)| writeln!(out, "  {}: {reason}", path.display()))
+    }
+
+    fn print_json(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let series = self.series.iter().map(|s| {
             json!({
                 "study": s.key.study, "series": s.key.series, "instances": s.instances, "geometry": s.verdict,
                 "summary": s.summary, "explanation": s.explanation,
             })
-        })
-        .collect();
-    let unreadable: Vec<_> = unreadable
-        .iter()
-        .map(|(path, reason)| json!({ "path": path.display().to_string(), "reason": reason.to_string() }))
-        .collect();
-    writeln!(out, "{:#}", json!({ "series": series, "unreadable": unreadable }))
+        });
+        let studies = self.studies.iter().map(|(study, routing)| json!({ "study": study, "explanation": routing }));
+        let unreadable = self
+            .unreadable
+            .iter()
+            .map(|(path, reason)| json!({ "path": path.display().to_string(), "reason": reason.to_string() }));
+        let (series, studies, unreadable): (Vec<_>, Vec<_>, Vec<_>) =
+            (series.collect(), studies.collect(), unreadable.collect());
+        writeln!(out, "{:#}", json!({ "series": series, "studies": studies, "unreadable": unreadable }))
+    }
 }
 
 #[cfg(test)]

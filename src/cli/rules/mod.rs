@@ -8,6 +8,7 @@ mod files;
 mod lint;
 mod past;
 mod replay;
+mod study;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -75,7 +75,7 @@ impl Half {
     pub fn jobs(&self) -> Vec<JobRow> {
         let filter = JobFilter { kind: Some(JobKind::Infer), limit: Some(1000), ..JobFilter::default() };
         let mut jobs = self.ledger.jobs(&filter).unwrap();
-        jobs.reverse();
+        jobs.sort_by_key(|job| job.id);
         jobs
     }
 
