@@ -1,5 +1,5 @@
 # The first two are all a reader needs: `make demo` shows the node at work, `make test` proves it.
-.PHONY: deb help demo test soak mutation bench bench-receive bench-e2e bench-rules bench-results lint runtime models peers
+.PHONY: deb help demo test soak mutation bench bench-receive bench-e2e bench-rules bench-results bench-ledger bench-send lint runtime models peers
 
 help:
 	@echo "make demo     real head -> DICOM -> node -> model -> SEG, on this machine (KEEP=1 leaves the node running)"
@@ -28,7 +28,7 @@ mutation:
 	@scripts/peers.sh
 	@SAGITTAL_MUTATION=1 scripts/cargo.sh test --test it -- --nocapture --test-threads=1 mutations::
 
-bench: bench-receive bench-e2e bench-rules bench-results
+bench: bench-receive bench-e2e bench-rules bench-results bench-ledger bench-send
 
 bench-receive:
 	@BENCH=receive scripts/bench.sh
@@ -41,6 +41,12 @@ bench-rules:
 
 bench-results:
 	@BENCH=results scripts/bench.sh
+
+bench-send:
+	@BENCH=send scripts/bench.sh
+
+bench-ledger:
+	@scripts/cargo.sh bench --bench ledger
 
 deb:
 	@scripts/cargo.sh build --release --bin sagittal

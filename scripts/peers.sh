@@ -10,6 +10,7 @@ command -v Orthanc >/dev/null || [ -x /usr/sbin/Orthanc ] || missing+=(orthanc)
 [ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing+=(orthanc-dicomweb)
 [ -e /usr/share/orthanc/plugins/libOrthancPython.so ] || missing+=(orthanc-python)
 command -v openssl >/dev/null || missing+=(openssl)
+command -v docker-compose >/dev/null || missing+=(docker-compose)
 command -v zstd >/dev/null || missing+=(zstd)
 command -v plastimatch >/dev/null || missing+=(plastimatch)
 if [ ${#missing[@]} -gt 0 ]; then

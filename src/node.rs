@@ -25,7 +25,7 @@ use crate::delivery::{Delivery, DeliveryError};
 use crate::herald::Herald;
 use crate::http;
 use crate::inference::{Engine, EngineOptions};
-use crate::intake::{self, Closed, Intake, IntakeError, Rebuilt};
+use crate::intake::{self, Closed, Expired, Intake, IntakeError, Rebuilt};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions, RulesSource};
 use crate::observe::audit::{self, Trail};
 use crate::pipeline::{Analyst, JobRunner};
@@ -203,6 +203,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
     }
     tasks.spawn(reloader.clone().run(stop.clone()));
     tasks.spawn(wish_loop(intake.clone(), stop.clone()));
+    tasks.spawn(expire_loop(intake.clone(), stop.clone()));
     tasks.spawn(retriever.run());
     receive(&tasks, doors, &node, &intake, trail.as_ref(), &stop);
     tracing::info!(%address, ae_title = %node.reception.ae_title, "listening");
@@ -306,6 +307,25 @@ async fn serve_http(server: impl Future<Output = std::io::Result<()>>) {
 
 /// How often the node looks for what the command line wants done with the quarantine.
 const WISHES: Duration = Duration::from_millis(500);
+
+/// How often the node looks for what was kept for long enough.
+const EXPIRY: Duration = Duration::from_mins(10);
+
+async fn expire_loop(intake: Intake, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let worker = intake.clone();
+        match tokio::task::spawn_blocking(move || worker.expire()).await {
+            Ok(Ok(expired)) if expired == Expired::default() => {}
+            Ok(Ok(expired)) => tracing::info!(?expired, "what was kept for long enough is dropped"),
+            Ok(Err(error)) => tracing::error!("cannot drop what was kept for long enough: {error}"),
+            Err(fault) => tracing::error!("dropping what was kept for long enough failed: {fault}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(EXPIRY) => {}
+        }
+    }
+}
 
 async fn wish_loop(intake: Intake, stop: CancellationToken) {
     while !stop.is_cancelled() {

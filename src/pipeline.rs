@@ -162,6 +162,9 @@ impl Progress {
     }
 }
 
+/// The stage in which results are written and heard by the referee.
+pub const WRITING: &str = "writing the results";
+
 /// Told how far the model stages are.
 pub type Watch<'a> = &'a (dyn Fn(Progress) + Sync);
 /// Asked between steps whether to stop.
@@ -219,6 +222,7 @@ impl Analyst {
                     analysis.nothing_found.push(found.algorithm.name.clone());
                 }
                 let writing = Writing { pipeline, source: &source, found, original: original.as_ref() };
+                watch(Progress { stage: WRITING.to_owned(), done: at as u64, total: pipeline.models.len() as u64 });
                 analysis.objects.extend(writing.all(&self.context(pipeline, at, started_at))?);
             }
         }

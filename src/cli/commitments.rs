@@ -3,7 +3,7 @@
 //! Shows UIDs and AE titles, never a patient attribute.
 
 use super::jobs::time;
-use super::{ConfigFolder, Failure};
+use super::{ConfigFolder, Failure, history};
 use crate::ledger::CommitmentRow;
 
 #[derive(Debug, clap::Subcommand)]
@@ -43,6 +43,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                     let known = "`sagittal commitments list --waiting` shows those that wait";
                     return Err(Failure::Failed(format!("no report of request {id} waits; {known}")));
                 }
+                ledger.note_action(&history::user(), &format!("commitment report {id} tried again"))?;
                 println!("{id} is due now");
             }
             Ok(())

@@ -11,10 +11,11 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use super::jobs::time;
-use super::{ConfigFolder, Failure};
+use super::{ConfigFolder, Failure, history};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::intake::{Custody, Intake, Retry};
+use crate::ledger::Ledger;
 use crate::spool::{Quarantined, Spool, SpoolError};
 
 /// A node looks for wishes twice a second; one that takes a minute is stuck.
@@ -73,8 +74,12 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             retry(config, names, how)
         }
         Command::Drop { names, config } => {
-            let spool = spool_beside(&config.load()?);
-            each(names, |name| Ok(spool.drop_quarantined(name).map(|()| "dropped")?))
+            let (config, ledger) = config.ledger()?;
+            let spool = spool_beside(&config);
+            each(names, |name| {
+                spool.drop_quarantined(name)?;
+                told(&ledger, name, "dropped")
+            })
         }
     }
 }
@@ -133,14 +138,20 @@ fn retry(folder: &ConfigFolder, names: &[String], how: Retry) -> Result<(), Fail
     let (config, ledger) = folder.ledger()?;
     let Ok(_lock) = crate::node::lock(&config.node.data) else {
         let spool = spool_beside(&config);
-        return each(names, |name| wish(&spool, name, how));
+        return each(names, |name| told(&ledger, name, wish(&spool, name, how)?));
     };
     let spool = Arc::new(Spool::open(&crate::node::spool_path(&config.node))?);
-    let intake = Intake::new(spool, ledger, Arc::new(SystemClock), Arc::new(ArcSwap::from_pointee(config)));
+    let intake = Intake::new(spool, ledger.clone(), Arc::new(SystemClock), Arc::new(ArcSwap::from_pointee(config)));
     each(names, |name| match intake.retry(name, how) {
-        Ok(_) => Ok("taken"),
+        Ok(_) => told(&ledger, name, "taken"),
         Err(error) => Err(Failure::Failed(format!("{name} stays in the quarantine: {error}"))),
     })
+}
+
+/// The audit trail has who did it.
+fn told(ledger: &Ledger, name: &str, done: &'static str) -> Result<&'static str, Failure> {
+    ledger.note_action(&history::user(), &format!("object {name} of the quarantine {done}"))?;
+    Ok(done)
 }
 
 /// Asks the running node, and waits for what it says.

@@ -52,6 +52,7 @@ pub struct NodeConfig {
     pub quota: Option<u64>,
     /// How long what was committed to (storage commitment) is kept, even against the quota.
     pub committed_for: Duration,
+    pub keep: Keep,
     pub models: PathBuf,
     /// `libonnxruntime.so*`, when it is not where it is looked for.
     pub onnxruntime: Option<PathBuf>,
@@ -73,6 +74,17 @@ pub struct NodeConfig {
     pub recipients: BTreeMap<String, Recipient>,
     /// The names of all tables of `[notify]`, faulty ones included.
     pub(super) recipients_named: BTreeSet<String>,
+}
+
+/// How long what is over is kept; `None`: until the quota wants the room, and history for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Instances, after the work on their series was over.
+    pub inputs: Option<Duration>,
+    /// Results, after the last destination took them.
+    pub results: Option<Duration>,
+    /// Jobs, and what was decided about series.
+    pub history: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +137,7 @@ impl NodeConfig {
             keep_free: 1 << 30,
             quota: None,
             committed_for: Duration::from_hours(7 * 24),
+            keep: Keep::default(),
             models: folder.join("../models"),
             onnxruntime: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -217,6 +230,8 @@ fn read_storage(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings
     set(&mut config.keep_free, section.get("keep_free").and_then(|e| size(&e, 0.0, 1_125_899_906_842_624.0)));
     let longest = 10.0 * 366.0 * 86400.0;
     set(&mut config.committed_for, section.get("committed_for").and_then(|e| duration(&e, 0.0, longest)));
+    let kept = |key: &'static str| section.get(key).and_then(|e| duration(&e, 60.0, longest));
+    config.keep = Keep { inputs: kept("inputs_for"), results: kept("results_for"), history: kept("history_for") };
     config.quota = section.get("quota").and_then(|e| size(&e, 1_048_576.0, 1_125_899_906_842_624.0));
 }
 

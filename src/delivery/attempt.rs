@@ -1,5 +1,7 @@
 //! One attempt at a delivery: what is to be brought, and what came of it.
 
+use std::time::Duration;
+
 use super::{DeliveryError, Object};
 use crate::dicom::{Answer, Learned, Uid, Verdict};
 
@@ -54,6 +56,8 @@ pub struct Record {
     pub verdicts: Vec<Verdict>,
     /// Of the presentation contexts, where some were proposed.
     pub learned: Vec<Learned>,
+    /// How long it took to get an association, and to have the peer confirm, where that was done apart.
+    pub took: Vec<(&'static str, Duration)>,
 }
 
 impl Record {

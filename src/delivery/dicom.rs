@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::associations::Associations;
 use super::attempt::{Consignment, Outcome, Record, sum_up};
 use super::contexts::{Chosen, MAX_CONTEXTS, Proposal, learned, proposals};
@@ -85,7 +87,9 @@ fn contexts(confirm: Confirm, consignment: Consignment<'_>) -> Vec<Proposal> {
 }
 
 async fn connect(manner: &Manner, contexts: &[Proposal], record: &mut Record) -> Result<Scu, DeliveryError> {
+    let start = Instant::now();
     let connected = Scu::connect(&manner.peer, manner.timeout, contexts).await;
+    record.took.push(("connect", start.elapsed()));
     match &connected {
         Ok(scu) => record.learned.extend(scu.learned()),
         Err(DeliveryError::NoContext { .. }) => record.learned.extend(learned(contexts, |_| None)),
@@ -111,11 +115,14 @@ async fn converse(
         tracing::warn!(%peer, "the destination does not offer the service that confirms; sent, unconfirmed");
         return Ok(Outcome::SentUnconfirmed);
     };
-    match (manner.confirm, consignment.transaction) {
+    let start = Instant::now();
+    let confirmed = match (manner.confirm, consignment.transaction) {
         (Confirm::Query, _) => find_all(scu, peer, &context, consignment, record).await,
         (_, Some(transaction)) => commitment::request(scu, peer, &context, transaction, consignment.objects).await,
         (_, None) => Ok(Outcome::SentUnconfirmed),
-    }
+    };
+    record.took.push(("confirm", start.elapsed()));
+    confirmed
 }
 
 /// Stores every object that can be stored; the association's own failures end it.

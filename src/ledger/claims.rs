@@ -56,7 +56,9 @@ impl Ledger {
         let excluded = serde_json::Value::from(exclude_destinations).to_string();
         let runs = kind == JobKind::Deliver || self.inner.options.is_off_peak(now);
         let lowest = if runs { Priority::OffPeak } else { Priority::Routine };
-        let claims = self.write(|transaction| {
+        // Unflushed: a claim that a power cut takes is one whose worker is gone, too, and what the worker says later is flushed
+        // behind it.
+        let claims = self.write_behind(|transaction| {
             let mut claims = Vec::new();
             while claims.len() < limit as usize {
                 let next: Option<i64> = transaction
@@ -107,7 +109,7 @@ impl Ledger {
     /// lease was lost or an operator cancelled it) and the work is to be stopped.
     pub fn heartbeat(&self, claim: &Claim, lease: Duration) -> Result<bool, LedgerError> {
         let until = self.now().plus(lease);
-        self.write(|transaction| {
+        self.write_behind(|transaction| {
             let changed = transaction
                 .prepare_cached(
                     "UPDATE jobs SET lease_until = ?3 WHERE id = ?1 AND state = 'running' AND attempt = ?2",

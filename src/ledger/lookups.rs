@@ -15,8 +15,10 @@ impl Ledger {
     /// Whether an object is one of our own results, which no rule may send to a model (invariant 9).
     pub fn is_own_result(&self, sop_instance: &Uid) -> Result<bool, LedgerError> {
         self.read(|transaction| {
-            let mut statement =
-                transaction.prepare_cached("SELECT EXISTS (SELECT 1 FROM results WHERE sop_instance = ?1)")?;
+            let mut statement = transaction.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM results WHERE sop_instance = ?1)
+                                                OR EXISTS (SELECT 1 FROM former_results WHERE sop_instance = ?1)",
+            )?;
             Ok(statement.query_row([sop_instance], |row| row.get(0))?)
         })
     }

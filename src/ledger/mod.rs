@@ -4,8 +4,8 @@
 //! transaction. State transitions are decided by the pure functions of [`state`]. Never touches the
 //! spool's bytes, knows no model and no destination kind.
 //!
-//! Journal: WAL, synchronous FULL (NORMAL for rows that the spool can bring back), foreign keys on, numbered
-//! migrations.
+//! Journal: WAL, synchronous FULL (NORMAL for rows that the spool can bring back, and for claims and heartbeats, which a power cut
+//! ends with their worker), foreign keys on, numbered migrations.
 
 mod answers;
 mod arrivals;
@@ -20,6 +20,7 @@ mod counts;
 mod decisions;
 mod error;
 mod events;
+mod expiry;
 mod holds;
 mod listing;
 mod lookups;

@@ -28,10 +28,14 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("notices", include_str!("migrations/0014_notices.sql")),
     ("job_counts", include_str!("migrations/0015_job_counts.sql")),
     ("placeholders", include_str!("migrations/0016_placeholders.sql")),
+    ("former_results", include_str!("migrations/0017_former_results.sql")),
 ];
 
 /// Another process (the command line beside the node) may hold the write lock this long.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// Pages of the journal before they go into the file: each time costs two flushes and scattered writes.
+const CHECKPOINT: i64 = 8000;
 
 pub(super) fn open_writer(path: &Path, now: Millis) -> Result<Connection, LedgerError> {
     let failed = |source| LedgerError::Open { path: path.to_owned(), source };
@@ -63,6 +67,7 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{ArrivedInstance, Claim, ClosedBy, Delivered, JobKind, Recorded, Work};
+use super::{ArrivedInstance, Claim, ClosedBy, Delivered, JobKind, Recorded, StageTime, Work};
 use crate::clock::Millis;
 
 /// Upper bounds of a histogram's buckets, seconds; one more bucket has no bound.
@@ -60,6 +60,8 @@ pub struct Totals {
     pub closed: BTreeMap<&'static str, u64>,
     /// Length of attempts, by how they ended (words of `attempts.outcome`).
     pub attempts: BTreeMap<(Target, &'static str), Histogram>,
+    /// Length of the stages of attempts.
+    pub stages: BTreeMap<(Target, String), Histogram>,
     /// From when a job was due until it was claimed.
     pub waits: BTreeMap<Target, Histogram>,
     /// From the end of a series to the end of a delivery, by destination and by how it ended (words of [`Delivered`]).
@@ -101,7 +103,12 @@ impl Tally {
 
     pub(super) fn ended(&self, claim: &Claim, now: Millis, outcome: &'static str) {
         let took = seconds(claim.claimed_at, now);
-        self.lock().attempts.entry((target(claim), outcome)).or_default().add(took);
+        let mut totals = self.lock();
+        totals.attempts.entry((target(claim), outcome)).or_default().add(took);
+        for StageTime { stage, milliseconds } in &claim.stages {
+            let took = Duration::from_millis(*milliseconds).as_secs_f64();
+            totals.stages.entry((target(claim), stage.clone())).or_default().add(took);
+        }
     }
 
     pub(super) fn delivered(&self, claim: &Claim, how: Delivered, now: Millis) {

@@ -101,6 +101,11 @@ fn totals(page: &mut Page, totals: &Totals) {
     for (((kind, target), outcome), histogram) in &totals.attempts {
         attempts.histogram(&[("kind", kind.word()), ("target", target), ("outcome", outcome)], histogram);
     }
+    let help = "Stages of attempts: read, model, write; read, connect, send, confirm.";
+    let mut stages = page.family("sagittal_stage_seconds", Kind::Histogram, help);
+    for (((kind, target), stage), histogram) in &totals.stages {
+        stages.histogram(&[("kind", kind.word()), ("target", target), ("stage", stage)], histogram);
+    }
     let help = "From the end of a series until its results were delivered: confirmed, sent-unconfirmed, reported.";
     let mut results = page.family("sagittal_result_seconds", Kind::Histogram, help);
     for ((destination, delivered), histogram) in &totals.results {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::{Workers, blocking, circuit, lease::Lease};
+use super::{Workers, blocking, circuit, course::Course, lease::Lease};
 use crate::config::{Confirm, Destination, DestinationKind};
 use crate::delivery::{Attempt, Consignment, DeliveryError, Object, Outcome};
 use crate::dicom::ladder::{self, Choice, Form};
@@ -91,8 +91,9 @@ async fn work(workers: &Workers, claim: &Claim, destination: &str, results: Vec<
         return workers.set_back(claim, Setback::GiveUp { error }, Some("read")).await;
     };
     let lease = Lease::keep(workers, claim);
+    let course = Course::begin(workers.clock.clone());
     let outcome = tokio::select! {
-        outcome = bring(workers, claim, &target, results) => outcome,
+        outcome = bring(workers, claim, &target, results, &course) => outcome,
         () = lease.lost() => return,
         () = workers.stop.cancelled() => {
             let reason = "the node was stopped".into();
@@ -102,6 +103,7 @@ async fn work(workers: &Workers, claim: &Claim, destination: &str, results: Vec<
     if lease.is_lost() {
         return;
     }
+    let claim = &Claim { stages: course.finish(), ..claim.clone() };
     circuit::note(workers, &target, outcome.as_ref().err()).await;
     match outcome {
         Ok(Brought::Delivered(delivered)) => complete(workers, claim.clone(), destination, delivered).await,
@@ -171,6 +173,7 @@ async fn bring(
     claim: &Claim,
     target: &Destination,
     results: Vec<ResultRow>,
+    course: &Course,
 ) -> Result<Brought, Failure> {
     let (ledger, job) = (workers.ledger.clone(), claim.job);
     let known = blocking(move || ledger.take_confirmation(job)).await.map_err(Failure::here)?;
@@ -186,7 +189,7 @@ async fn bring(
             tracing::warn!(job, destination, "no report of storage commitment came in time; sent, unconfirmed");
             Ok(Brought::Delivered(Delivered::SentUnconfirmed))
         }
-        None => send(workers, claim, target, results).await,
+        None => send(workers, claim, target, results, course).await,
     }
 }
 
@@ -196,6 +199,7 @@ async fn send(
     claim: &Claim,
     target: &Destination,
     results: Vec<ResultRow>,
+    course: &Course,
 ) -> Result<Brought, Failure> {
     let choose = || {
         let (ledger, name, results) = (workers.ledger.clone(), target.name.clone(), results.clone());
@@ -204,7 +208,7 @@ async fn send(
     let mut chosen = choose().await.map_err(Failure::here)?;
     loop {
         let form = chosen.form();
-        let brought = send_chosen(workers, claim, target, chosen).await;
+        let brought = send_chosen(workers, claim, target, chosen, course).await;
         if brought.is_ok() {
             return brought;
         }
@@ -220,6 +224,7 @@ async fn send_chosen(
     claim: &Claim,
     target: &Destination,
     chosen: Chosen,
+    course: &Course,
 ) -> Result<Brought, Failure> {
     let objects = read_objects(workers, claim, chosen).await?;
     let asked = match &target.kind {
@@ -236,7 +241,9 @@ async fn send_chosen(
     let held = blocking(move || ledger.acknowledged(job)).await.map_err(Failure::here)?;
     let transaction = asked.as_ref().map(|asked| &asked.transaction);
     let consignment = Consignment { objects: &objects, held: &held, transaction };
+    course.enter("send");
     let Attempt { outcome, mut record } = workers.delivery.deliver(target, consignment).await;
+    course.set_apart(&record.took);
     record.learned.extend(unsupported(&objects, &record.verdicts));
     let (ledger, claim, name) = (workers.ledger.clone(), claim.clone(), target.name.clone());
     let kept = blocking(move || ledger.record_answers(&claim, &name, &record.verdicts, &record.learned)).await;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::{Running, Workers, blocking, lease::Lease, panic_text};
+use super::{Running, Workers, blocking, course::Course, lease::Lease, panic_text};
 use crate::ledger::{Claim, JobKind, ResultRow, Setback, Work, backoff};
-use crate::pipeline::{Order, PipelineError, Progress, Remedy};
+use crate::pipeline::{Order, PipelineError, Progress, Remedy, WRITING};
 
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const DEVICE_BUSY: Duration = Duration::from_secs(15);
@@ -35,7 +35,7 @@ pub(super) async fn run(workers: Workers) {
     }
 }
 
-async fn work(workers: &Workers, claim: Claim) {
+async fn work(workers: &Workers, mut claim: Claim) {
     let Work::Infer { revision, pipeline, analysis_started_at, series, accept, inputs, tells_nothing_found, .. } =
         claim.work.clone()
     else {
@@ -46,9 +46,12 @@ async fn work(workers: &Workers, claim: Claim) {
     let cancelled = lease.cancelled(workers);
     let (runner, progress, job) = (workers.runner.clone(), workers.progress.clone(), claim.job);
     let span = tracing::Span::current();
+    let course = Course::begin(workers.clock.clone());
+    let told = course.clone();
     let task = tokio::task::spawn_blocking(move || {
         let _entered = span.entered();
         let watch = |p: Progress| {
+            told.enter(if p.stage == WRITING { "write" } else { "model" });
             progress.send_replace(Running { job: Some(job), stage: p.stage, done: p.done, total: p.total });
         };
         let order =
@@ -60,6 +63,7 @@ async fn work(workers: &Workers, claim: Claim) {
     if lease.is_lost() {
         return;
     }
+    claim.stages = course.finish();
     match outcome {
         Ok(Ok(results)) => complete(workers, claim, results).await,
         Ok(Err(error)) => {

@@ -6,6 +6,7 @@
 
 mod circuit;
 mod count;
+mod course;
 mod deliver;
 mod infer;
 mod inform;

@@ -19,6 +19,7 @@ mod receive;
 mod reload;
 mod restart;
 mod results;
+mod retention;
 mod rules;
 mod series;
 mod soak;

@@ -11,6 +11,7 @@ import settings
 import yaml
 from support import BIN, ENVIRONMENT, ROOT, Node, Skipped, receive, run, wait, workspace
 
+COMPOSE = [["docker", "compose"], ["docker-compose"]]
 GUIDE = (ROOT / "docs/operations.md").read_text()
 
 
@@ -72,11 +73,11 @@ def test_an_installation_keeps_what_was_changed():
 
 
 def test_the_compose_file_is_sound():
-    if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0 if shutil.which("docker") else False:
-        run("docker", "compose", "-f", ROOT / "docker-compose.yml", "config", "--quiet")
-        how = "docker compose config"
-    else:
-        how = "no docker compose here: read as YAML only"
+    tool = COMPOSE[1] if shutil.which("docker-compose") else COMPOSE[0]
+    run(*tool, "-f", ROOT / "docker-compose.yml", "config", "--quiet")
+    wrong = workspace("deploy-compose") / "docker-compose.yml"
+    wrong.write_text((ROOT / "docker-compose.yml").read_text().replace("read_only: true", "readonly: true"))
+    assert run(*tool, "-f", wrong, "config", "--quiet", check=False).returncode != 0, "a wrong key is not noticed"
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     assert set(compose) == {"services", "volumes"}, compose.keys()
     for name, service in compose["services"].items():
@@ -92,7 +93,7 @@ def test_the_compose_file_is_sound():
             assert other in compose["services"], other
         build = ROOT / service["build"]
         assert re.search(rf"^USER {service['user']}$", (build / "Dockerfile").read_text(), re.M), name
-    return how
+    return " ".join(tool)
 
 
 class Service:

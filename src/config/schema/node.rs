@@ -160,6 +160,9 @@ fn storage() -> Value {
             ("keep_free", size(), "With less than this free, every instance is refused with status A700."),
             ("quota", size(), "Instances and results together take at most this."),
             ("committed_for", duration(), "What we are committed to is kept this long, whatever the quota."),
+            ("inputs_for", duration(), "Instances are dropped this long after the work on their series was over."),
+            ("results_for", duration(), "Results are dropped this long after the last destination took them."),
+            ("history_for", duration(), "Jobs and decisions are forgotten this long after they were over."),
         ],
     )
 }
