@@ -1,4 +1,4 @@
-# Two stages: build the binary and fetch ONNX Runtime, then an image that holds nothing else.
+# Two stages: build the binary and fetch ONNX Runtime, then an image that holds these and fonts.
 FROM rust:1.92-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends cmake python3-pip python3-venv && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
@@ -6,6 +6,8 @@ COPY . .
 RUN scripts/runtime.sh && scripts/models.sh && scripts/cargo.sh build --release
 
 FROM debian:bookworm-slim
+# Fonts of the reports: every script that a patient's name may be in.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core fonts-noto-cjk && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --create-home --home-dir /var/lib/sagittal sagittal
 WORKDIR /opt/sagittal
 COPY --from=build /src/target/release/sagittal /usr/local/bin/sagittal

@@ -85,10 +85,11 @@ fn finding(path: &Path, source: &SourceSeries) -> Segmentation {
     let segment = |label: u8| Segment {
         label,
         name: format!("Structure {label}"),
-        category: Code::new("123037004", "SCT", "Anatomical Structure"),
+        category: Code::new("91723000", "SCT", "Anatomical Structure"),
         property: Code::new("10200004", "SCT", "Liver"),
         modifier: None,
         region: None,
+        region_modifier: None,
         color: [label.wrapping_mul(37), label.wrapping_mul(91), 200],
     };
     let highest = labels.iter().copied().max().unwrap_or(0);

@@ -19,7 +19,7 @@ Version: $version
 Architecture: $(dpkg --print-architecture)
 Maintainer: the Sagittal project <sagittal@localhost>
 Installed-Size: $(du -sk "$work" | cut -f1)
-Depends: libc6, libgcc-s1, libstdc++6, passwd
+Depends: libc6, libgcc-s1, libstdc++6, passwd, fonts-noto-core, fonts-noto-cjk
 Recommends: ca-certificates
 Section: science
 Priority: optional

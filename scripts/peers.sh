@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The software that the black-box suites talk to: DCMTK and Orthanc from Debian, the Python readers and validators, Node's.
+# The software that the black-box suites talk to: DCMTK, Orthanc and poppler from Debian, the Python readers and validators,
+# Node's; and the fonts of reports.
 source "$(dirname "$0")/env.sh"
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -13,6 +14,10 @@ command -v openssl >/dev/null || missing+=(openssl)
 command -v docker-compose >/dev/null || missing+=(docker-compose)
 command -v zstd >/dev/null || missing+=(zstd)
 command -v plastimatch >/dev/null || missing+=(plastimatch)
+command -v pdftotext >/dev/null || missing+=(poppler-utils)
+command -v qpdf >/dev/null || missing+=(qpdf)
+[ -e /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf ] || missing+=(fonts-noto-core)
+[ -e /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || missing+=(fonts-noto-cjk)
 if [ ${#missing[@]} -gt 0 ]; then
     say "Installing ${missing[*]}"
     command -v apt-get >/dev/null || die "the suites need ${missing[*]}; there is no apt-get here to install them"

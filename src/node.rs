@@ -28,8 +28,9 @@ use crate::inference::{Engine, EngineOptions};
 use crate::intake::{self, Closed, Expired, Intake, IntakeError, Rebuilt};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions, RulesSource};
 use crate::observe::audit::{self, Trail};
-use crate::pipeline::{Analyst, JobRunner};
+use crate::pipeline::{Analyst, FontFolders, JobRunner};
 use crate::reload::Reloader;
+use crate::results::{Letterhead, Paper};
 use crate::retrieval::Retriever;
 use crate::scp::{self, Door};
 use crate::spool::{Durability, Spool, SpoolError, SpoolOptions};
@@ -110,6 +111,14 @@ pub fn analyst(node: &NodeConfig, clock: Arc<dyn Clock>) -> Analyst {
         engine: Arc::new(Engine::new(EngineOptions::of_node(node, clock))),
         models: node.models.clone(),
         series_number_base: node.series_number_base,
+        letterhead: Letterhead {
+            node: node.reception.ae_title.to_string(),
+            paper: match node.paper {
+                config::Paper::A4 => Paper::A4,
+                config::Paper::Letter => Paper::Letter,
+            },
+            fonts: Arc::new(FontFolders::new(node.fonts.clone())),
+        },
     }
 }
 
@@ -165,7 +174,10 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Nod
         spool: spool.clone(),
         config: config.clone(),
     };
-    preload(runner.analyst.engine.clone());
+    // A node that runs no model does without the library's 12 MB.
+    if !config.load().pipelines.is_empty() {
+        preload(runner.analyst.engine.clone());
+    }
     let gauges = figures::gauges(&node, runner.analyst.engine.clone(), spool.clone(), clock.now());
     let delivery = Delivery::new()?;
     tasks.spawn(close_deliveries(delivery.clone(), stop.clone()));

@@ -4,6 +4,7 @@
 //! Decides nothing about retries: a [`PipelineError`] says what happened, the worker what follows.
 
 mod aside;
+mod fonts;
 mod placeholder;
 mod writing;
 
@@ -16,13 +17,14 @@ use crate::clock::Millis;
 use crate::config::{Config, Pipeline, ResultKind};
 use crate::dicom::ladder::Form;
 use crate::dicom::{Uid, sha256};
-use crate::inference::{self, Channel, Engine, InferenceError, ModelPackage, ModelStore};
+use crate::inference::{self, Channel, Engine, InferenceError, ModelPackage, ModelStore, Notes};
 use crate::ledger::{InstanceRow, JobInput, Ledger, LedgerError, ResultRow};
-use crate::results::{ResultContext, ResultError, ResultObject, SourceSeries};
+use crate::results::{Letterhead, ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::spool::{Location, Spool, SpoolError};
 use crate::volume::{Finding, InstanceSource, SeriesVolume, Volume, VolumeError, read_series};
 
 pub use aside::Unsendable;
+pub use fonts::FontFolders;
 use writing::Writing;
 
 /// Why a pipeline gave no result.
@@ -139,6 +141,8 @@ pub struct Analyst {
     /// Folder of the model packages.
     pub models: PathBuf,
     pub series_number_base: u32,
+    /// What reports look like.
+    pub letterhead: Letterhead,
 }
 
 /// How far a pipeline is.
@@ -204,7 +208,7 @@ impl Analyst {
         let SeriesVolume { volume, headers, .. } = series;
         let source = SourceSeries::new(headers)?;
         let mut analysis = Analysis { objects: Vec::new(), nothing_found: Vec::new() };
-        let reads_voxels = |kind: &ResultKind| matches!(kind, ResultKind::Sr | ResultKind::Sc);
+        let reads_voxels = |kind: &ResultKind| matches!(kind, ResultKind::Sr | ResultKind::Sc | ResultKind::Pdf);
         let original = (pipeline.results.iter().any(reads_voxels)
             || pipeline.fallback.contains(&Form::SecondaryCapture))
         .then(|| volume.voxels.clone());
@@ -221,18 +225,26 @@ impl Analyst {
                 if found.is_empty() {
                     analysis.nothing_found.push(found.algorithm.name.clone());
                 }
-                let writing = Writing { pipeline, source: &source, found, original: original.as_ref() };
+                let letterhead = &self.letterhead;
+                let writing = Writing { pipeline, source: &source, found, original: original.as_ref(), letterhead };
                 watch(Progress { stage: WRITING.to_owned(), done: at as u64, total: pipeline.models.len() as u64 });
-                analysis.objects.extend(writing.all(&self.context(pipeline, at, started_at))?);
+                analysis.objects.extend(writing.all(&self.context(pipeline, at, &package.notes, started_at))?);
             }
         }
         Ok(analysis)
     }
 
     /// What the results of the pipeline's model number `model` say about the run.
-    fn context(&self, pipeline: &Pipeline, model: usize, started_at: Millis) -> ResultContext {
+    fn context(&self, pipeline: &Pipeline, model: usize, notes: &Notes, started_at: Millis) -> ResultContext {
         let number = self.series_number_base + pipeline.index * 10 + model as u32;
-        said(&pipeline.name, number, &pipeline.description, started_at)
+        // Without a description of its own, a pipeline is described by its name.
+        let own = Some(&pipeline.description).filter(|text| **text != pipeline.name);
+        let description = own.or(notes.description.as_ref()).unwrap_or(&pipeline.description);
+        ResultContext {
+            body_part: notes.body_part.clone(),
+            trial_series: notes.trial_series.clone(),
+            ..said(&pipeline.name, number, description, started_at)
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 mod backup;
 mod check;
 mod commitments;
+mod compare;
 mod demo;
 mod destinations;
 mod echo;
@@ -96,6 +97,8 @@ enum Command {
     Run(run::Args),
     /// Hear the referee on segmentations and structure sets: would they be sent?
     Verify(verify::VerifyArgs),
+    /// Compare two segmentations of one patient: two models, or two points of time
+    Compare(compare::CompareArgs),
     /// Send DICOM files by C-STORE
     Send(send::SendArgs),
     /// Get a study from a PACS, by C-GET or C-MOVE
@@ -308,6 +311,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Notices(command) => block_on(notices::run(command)),
         Command::Run(args) => run::run(&args),
         Command::Verify(args) => verify::run(&args, &mut io::stdout().lock()),
+        Command::Compare(args) => compare::run(&args, &mut io::stdout().lock()),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
         Command::Fetch(args) => block_on(fetch::run(args)),
         Command::Pull(args) => block_on(pull::run(args)),

@@ -1,4 +1,5 @@
-//! `sagittal models list|check`: which model packages there are, and whether each could run.
+//! `sagittal models list|check|terms`: which model packages there are, whether each could run, and the names for what they
+//! find.
 //!
 //! Writes to the stream it is given; never changes a package.
 
@@ -10,7 +11,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clock::SystemClock;
-use crate::inference::{Engine, EngineOptions, FileState, InferenceError, ModelPackage, ModelStore};
+use crate::dicom::Code;
+use crate::inference::{Engine, EngineOptions, FileState, InferenceError, ModelPackage, ModelStore, Terminology};
+use crate::volume::Segment;
 
 /// Model packages.
 #[derive(Debug, clap::Args)]
@@ -37,6 +40,11 @@ enum Action {
         #[arg(long)]
         onnxruntime: Option<PathBuf>,
     },
+    /// Structures by the keys that `structure` in a model.toml takes, with their codes.
+    Terms {
+        /// Only those of a label set, with their label numbers: what `labels` in a model.toml takes.
+        set: Option<String>,
+    },
 }
 
 /// What a package's line says.
@@ -52,12 +60,56 @@ struct Row {
 pub fn run(command: &Models, out: &mut dyn Write) -> Result<bool, InferenceError> {
     let store = ModelStore::open(&command.folder)?;
     let rows = match &command.action {
+        Action::Terms { set } => {
+            let terms = terms(&store.terminology()?, set.as_deref());
+            let written =
+                if command.json { writeln!(out, "{}", Value::Array(terms)) } else { write_terms(&terms, out) };
+            return written.map(|()| true).map_err(on_standard_output);
+        }
         Action::List => store.ids()?.into_iter().map(|id| listed(&store, id)).collect(),
         Action::Check { id, onnxruntime } => check(&store, id.as_deref(), onnxruntime.clone())?,
     };
     let written = if command.json { write_json(&rows, out) } else { write_text(&rows, out) };
-    written.map_err(|source| InferenceError::Io { file: PathBuf::from("standard output"), source })?;
+    written.map_err(on_standard_output)?;
     Ok(rows.iter().all(|r| r.faults.is_empty()))
+}
+
+fn on_standard_output(source: io::Error) -> InferenceError {
+    InferenceError::Io { file: PathBuf::from("standard output"), source }
+}
+
+/// Structures as they are printed: of one set with their labels, or all with the sets that have them.
+fn terms(all: &Terminology, set: Option<&str>) -> Vec<Value> {
+    let place =
+        |key: &str, name: &str| all.labels().find(|label| label.set == name && label.key == key).map(|l| l.label);
+    let row = |(key, structure): (&str, &Segment)| {
+        let label = set.map(|name| place(key, name));
+        let code = |code: &Code| json!({ "value": code.value, "scheme": code.scheme, "meaning": code.meaning });
+        label.is_none_or(|label| label.is_some()).then(|| {
+            json!({
+                "key": key, "label": label, "name": structure.name, "category": code(&structure.category),
+                "code": code(&structure.property), "modifier": structure.modifier.as_ref().map(code),
+                "region": structure.region.as_ref().map(code),
+                "region_modifier": structure.region_modifier.as_ref().map(code), "color": structure.color,
+            })
+        })
+    };
+    let mut rows: Vec<Value> = all.structures().filter_map(row).collect();
+    rows.sort_by_key(|row| row["label"].as_u64());
+    rows
+}
+
+fn write_terms(rows: &[Value], out: &mut dyn Write) -> io::Result<()> {
+    for row in rows {
+        let text = |key: &str, part: &str| row[key][part].as_str().unwrap_or_default().to_owned();
+        let label = row["label"].as_u64().map(|label| format!("{label:>3}  ")).unwrap_or_default();
+        let further = ["modifier", "region", "region_modifier"].map(|key| text(key, "meaning"));
+        let further = further.iter().filter(|meaning| !meaning.is_empty()).map(|meaning| format!(", {meaning}"));
+        let key = row["key"].as_str().unwrap_or_default();
+        let (scheme, value, meaning) = (text("code", "scheme"), text("code", "value"), text("code", "meaning"));
+        writeln!(out, "{label}{key:30}  {scheme} {value:15}  {meaning}{}", further.collect::<String>())?;
+    }
+    Ok(())
 }
 
 fn listed(store: &ModelStore, id: String) -> Row {

@@ -57,7 +57,7 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// Every series of the folder that results can be made over.
-fn sources(folder: &Path) -> Result<Vec<SourceSeries>, Failure> {
+pub(super) fn sources(folder: &Path) -> Result<Vec<SourceSeries>, Failure> {
     let (series, _) = series_in(folder)?;
     let mut sources = Vec::with_capacity(series.len());
     let mut refused = Vec::new();

@@ -39,7 +39,7 @@ pub use destination::{Confirm, Destination, DestinationKind, OrthancPeer};
 pub use files::{ConfigFiles, replace_rules, rules_owner};
 pub use http::HttpListener;
 pub use log::LogSettings;
-pub use node::{Duplicates, Durability, Keep, LatePolicy, NodeConfig};
+pub use node::{Duplicates, Durability, Keep, LatePolicy, NodeConfig, Paper};
 pub use notify::{Channel, Mail, Recipient, Security, SigningKey, Tells};
 pub use peer::{Expected, KnownPeer, Retrieve};
 pub use pipeline::Pipeline;

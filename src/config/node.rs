@@ -66,6 +66,10 @@ pub struct NodeConfig {
     pub off_peak: Option<(u32, u32)>,
     /// First series number of results: base + index of the pipeline.
     pub series_number_base: u32,
+    /// What reports are printed on.
+    pub paper: Paper,
+    /// Folders with the fonts of reports.
+    pub fonts: Vec<PathBuf>,
     /// How long a loaded session is kept without use.
     pub session_ttl: Duration,
     /// Peers that are called by their AE title and are no destinations.
@@ -102,6 +106,13 @@ pub enum Duplicates {
     KeepFirst,
     /// The first counts; the sender is answered 0111, and the other bytes go to the quarantine.
     Refuse,
+}
+
+/// What reports are printed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paper {
+    A4,
+    Letter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +156,8 @@ impl NodeConfig {
             max_attempts: 10,
             off_peak: None,
             series_number_base: 9000,
+            paper: Paper::A4,
+            fonts: ["/usr/share/fonts", "/usr/local/share/fonts"].map(PathBuf::from).into(),
             session_ttl: Duration::from_mins(10),
             peers: BTreeMap::new(),
             recipients: BTreeMap::new(),
@@ -270,10 +283,13 @@ fn read_inference(config: &mut NodeConfig, section: &Section<'_>, around: &Surro
     config.onnxruntime = section.get("onnxruntime").and_then(|e| path(&e, around.folder()));
 }
 
-fn read_results(config: &mut NodeConfig, section: &Section<'_>, _: &Surroundings<'_>) {
+fn read_results(config: &mut NodeConfig, section: &Section<'_>, around: &Surroundings<'_>) {
     // SeriesNumber is an IS: at most 2^31 - 1, and the position of the pipeline is added to the base.
     let base = section.get("series_number_base").and_then(|e| Some(e.whole(1, 2_000_000_000)? as u32));
     set(&mut config.series_number_base, base);
+    let papers = [("a4", Paper::A4), ("letter", Paper::Letter)];
+    set(&mut config.paper, section.get("paper").and_then(|e| e.choice(&papers)));
+    set(&mut config.fonts, section.get("fonts").and_then(|e| folders(&e, around.folder())));
 }
 
 pub(super) fn set<T>(slot: &mut T, read: Option<T>) {
@@ -284,6 +300,11 @@ pub(super) fn set<T>(slot: &mut T, read: Option<T>) {
 
 pub(super) fn ae_title(entry: &Entry<'_>) -> Option<AeTitle> {
     entry.parsed(|text| AeTitle::parse(text).map_err(|e| format!("1 to 16 ASCII characters without backslash: {e}")))
+}
+
+/// One folder or several.
+fn folders(entry: &Entry<'_>, folder: &Path) -> Option<Vec<PathBuf>> {
+    entry.items().iter().map(|item| path(item, folder)).collect()
 }
 
 /// A path; a relative one starts at the configuration folder.

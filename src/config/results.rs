@@ -20,11 +20,20 @@ pub enum ResultKind {
     Sc,
     /// Grayscale Softcopy Presentation State Storage: outlines.
     Gsps,
+    /// Encapsulated PDF Storage: the report that people read.
+    Pdf,
 }
 
 impl ResultKind {
-    pub const ALL: [ResultKind; 6] =
-        [ResultKind::Seg, ResultKind::RtStruct, ResultKind::Sr, ResultKind::Ko, ResultKind::Sc, ResultKind::Gsps];
+    pub const ALL: [ResultKind; 7] = [
+        ResultKind::Seg,
+        ResultKind::RtStruct,
+        ResultKind::Sr,
+        ResultKind::Ko,
+        ResultKind::Sc,
+        ResultKind::Gsps,
+        ResultKind::Pdf,
+    ];
 
     /// The word for it in `pipelines.toml`, in the ledger and in file names.
     #[must_use]
@@ -36,6 +45,7 @@ impl ResultKind {
             ResultKind::Ko => "ko",
             ResultKind::Sc => "sc",
             ResultKind::Gsps => "gsps",
+            ResultKind::Pdf => "pdf",
         }
     }
 }

@@ -101,8 +101,7 @@ fn object(scu: &Scu, context: u8, request: &StoreRq, body: Body) -> Result<Objec
     let transfer_syntax = scu.transfer_syntax(context).ok_or_else(|| unreadable("unknown context".to_owned()))?;
     let transfer_syntax = uid(&transfer_syntax)?;
     let Body::Dataset(dataset) = body else { return Err(unreadable("it has no data set within the limit".to_owned())) };
-    let head = part10_head(&sop_class, &sop_instance, &transfer_syntax, None);
-    let mut bytes = head.map_err(|error| unreadable(error.to_string()))?;
+    let mut bytes = part10_head(&sop_class, &sop_instance, &transfer_syntax, None);
     bytes.extend(dataset);
     Ok(Object { sop_class, sop_instance, transfer_syntax, form: None, bytes })
 }

@@ -45,13 +45,32 @@ pub fn check(bytes: &[u8], syntax: &TransferSyntax) -> Result<(), ExtentError> {
     walk.run(false).map(drop)
 }
 
-/// The data set that begins with `begin` and goes on in `from`, up to PixelData, checked.
-pub fn before_pixels(begin: Vec<u8>, from: impl Read, syntax: &TransferSyntax) -> Result<Vec<u8>, ExtentError> {
-    let mut walk = Walk::new(Cow::Owned(begin), from, syntax);
+/// The data set that begins with `begin` and goes on in `from`, up to PixelData, checked. Copied only where it goes on.
+pub fn before_pixels<'b>(
+    begin: Cow<'b, [u8]>,
+    from: impl Read,
+    syntax: &TransferSyntax,
+) -> Result<Header<'b>, ExtentError> {
+    let mut walk = Walk::new(begin, from, syntax);
     let end = walk.run(true)?;
-    let mut bytes = walk.bytes.into_owned();
-    bytes.truncate(end);
-    Ok(bytes)
+    let stop = if walk.inside.is_empty() { walk.no_pixels() } else { Vec::new() };
+    let bytes = match walk.bytes {
+        Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[..end]),
+        Cow::Owned(mut bytes) => {
+            bytes.truncate(end);
+            Cow::Owned(bytes)
+        }
+    };
+    Ok(Header { bytes, stop })
+}
+
+/// What stands before PixelData.
+#[derive(Debug)]
+pub struct Header<'b> {
+    pub bytes: Cow<'b, [u8]>,
+    /// A PixelData without a value for a reader to stop at: dicom-object makes an error with a backtrace of every end
+    /// that it runs into, which takes longer than all the rest. Empty where the bytes end inside a sequence.
+    pub stop: Vec<u8>,
 }
 
 /// Where in a data set PixelData begins, or where it ends without; checked up to there.
@@ -234,6 +253,14 @@ impl<'b, R: Read> Walk<'b, R> {
         Ok(end <= self.bytes.len())
     }
 
+    /// The header of a PixelData of no length.
+    fn no_pixels(&self) -> Vec<u8> {
+        let number = |value: u16| if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        let tag = [number(PIXEL_DATA.0), number(PIXEL_DATA.1)].concat();
+        let (vr, length): (&[u8], _) = if self.explicit { (b"OW\0\0", [0; 4]) } else { (b"", [0; 4]) };
+        [&tag, vr, &length].concat()
+    }
+
     fn short(&self, at: usize) -> u16 {
         let bytes = [self.bytes[at], self.bytes[at + 1]];
         if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
@@ -307,7 +334,13 @@ mod tests {
         let pixels = [0xe0, 0x7f, 0x10, 0, b'O', b'W', 0, 0, 255, 255, 255, 127];
         let bytes = [&head[..], &pixels].concat();
         let syntax = TransferSyntaxRegistry.get(EXPLICIT).unwrap();
-        assert_eq!(before_pixels(bytes[..3].to_vec(), &bytes[3..], syntax).unwrap(), head);
+        for (begin, rest) in [bytes.split_at(3), bytes.split_at(bytes.len())] {
+            let header = before_pixels(Cow::Borrowed(begin), rest, syntax).unwrap();
+            assert_eq!(
+                (header.bytes.as_ref(), header.stop.as_slice()),
+                (&head[..], &[&pixels[..8], &[0; 4]].concat()[..])
+            );
+        }
         assert_eq!(outcome(EXPLICIT, &bytes), Err(ExtentError::Overrun(22)));
     }
 }

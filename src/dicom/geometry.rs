@@ -78,6 +78,27 @@ impl Plane {
         (orthonormal && plane.row.iter().chain(&plane.column).all(|v| v.is_finite())).then_some(plane)
     }
 
+    /// What stands for the plane of a projection image, which lies nowhere in the patient: its own rows and columns, in
+    /// PixelSpacing, or else in ImagerPixelSpacing, the distances on the detector, or else in pixels
+    /// (PS3.3 section 10.7.1.3).
+    #[must_use]
+    pub fn projection(dataset: &Dataset) -> Option<Plane> {
+        let two = |tag| {
+            let values = decimals(dataset, tag)?;
+            <[f64; 2]>::try_from(values).ok().filter(|values| values.iter().all(|mm| *mm > 0.0))
+        };
+        let size = |tag| text(dataset, tag)?.parse::<usize>().ok().filter(|n| *n > 0);
+        Some(Plane {
+            position: [0.0; 3],
+            row: [1.0, 0.0, 0.0],
+            column: [0.0, 1.0, 0.0],
+            spacing: two(tags::PIXEL_SPACING).or_else(|| two(tags::IMAGER_PIXEL_SPACING)).unwrap_or([1.0; 2]),
+            rows: size(tags::ROWS)?,
+            columns: size(tags::COLUMNS)?,
+            frame_of_reference: None,
+        })
+    }
+
     /// The slice normal, row x column.
     #[must_use]
     pub fn normal(&self) -> Vec3 {
@@ -118,7 +139,7 @@ pub enum GeometryVerdict {
     MixedOrientation { slices: usize },
     /// More than one frame of reference in the series.
     MixedFrameOfReference { slices: usize },
-    /// Instances without image plane attributes (projection images, reports, multi-frame).
+    /// Instances without image plane attributes (projection images, reports, multi-frame images without functional groups).
     NoGeometry,
 }
 
@@ -135,6 +156,25 @@ impl GeometryVerdict {
             GeometryVerdict::MixedOrientation { .. } => "mixed-orientation",
             GeometryVerdict::MixedFrameOfReference { .. } => "mixed-frame-of-reference",
             GeometryVerdict::NoGeometry => "no-geometry",
+        }
+    }
+}
+
+/// What a verdict's word means, and what helps, for those who read that a series was not taken.
+#[must_use]
+pub fn meaning_of(verdict: &str) -> &'static str {
+    match verdict {
+        "regular" => "evenly spaced slices",
+        "single-slice" => "one slice alone",
+        "missing-slices" => "slices are missing: have the whole series sent again",
+        "non-uniform" => "its slices are unevenly spaced",
+        "duplicate-positions" => "several images lie at one place: times, echoes or b-values, to be routed apart",
+        "mixed-orientation" => "its slices differ in direction, size or spacing: localizers, to be sent apart",
+        "mixed-frame-of-reference" => "its slices lie in several frames of reference",
+        _ => {
+            "not every image says where it lies: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing, as in \
+             projection images, in multi-frame images without functional groups, or it is part of a concatenation; send \
+             slices or whole Enhanced multi-frame images, or accept \"no-geometry\" for single projection images"
         }
     }
 }

@@ -29,6 +29,17 @@ pub struct Message<B = Vec<u8>> {
 /// What a data set is put into while it comes.
 pub trait Basket {
     fn put(&mut self, bytes: &[u8]);
+
+    /// Where the next bytes may be written instead, so that nobody copies them; those that were are told to
+    /// [`Basket::placed`]. Never empty.
+    fn place(&mut self) -> Option<&mut [u8]> {
+        None
+    }
+
+    /// So many bytes were written to [`Basket::place`].
+    fn placed(&mut self, count: usize) {
+        debug_assert_eq!(count, 0, "a basket without a place");
+    }
 }
 
 impl Basket for Vec<u8> {
@@ -124,6 +135,23 @@ impl<B: Basket> Assembler<B> {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
+    }
+
+    /// Where the next bytes of the data set in work may be written, to be told to [`Assembler::placed`].
+    pub fn place(&mut self) -> Option<&mut [u8]> {
+        match &mut self.state {
+            State::Dataset { basket: Some(basket), length, .. } if *length < self.max_dataset => basket.place(),
+            _ => None,
+        }
+    }
+
+    /// As [`Assembler::push`], of a value whose `count` bytes are in [`Assembler::place`].
+    pub fn placed(&mut self, context: u8, count: usize, is_last: bool) -> Result<Option<Message<B>>, MessageError> {
+        if let State::Dataset { basket: Some(basket), length, .. } = &mut self.state {
+            basket.placed(count);
+            *length += count as u64;
+        }
+        self.push_dataset(Pdv { context, is_command: false, is_last, data: &[] })
     }
 
     /// As [`Assembler::push`]; `basket` is what the data set behind a command is put into, given the presentation

@@ -7,14 +7,17 @@
 mod attributes;
 mod capture;
 mod code;
+pub mod color;
 pub mod command;
 pub mod commitment;
 mod digest;
 mod extent;
+pub mod frames;
 mod geometry;
 pub mod ladder;
 pub mod message;
 pub mod part10;
+mod repertoire;
 mod segmentation;
 pub mod services;
 mod status;
@@ -28,9 +31,10 @@ pub use code::Code;
 pub use digest::{hexadecimal, sha256};
 pub use extent::ExtentError;
 pub use geometry::{
-    GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, norm, scale, sort_along_normal, sub,
+    GeometryVerdict, Plane, Vec3, add, check_geometry, cross, dot, meaning_of, norm, scale, sort_along_normal, sub,
 };
 pub use part10::{Meta, Part10Error, part10_head};
+pub use repertoire::readable;
 pub use segmentation::{SegForm, SegmentationType};
 pub use status::{CommitmentStatus, StoreStatus};
 pub use uid::{AeTitle, AeTitleError, SeriesKey, Uid, UidError};

@@ -4,13 +4,14 @@
 //! than 16 characters or a wrong group length: rules that no reader of a data set needs. The data set itself
 //! is never repaired.
 
+use std::borrow::Cow;
 use std::io::{Cursor, Read};
 use std::ops::Range;
 
 use dicom_dictionary_std::tags;
 use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_object::file::ReadPreamble;
-use dicom_object::{FileDicomObject, FileMetaTableBuilder, OpenFileOptions};
+use dicom_object::{FileDicomObject, OpenFileOptions};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::{
@@ -33,8 +34,6 @@ pub enum Part10Error {
     NoPrefix,
     #[error("{keyword} in its meta information: {fault}")]
     BadUid { keyword: &'static str, fault: UidError },
-    #[error("its meta information cannot be written: {0}")]
-    Meta(#[source] Box<dicom_object::meta::Error>),
     #[error("its data set cannot be read: {0}")]
     DataSet(#[source] Box<dicom_object::ReadError>),
     #[error("its data set is not sound: {0}")]
@@ -96,7 +95,8 @@ impl Meta {
     }
 
     /// Preamble, `DICM` and meta group of a file with this data set. `source_ae`: the sender, where there was one.
-    pub fn head(&self, source_ae: Option<&str>) -> Result<Vec<u8>, Part10Error> {
+    #[must_use]
+    pub fn head(&self, source_ae: Option<&str>) -> Vec<u8> {
         part10_head(&self.sop_class, &self.sop_instance, &self.transfer_syntax, source_ae)
     }
 }
@@ -144,12 +144,7 @@ fn meta_element(bytes: &[u8]) -> Option<(u16, Range<usize>)> {
 
 /// Everything that stands before the data set of `sop_instance` in a file that this program writes.
 /// `source_ae` is the sender's AE title, where there was one.
-pub fn part10_head(
-    sop_class: &Uid,
-    sop_instance: &Uid,
-    transfer_syntax: &Uid,
-    source_ae: Option<&str>,
-) -> Result<Vec<u8>, Part10Error> {
+pub fn part10_head(sop_class: &Uid, sop_instance: &Uid, transfer_syntax: &Uid, source_ae: Option<&str>) -> Vec<u8> {
     head_as_announced(sop_class.as_str(), sop_instance.as_str(), transfer_syntax, source_ae)
 }
 
@@ -159,22 +154,45 @@ pub fn head_as_announced(
     sop_instance: &str,
     transfer_syntax: &Uid,
     source_ae: Option<&str>,
-) -> Result<Vec<u8>, Part10Error> {
-    let builder = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(sop_class)
-        .media_storage_sop_instance_uid(sop_instance)
-        .transfer_syntax(transfer_syntax.as_str())
-        .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
-        .implementation_version_name(IMPLEMENTATION_VERSION_NAME);
-    let builder = match source_ae {
-        Some(title) => builder.source_application_entity_title(title),
-        None => builder,
-    };
-    let meta = builder.build().map_err(|error| Part10Error::Meta(Box::new(error)))?;
-    let mut head = vec![0_u8; PREAMBLE];
-    head.extend_from_slice(b"DICM");
-    meta.write(&mut head).map_err(|error| Part10Error::Meta(Box::new(error)))?;
-    Ok(head)
+) -> Vec<u8> {
+    let mut group = MetaGroup::default();
+    group.element(0x0001, b"OB\0\0", &[0, 1], 0);
+    group.element(0x0002, b"UI", sop_class.as_bytes(), 0);
+    group.element(0x0003, b"UI", sop_instance.as_bytes(), 0);
+    group.element(0x0010, b"UI", transfer_syntax.as_str().as_bytes(), 0);
+    group.element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.as_bytes(), 0);
+    group.element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.as_bytes(), b' ');
+    if let Some(title) = source_ae {
+        group.element(0x0016, b"AE", title.as_bytes(), b' ');
+    }
+    group.behind_preamble()
+}
+
+/// Elements of group 0002, Explicit VR Little Endian, written by hand: it is done for every instance that is received.
+#[derive(Default)]
+struct MetaGroup(Vec<u8>);
+
+impl MetaGroup {
+    /// `vr` with the two reserved bytes where it has a length of 32 bits.
+    fn element(&mut self, element: u16, vr: &[u8], value: &[u8], padding: u8) {
+        let length = value.len().next_multiple_of(2);
+        self.0.extend(2_u16.to_le_bytes());
+        self.0.extend(element.to_le_bytes());
+        self.0.extend(vr);
+        if vr.len() > 2 {
+            self.0.extend((length as u32).to_le_bytes());
+        } else {
+            self.0.extend((length as u16).to_le_bytes());
+        }
+        self.0.extend(value);
+        self.0.resize(self.0.len() + length - value.len(), padding);
+    }
+
+    fn behind_preamble(self) -> Vec<u8> {
+        let mut length = MetaGroup(Vec::with_capacity(12));
+        length.element(0x0000, b"UL", &(self.0.len() as u32).to_le_bytes(), 0);
+        [&[0; PREAMBLE][..], b"DICM", &length.0, &self.0].concat()
+    }
 }
 
 /// Parses a whole file.
@@ -193,25 +211,30 @@ pub fn parse(bytes: &[u8]) -> Result<FileDicomObject<Dataset>, Part10Error> {
 pub fn parse_header(mut from: impl Read) -> Result<FileDicomObject<Dataset>, Part10Error> {
     let mut begin = Vec::new();
     from.by_ref().take(LONGEST_HEAD).read_to_end(&mut begin)?;
-    let mut meta = Meta::read_leniently(&begin)?;
+    parse_header_of(&begin, from)
+}
+
+/// As [`parse_header`], of a file that begins with `begin`, meta information and all, and goes on in `from`.
+pub fn parse_header_of(begin: &[u8], from: impl Read) -> Result<FileDicomObject<Dataset>, Part10Error> {
+    let mut meta = Meta::read_leniently(begin)?;
     if TransferSyntaxRegistry.get(meta.transfer_syntax.as_str()).is_none() {
         meta.transfer_syntax = encapsulated(meta.transfer_syntax);
     }
-    let rest = begin.split_off(meta.offset);
+    let rest = &begin[meta.offset..];
     let until_pixels = OpenFileOptions::new().read_until(tags::PIXEL_DATA);
     let Some(syntax) = TransferSyntaxRegistry.get(meta.transfer_syntax.as_str()) else {
-        return data_set(until_pixels, &meta, Cursor::new(rest).chain(from));
+        return data_set(until_pixels, &meta, rest.chain(from));
     };
     let header = match syntax.codec() {
         // Inflated here, for what is checked must be what is read.
         Codec::Dataset(Some(inflate)) => {
             meta.transfer_syntax = encapsulated(meta.transfer_syntax);
-            let inflating = inflate.adapt_reader(Box::new(Cursor::new(rest).chain(from)));
-            extent::before_pixels(Vec::new(), inflating, syntax)?
+            let inflating = inflate.adapt_reader(Box::new(rest.chain(from)));
+            extent::before_pixels(Cow::Borrowed(&[]), inflating, syntax)?
         }
-        _ => extent::before_pixels(rest, from, syntax)?,
+        _ => extent::before_pixels(Cow::Borrowed(rest), from, syntax)?,
     };
-    data_set(until_pixels, &meta, header.as_slice())
+    data_set(until_pixels, &meta, header.bytes.chain(header.stop.as_slice()))
 }
 
 /// The attributes before PixelData of a file that is not deflated, and where in `bytes` PixelData begins: for those who
@@ -235,7 +258,7 @@ fn encapsulated(syntax: Uid) -> Uid {
 
 /// Reads a data set behind a meta group that dicom-object likes.
 fn data_set(options: OpenFileOptions, meta: &Meta, rest: impl Read) -> Result<FileDicomObject<Dataset>, Part10Error> {
-    let head = meta.head(None)?;
+    let head = meta.head(None);
     options
         .read_preamble(ReadPreamble::Always)
         .from_reader(Cursor::new(head).chain(rest))
@@ -246,6 +269,7 @@ fn data_set(options: OpenFileOptions, meta: &Meta, rest: impl Read) -> Result<Fi
 mod tests {
     #![allow(clippy::unwrap_used)]
     use dicom_core::{DataElement, VR};
+    use dicom_object::FileMetaTableBuilder;
 
     use super::*;
 
@@ -299,7 +323,7 @@ mod tests {
     fn every_accepted_transfer_syntax_has_a_header_that_is_read() {
         for (syntax, name) in tables::TRANSFER_SYNTAXES {
             let uid = |text| Uid::parse(text).unwrap();
-            let head = part10_head(&uid("1.2.3"), &uid("1.2.4"), &uid(syntax), None).unwrap();
+            let head = part10_head(&uid("1.2.3"), &uid("1.2.4"), &uid(syntax), None);
             // what the registry cannot read at all is encapsulated
             let known = TransferSyntaxRegistry.get(syntax).is_some();
             let text: &[u8] = if known { b"" } else { b"\x08\0\x60\0CS\x02\0MR" };
@@ -318,7 +342,18 @@ mod tests {
             transfer_syntax: uid("1.2.840.10008.1.2"),
             offset: 0,
         };
-        let head = meta.head(Some("CT1")).unwrap();
+        let head = meta.head(Some("CT1"));
+        let builder = FileMetaTableBuilder::new()
+            .media_storage_sop_class_uid(meta.sop_class.as_str())
+            .media_storage_sop_instance_uid(meta.sop_instance.as_str())
+            .transfer_syntax(meta.transfer_syntax.as_str())
+            .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
+            .implementation_version_name(IMPLEMENTATION_VERSION_NAME)
+            .source_application_entity_title("CT1");
+        let mut theirs = vec![0; PREAMBLE];
+        theirs.extend(b"DICM");
+        builder.build().unwrap().write(&mut theirs).unwrap();
+        assert_eq!(head, theirs, "as dicom-object writes it");
         let file = dicom_object::from_reader(head.as_slice()).unwrap();
         assert_eq!(file.meta().source_application_entity_title.as_deref().map(str::trim), Some("CT1"));
         assert_eq!(Meta::read(&head).unwrap(), Meta { offset: head.len(), ..meta });

@@ -178,7 +178,7 @@ fn algorithm(package: &ModelPackage, networks: &[Loaded]) -> Algorithm {
         digest.update(&network.sha256);
     }
     Algorithm {
-        name: package.id.clone(),
+        name: package.notes.algorithm.clone().unwrap_or_else(|| package.id.clone()),
         version: package.version.clone(),
         manufacturer: package.manufacturer.clone(),
         digest: hexadecimal(&digest.finalize()),

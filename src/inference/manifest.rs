@@ -4,37 +4,38 @@
 use std::path::Path;
 
 use super::InferenceError;
+use super::labels::{self, Beside};
 use super::package::{
     AxisCodes, Channel, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage,
     Stage,
 };
-use super::raw::{RawChannel, RawCleanup, RawDecision, RawGrid, RawIntensity, RawLabel, RawModel, RawStage};
-use crate::dicom::{Code, sha256};
+use super::raw::{RawChannel, RawCleanup, RawDecision, RawGrid, RawIntensity, RawModel, RawStage};
+use crate::dicom::sha256;
 use crate::volume::Segment;
 
 /// Reads the text of `folder/model.toml`; `folder` is only named in the result, never opened.
-pub fn parse(text: &str, folder: &Path) -> Result<ModelPackage, InferenceError> {
+pub fn parse(text: &str, folder: &Path, beside: &Beside<'_>) -> Result<ModelPackage, InferenceError> {
     let file = folder.join("model.toml");
     let refused = |faults| InferenceError::Package { file: file.clone(), faults };
     let raw: RawModel = toml::from_str(text).map_err(|error| refused(shape_fault(text, &file, &error)))?;
     let mut faults = Faults::default();
-    let package = check(raw, text, folder, &mut faults);
+    let package = check(raw, text, folder, beside, &mut faults);
     if faults.0.is_empty() { Ok(package) } else { Err(refused(faults.told(text, &file))) }
 }
 
 /// What is wrong, each with the table or key where it stands.
 #[derive(Default)]
-struct Faults(Vec<(At, String)>);
+pub(super) struct Faults(Vec<(At, String)>);
 
 #[derive(Clone, Copy)]
-enum At {
+pub(super) enum At {
     Key(&'static str),
     /// Position among the tables of this name.
     Table(&'static str, usize),
 }
 
 impl Faults {
-    fn push(&mut self, at: At, text: String) {
+    pub fn push(&mut self, at: At, text: String) {
         self.0.push((at, text));
     }
 
@@ -58,19 +59,22 @@ impl Faults {
 }
 
 /// serde stops at the first key that is unknown, absent or of another type.
-fn shape_fault(text: &str, file: &Path, error: &toml::de::Error) -> String {
+pub(super) fn shape_fault(text: &str, file: &Path, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
     format!("{}:{}: {}", file.display(), line_at(text, start), error.message())
 }
 
 /// 1-based.
-fn line_at(text: &str, position: usize) -> usize {
+pub(super) fn line_at(text: &str, position: usize) -> usize {
     text.get(..position).unwrap_or_default().matches('\n').count() + 1
 }
 
-fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Faults) -> ModelPackage {
+fn check(mut raw: RawModel, text: &str, folder: &Path, beside: &Beside<'_>, faults: &mut Faults) -> ModelPackage {
     check_identity(&raw, folder, faults);
-    check_labels(&raw, faults);
+    // What a file beside model.toml says of the labels counts as much as what stands in it.
+    let from_elsewhere =
+        raw.labels.is_some() || raw.metadata.is_some() || raw.label.iter().any(|l| l.structure.is_some());
+    let (segments, labelled, notes) = labels::read(&mut raw, beside, faults);
     let mut names: Vec<String> = Vec::new();
     let mut stages: Vec<Stage> = Vec::new();
     for (position, stage) in raw.stage.into_iter().enumerate() {
@@ -83,13 +87,13 @@ fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Faults) -> Model
         stages.push(checked);
         names.push(name);
     }
-    check_outputs(&stages, &raw.label, faults);
+    check_outputs(&stages, &segments, labelled, faults);
     let channels = check_channels(raw.channel, &stages, faults);
     ModelPackage {
         id: raw.id,
         name: raw.name,
-        version: raw.version,
-        manufacturer: raw.manufacturer,
+        version: notes.version.clone().unwrap_or(raw.version),
+        manufacturer: notes.manufacturer.clone().unwrap_or(raw.manufacturer),
         licence: raw.licence,
         source: raw.source,
         install: raw.install,
@@ -98,9 +102,14 @@ fn check(raw: RawModel, text: &str, folder: &Path, faults: &mut Faults) -> Model
         input: InputNeeds { modality: raw.input.modality, expects: raw.input.expects },
         channels,
         stages,
-        segments: segments(raw.label),
         folder: folder.to_owned(),
-        manifest_sha256: sha256(text.as_bytes()),
+        manifest_sha256: if from_elsewhere {
+            sha256(format!("{text}{segments:?}").as_bytes())
+        } else {
+            sha256(text.as_bytes())
+        },
+        segments,
+        notes,
     }
 }
 
@@ -145,50 +154,6 @@ fn check_identity(raw: &RawModel, folder: &Path, faults: &mut Faults) {
     if raw.memory_mb == 0 {
         faults.push(At::Key("memory_mb"), "memory_mb = 0: give the peak memory of one run in MB".to_owned());
     }
-}
-
-fn check_labels(raw: &RawModel, faults: &mut Faults) {
-    let mut last = 0;
-    for (position, label) in raw.label.iter().enumerate() {
-        let (place, at) = (At::Table("label", position), format!("label {}", label.value));
-        if label.value <= last {
-            faults.push(place, format!("{at}: labels start at 1 and ascend; 0 is background"));
-        }
-        last = label.value;
-        if label.name.trim().is_empty() || label.name.chars().count() > 64 {
-            faults.push(place, format!("{at}: name needs 1 to 64 characters (SegmentLabel)"));
-        }
-        let codes = [Some(&label.code), Some(&label.category), label.modifier.as_ref(), label.region.as_ref()];
-        for code in codes.into_iter().flatten() {
-            if !well_formed(code) {
-                faults.push(
-                    place,
-                    format!("{at}: code `{}`: value and scheme need 1 to 16 characters, meaning 1 to 64", code.value),
-                );
-            }
-        }
-    }
-    if raw.label.is_empty() {
-        faults.push(At::Key("label"), "label: a segmentation model needs at least one [[label]]".to_owned());
-    }
-}
-
-fn well_formed(code: &Code) -> bool {
-    let fits = |text: &str, longest| (1..=longest).contains(&text.chars().count());
-    fits(&code.value, 16) && fits(&code.scheme, 16) && fits(&code.meaning, 64)
-}
-
-fn segments(labels: Vec<RawLabel>) -> Vec<Segment> {
-    let segment = |l: RawLabel| Segment {
-        label: l.value,
-        name: l.name,
-        category: l.category,
-        property: l.code,
-        modifier: l.modifier,
-        region: l.region,
-        color: l.color,
-    };
-    labels.into_iter().map(segment).collect()
 }
 
 fn check_stage(raw: RawStage, names: &[String], before: &[Stage], told: &mut impl FnMut(String)) -> Stage {
@@ -351,24 +316,21 @@ fn sensible(step: IntensityStep) -> bool {
     }
 }
 
-fn check_outputs(stages: &[Stage], labels: &[RawLabel], faults: &mut Faults) {
+fn check_outputs(stages: &[Stage], segments: &[Segment], labelled: At, faults: &mut Faults) {
     let Some(last) = stages.last() else {
         faults.push(At::Key("stage"), "stage: a model needs at least one [[stage]]".to_owned());
         return;
     };
-    let highest = labels.iter().map(|l| usize::from(l.value)).max().unwrap_or(0);
+    let highest = segments.iter().map(|segment| usize::from(segment.label)).max().unwrap_or(0);
     let allowed = match last.decision {
         Decision::Argmax { classes } => classes.saturating_sub(1),
         Decision::Threshold { .. } => 1,
     };
     if highest > allowed {
-        let last_label = labels.len().saturating_sub(1);
+        let told = "gives labels up to";
         faults.push(
-            At::Table("label", last_label),
-            format!(
-                "label {highest}: stage `{}` gives labels up to {allowed} only; drop the label or correct decide",
-                last.name
-            ),
+            labelled,
+            format!("label {highest}: stage `{}` {told} {allowed} only; drop the label or correct decide", last.name),
         );
     }
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::inference::Terminology;
 
 /// Line and words of the faults that comments declare: `# fault: words | words`.
 fn declared(text: &str) -> Vec<(usize, String)> {
@@ -24,7 +25,9 @@ fn every_fault_of_a_faulty_package_is_told_at_its_line() {
         let case = case.unwrap().file_name();
         let text = std::fs::read_to_string(golden.join(&case).join("model.toml")).unwrap();
         let folder = Path::new("models").join(&case);
-        let told = parse(&text, &folder).unwrap_err().to_string();
+        let read = |name: &str| std::fs::read_to_string(golden.join(&case).join(name));
+        let beside = Beside { terms: &Terminology::shipped().unwrap(), read: &read };
+        let told = parse(&text, &folder, &beside).unwrap_err().to_string();
         let mut expected = declared(&text);
         for line in told.lines() {
             let (place, words) = line.split_once(": ").unwrap();
@@ -36,5 +39,5 @@ fn every_fault_of_a_faulty_package_is_told_at_its_line() {
         assert!(expected.is_empty(), "{}: not told: {expected:?}\n{told}", folder.display());
         cases += 1;
     }
-    assert_eq!(cases, 5);
+    assert_eq!(cases, 7);
 }

@@ -7,25 +7,31 @@ mod cascade;
 mod device;
 mod engine;
 mod intensity;
+mod labels;
 mod manifest;
+mod metadata;
 mod network;
 mod package;
 mod raw;
 mod runtime;
 mod session;
 mod store;
+mod terminology;
 
 use std::io;
 use std::path::PathBuf;
 
 pub use engine::{Engine, EngineOptions, Progress, Step};
+pub use labels::Beside;
 pub use manifest::parse;
+pub use metadata::Notes;
 pub use package::{
     AxisCodes, Channel, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage,
     Stage,
 };
 pub use runtime::{Search, locate};
 pub use store::{FileState, ModelStore};
+pub use terminology::{Labelled, Terminology};
 
 use crate::volume::VolumeError;
 

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::metadata::Notes;
 use crate::volume::Segment;
 
 /// A model that was read and found consistent. Its ONNX files may still be missing.
@@ -29,8 +30,10 @@ pub struct ModelPackage {
     pub stages: Vec<Stage>,
     /// In the order of `label`.
     pub segments: Vec<Segment>,
+    /// What metadata of other tools says beside them.
+    pub notes: Notes,
     pub folder: PathBuf,
-    /// SHA-256 of `model.toml`, hexadecimal.
+    /// SHA-256 of `model.toml` and of what labels mean where it does not say so itself, hexadecimal.
     pub manifest_sha256: String,
 }
 

@@ -20,7 +20,11 @@ pub(super) struct RawModel {
     #[serde(default)]
     pub channel: Vec<RawChannel>,
     pub stage: Vec<RawStage>,
+    #[serde(default)]
     pub label: Vec<RawLabel>,
+    /// A label set of the terminology.
+    pub labels: Option<String>,
+    pub metadata: Option<RawMetadata>,
 }
 
 #[derive(Deserialize)]
@@ -93,16 +97,66 @@ pub(super) enum RawCleanup {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLabel {
     pub value: u8,
-    pub name: String,
-    #[serde(default = "anatomical_structure")]
-    pub category: Code,
-    pub code: Code,
+    /// A structure of the terminology, of which the other keys say something otherwise.
+    pub structure: Option<String>,
+    pub name: Option<String>,
+    pub category: Option<Code>,
+    pub code: Option<Code>,
     pub modifier: Option<Code>,
     pub region: Option<Code>,
-    pub color: [u8; 3],
+    pub region_modifier: Option<Code>,
+    pub color: Option<[u8; 3]>,
 }
 
-/// Segmented Property Category of CID 7150 that most labels have.
-fn anatomical_structure() -> Code {
-    Code::new("91723000", "SCT", "Anatomical Structure")
+/// As in the model-serve-spec of nnunet_serve.
+#[derive(Deserialize, Default, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawMetadata {
+    pub path: Option<String>,
+    pub algorithm_name: Option<String>,
+    pub algorithm_version: Option<String>,
+    pub manufacturer: Option<String>,
+    pub manufacturer_model_name: Option<String>,
+    pub series_description: Option<String>,
+    pub body_part_examined: Option<String>,
+    pub clinical_trial_series_id: Option<String>,
+    /// Checked, and not written: the time point belongs to the study, whose attributes are the source's.
+    pub clinical_trial_time_point_id: Option<String>,
+    pub segment_names: Vec<RawSegmentName>,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(untagged)]
+pub(super) enum RawSegmentName {
+    Name(String),
+    Full(RawNamed),
+}
+
+#[derive(Deserialize, Default, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawNamed {
+    pub name: String,
+    pub number: Option<u64>,
+    pub label: Option<String>,
+    /// Accepted, and not written: tracking identifiers follow from the series.
+    pub tracking_id: Option<String>,
+    pub code: Option<TextOrNumber>,
+    pub scheme: Option<String>,
+    pub category_number: Option<TextOrNumber>,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(untagged)]
+pub(super) enum TextOrNumber {
+    Text(String),
+    Number(u64),
+}
+
+impl TextOrNumber {
+    pub fn text(&self) -> String {
+        match self {
+            TextOrNumber::Text(text) => text.clone(),
+            TextOrNumber::Number(number) => number.to_string(),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::package::{ModelPackage, Stage};
-use super::{InferenceError, parse, session};
+use super::{Beside, InferenceError, Terminology, parse, session};
 
 /// `models/`, one folder a package.
 #[derive(Debug, Clone)]
@@ -45,10 +45,27 @@ impl ModelStore {
             return Err(InferenceError::UnknownModel { id: id.to_owned(), folder: self.folder.clone(), known });
         }
         let folder = self.folder.join(id);
-        let file = folder.join("model.toml");
-        let text = std::fs::read_to_string(&file).map_err(|source| InferenceError::Io { file, source })?;
-        parse(&text, &folder)
+        let text = read_text(folder.join("model.toml"))?;
+        let read = |name: &str| std::fs::read_to_string(folder.join(name));
+        parse(&text, &folder, &Beside { terms: &self.terminology()?, read: &read })
     }
+
+    /// What is shipped, and what the files of `terminology/` in this folder add to it, in the order of their names.
+    pub fn terminology(&self) -> Result<Terminology, InferenceError> {
+        let mut terms = Terminology::shipped()?;
+        let Ok(entries) = std::fs::read_dir(self.folder.join("terminology")) else { return Ok(terms) };
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|kind| kind == "toml"));
+        files.sort();
+        for file in files {
+            terms.add(&read_text(file.clone())?, &file)?;
+        }
+        Ok(terms)
+    }
+}
+
+fn read_text(file: PathBuf) -> Result<String, InferenceError> {
+    std::fs::read_to_string(&file).map_err(|source| InferenceError::Io { file, source })
 }
 
 impl ModelPackage {

@@ -1,6 +1,6 @@
 //! Reading an arrived data set's header, and the Part 10 header put before it (PS3.10 section 7.1).
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -12,10 +12,9 @@ use crate::ledger::ArrivedInstance;
 use crate::spool::{Record, Spool, SpoolError, Stored, checksum};
 
 /// The Part 10 head put before the data set of `arrival`.
-pub(super) fn part10_head(arrival: &Arrival<'_>) -> Result<Vec<u8>, IntakeError> {
+pub(super) fn part10_head(arrival: &Arrival<'_>) -> Vec<u8> {
     let Arrival { sop_class, sop_instance, transfer_syntax, calling, .. } = arrival;
     dicom::part10_head(sop_class, sop_instance, transfer_syntax, Some(calling))
-        .map_err(|error| IntakeError::Unreadable(error.to_string()))
 }
 
 /// Reads the attributes of a Part 10 stream that stand before PixelData.
@@ -26,14 +25,15 @@ pub(super) fn read_header(from: impl Read) -> Result<Dataset, IntakeError> {
 
 /// As [`read_header`], of a data set that no file has around it.
 pub(super) fn read_data_set(transfer_syntax: &Uid, dataset: &[u8]) -> Result<Dataset, IntakeError> {
-    let head = part10::head_as_announced("", "", transfer_syntax, None)
-        .map_err(|error| IntakeError::Unreadable(error.to_string()))?;
-    read_header(Cursor::new(head).chain(Cursor::new(dataset)))
+    let head = part10::head_as_announced("", "", transfer_syntax, None);
+    read_header(head.chain(dataset))
 }
 
-/// Checks that the object is readable, is the instance the command spoke of, and names its series.
-pub(super) fn check(object: impl Read, arrival: &Arrival<'_>) -> Result<SeriesKey, IntakeError> {
-    let dataset = read_header(object)?;
+/// Checks that the object, which begins with `begin`, is readable, is the instance the command spoke of, and names its
+/// series.
+pub(super) fn check(begin: &[u8], rest: impl Read, arrival: &Arrival<'_>) -> Result<SeriesKey, IntakeError> {
+    let object = part10::parse_header_of(begin, rest).map_err(|error| IntakeError::Unreadable(error.to_string()))?;
+    let dataset = object.into_inner();
     let uid =
         |tag: Tag, attribute| dicom::uid_of(&dataset, tag).map_err(|source| IntakeError::BadUid { attribute, source });
     if uid(tags::SOP_INSTANCE_UID, "SOPInstanceUID")? != *arrival.sop_instance {

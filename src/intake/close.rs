@@ -9,7 +9,7 @@ use super::decide::{Case, Decided, decide, has_study_rules, json, waiting_in};
 use super::{IntakeError, arrive};
 use crate::clock::Millis;
 use crate::config::{Config, LatePolicy, NodeConfig};
-use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, check_geometry};
+use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, check_geometry, frames};
 use crate::ledger::{ClosedBy, Closing, InstanceRow, Ledger, LedgerError, OpenRevision, Verdict};
 use crate::rules::{Explanation, Outcome, RuleExplanation, SeriesFacts, SeriesSummary};
 use crate::spool::{Location, Spool};
@@ -58,8 +58,9 @@ pub(super) fn close(
 ) -> Result<Option<Closed>, IntakeError> {
     let instances = ledger.revision_instances(open.id)?;
     let headers = read_headers(spool, &instances)?;
-    let geometry = check_geometry(&headers.iter().map(Plane::of).collect::<Vec<_>>());
-    let summary = summarize(&instances, &headers, &geometry);
+    let planes: Vec<Option<Plane>> = headers.iter().flat_map(frames::planes).collect();
+    let geometry = check_geometry(&planes);
+    let summary = summarize(&instances, &headers, &geometry, planes.len());
     drop(headers);
     let (verdict, explanation, study_rules) = decided(ledger, config, now, open, &instances, &summary)?;
     if !matches!(by, ClosedBy::Operator | ClosedBy::Api)
@@ -98,7 +99,12 @@ fn read_headers(spool: &Spool, instances: &[InstanceRow]) -> Result<Vec<Dataset>
         .collect()
 }
 
-fn summarize(instances: &[InstanceRow], headers: &[Dataset], geometry: &GeometryVerdict) -> SeriesSummary {
+fn summarize(
+    instances: &[InstanceRow],
+    headers: &[Dataset],
+    geometry: &GeometryVerdict,
+    slices: usize,
+) -> SeriesSummary {
     let first = instances.first();
     let of_first = |value: fn(&InstanceRow) -> &String| first.map(|row| value(row).clone()).unwrap_or_default();
     let last = instances.iter().map(|row| row.received_at).max();
@@ -110,7 +116,7 @@ fn summarize(instances: &[InstanceRow], headers: &[Dataset], geometry: &Geometry
         utc_offset: last.map_or(0, Millis::utc_offset),
         ..SeriesFacts::default()
     };
-    SeriesSummary::of(headers, facts.with_geometry(geometry, headers.len()))
+    SeriesSummary::of(headers, facts.with_geometry(geometry, slices))
 }
 
 /// What the rules say, and whether those of whole studies are to look; nothing is done with our own results (invariant 9)

@@ -1,8 +1,6 @@
 //! An object while it comes: its bytes go to the spool as they arrive, so that it costs the same memory however large it
 //! is. Checks nothing, for nothing can be checked yet; nothing of it counts before it is kept.
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-
 use super::{Arrival, IntakeError, arrive, arrive::Note, sender_name};
 use crate::dicom::Uid;
 use crate::dicom::message::Basket;
@@ -37,22 +35,28 @@ impl Coming {
 
 /// A draft of the object that `arrival` names, empty but for its Part 10 head.
 pub(super) fn draft(spool: &Spool, arrival: &Arrival<'_>) -> Result<Draft, IntakeError> {
-    let (head, note) = (arrive::part10_head(arrival)?, Note::of(arrival).text()?);
+    let (head, note) = (arrive::part10_head(arrival), Note::of(arrival).text()?);
     Ok(spool.draft(arrival.sop_instance, &note, &head)?)
 }
 
 impl Basket for Coming {
     fn put(&mut self, bytes: &[u8]) {
         let Ok(draft) = &mut self.0 else { return };
-        let on_threads =
-            || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-        let written = if draft.spills(bytes.len()) && on_threads() {
-            tokio::task::block_in_place(|| draft.write(bytes))
-        } else {
-            draft.write(bytes)
-        };
-        if let Err(fault) = written {
+        if let Err(fault) = draft.write(bytes) {
             self.0 = Err(fault.into());
+        }
+    }
+
+    fn place(&mut self) -> Option<&mut [u8]> {
+        if let Err(fault) = self.0.as_mut().ok()?.make_place() {
+            self.0 = Err(fault.into());
+        }
+        Some(self.0.as_mut().ok()?.place())
+    }
+
+    fn placed(&mut self, count: usize) {
+        if let Ok(draft) = &mut self.0 {
+            draft.placed(count);
         }
     }
 }

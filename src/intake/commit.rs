@@ -1,12 +1,12 @@
 //! Rows follow their bytes in groups: the spool's record is what was promised, the row is made of it.
 //!
-//! A sender is answered when its bytes are kept; its row is committed some milliseconds later together with
+//! A sender is answered when its bytes are kept; its row is committed soon after, together with
 //! those of other associations, or at the next start by [`super::rebuild`]. Who needs the ledger to be up to
 //! date calls [`Committer::flush`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const GROUP: usize = 256;
 /// Rows that may wait before those who bring more have to wait, too.
 const WAITING: usize = 4 * GROUP;
 /// How long a group is collected while nobody waits for it.
-const COLLECT: Duration = Duration::from_millis(3);
+const COLLECT: Duration = Duration::from_millis(25);
 /// Pause before a ledger that refused a row is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -56,15 +56,6 @@ impl Committer {
     /// The row of an instance whose bytes are kept; committed soon.
     pub(super) fn follow(&self, row: ArrivedInstance) -> Result<(), IntakeError> {
         self.entries.send(Entry::Row(Box::new(row), None)).map_err(|_| IntakeError::Stopping)
-    }
-
-    /// As [`Committer::follow`], but gives the row back instead of waiting.
-    pub(super) fn try_follow(&self, row: ArrivedInstance) -> Result<Option<ArrivedInstance>, IntakeError> {
-        match self.entries.try_send(Entry::Row(Box::new(row), None)) {
-            Err(TrySendError::Full(Entry::Row(row, _))) => Ok(Some(*row)),
-            Err(_) => Err(IntakeError::Stopping),
-            Ok(()) => Ok(None),
-        }
     }
 
     /// As [`Committer::follow`], but returns when the row is committed, with what it said to the ledger. The bytes of

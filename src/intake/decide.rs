@@ -104,7 +104,9 @@ pub(super) fn refusal(pipeline: Option<&Pipeline>, rule: &FiredRule, geometry: &
         (None, None) => return None,
     };
     let refused = !accept.iter().any(|name| name == geometry);
-    refused.then(|| format!("the series cannot become a volume: it is {geometry}; {who} accepts {}", accept.join(", ")))
+    let accept = accept.join(", ");
+    let means = crate::dicom::meaning_of(geometry);
+    refused.then(|| format!("the series cannot become a volume: it is {geometry} ({means}); {who} accepts {accept}"))
 }
 
 pub(super) fn new_job(planned: PlannedJob) -> NewInferJob {

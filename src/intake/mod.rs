@@ -241,7 +241,8 @@ impl Intake {
         let (now, length) = (self.clock.now(), draft.object_length());
         self.room.check(now)?;
         self.committer.ready()?;
-        let series = arrive::check(draft.reader(), arrival)?;
+        let (begin, rest) = draft.reader();
+        let series = arrive::check(begin, rest, arrival)?;
         if !self.quota.has_room(length, now) {
             self.quota.make_room(length, now, &self.ledger, &self.spool)?;
         }

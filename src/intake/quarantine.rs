@@ -148,10 +148,8 @@ impl Intake {
     fn keep(&self, custody: &Custody, transfer_syntax: &Uid, dataset: &mut dyn Read) {
         let Custody { sop_class, sop_instance, calling, .. } = custody;
         let announced = if Uid::parse(sop_instance).is_ok() { sop_instance } else { "" };
-        match part10::head_as_announced(sop_class, announced, transfer_syntax, Some(calling)) {
-            Ok(head) => self.write(custody, &head, dataset),
-            Err(error) => tracing::error!(sop_instance, "refused, and not even quarantined: {error}"),
-        }
+        let head = part10::head_as_announced(sop_class, announced, transfer_syntax, Some(calling));
+        self.write(custody, &head, dataset);
     }
 
     /// As [`Intake::quarantine`], of an object that another one stands in the way of; it is in the spool.
@@ -160,7 +158,7 @@ impl Intake {
             Ok(reader) => reader,
             Err(fault) => return tracing::error!(sop_instance = %arrival.sop_instance, "not quarantined: {fault}"),
         };
-        let head = arrive::part10_head(arrival).map_or(0, |head| head.len() as u64);
+        let head = arrive::part10_head(arrival).len() as u64;
         if let Err(fault) = io::copy(&mut reader.by_ref().take(head), &mut io::sink()) {
             return tracing::error!(sop_instance = %arrival.sop_instance, "not quarantined: {fault}");
         }

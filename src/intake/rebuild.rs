@@ -106,7 +106,7 @@ mod tests {
                 sop_instance: &instance,
                 transfer_syntax: &syntax,
             };
-            let head = part10_head(&class, &instance, &syntax, None).unwrap();
+            let head = part10_head(&class, &instance, &syntax, None);
             let (series, note) = (SeriesKey { study: uid("1.2"), series: uid("1.3") }, Note::of(&arrival));
             let text = note.text().unwrap();
             let stored = self.spool.append_with(&series, &instance, &text, &head, dataset).unwrap();

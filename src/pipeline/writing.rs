@@ -7,7 +7,7 @@ use crate::config::{Pipeline, ResultKind};
 use crate::dicom::ladder::Form;
 use crate::dicom::{CaptureForm, CaptureLayout, SegForm, SegmentationType};
 use crate::results::verify::{self, Fault};
-use crate::results::{self, ResultContext, ResultError, ResultObject, SourceSeries};
+use crate::results::{self, Letterhead, ReportMatter, ResultContext, ResultError, ResultObject, SourceSeries};
 use crate::volume::{Measured, Segmentation, measure};
 
 /// What is a segmentation or refers to one: written anew for each of its forms.
@@ -23,6 +23,7 @@ pub(super) struct Writing<'a> {
     pub found: &'a Segmentation,
     /// The source's voxels, where a result needs them.
     pub original: Option<&'a Array3<f32>>,
+    pub letterhead: &'a Letterhead,
 }
 
 impl Writing<'_> {
@@ -125,6 +126,7 @@ impl Writing<'_> {
                 let faults = verify::key_images(&object.bytes, source, Some(found));
                 (object, faults)
             }
+            ResultKind::Pdf => self.report(written, context)?,
             ResultKind::Sr => {
                 let measured = self.measured();
                 let numbers = if seg.is_some() { results::segment_numbers(found, form)? } else { Vec::new() };
@@ -169,5 +171,22 @@ impl Writing<'_> {
             (object, faults)
         };
         Ok(objects.into_iter().map(judged).collect())
+    }
+
+    /// The report for people, which goes to every destination as pictures do.
+    fn report(
+        &self,
+        written: &[ResultObject],
+        context: &ResultContext,
+    ) -> Result<(ResultObject, Vec<Fault>), ResultError> {
+        let Writing { pipeline, source, found, original, letterhead } = *self;
+        let beside = if pipeline.fallback.is_empty() { written } else { &[] };
+        let matter = ReportMatter { finding: found, measured: &self.measured(), voxels: original, beside };
+        let report = results::report(source, &matter, letterhead, context)?;
+        if report.unshown > 0 {
+            tracing::warn!(report.unshown, "characters of a report have no font: see [results] fonts in node.toml");
+        }
+        let faults = verify::report(&report.object.bytes, source, Some(found));
+        Ok((report.object, faults))
     }
 }

@@ -18,6 +18,10 @@ pub struct ResultContext {
     pub series_number: u32,
     /// SeriesDescription and ContentDescription, at most 64 characters.
     pub series_description: String,
+    /// BodyPartExamined, where the source has none.
+    pub body_part: Option<String>,
+    /// ClinicalTrialSeriesID.
+    pub trial_series: Option<String>,
     /// Start of the analysis: SeriesDate, ContentDate.
     pub started_at: DateTime<Utc>,
     /// When the object was made: InstanceCreationDate.
@@ -41,6 +45,8 @@ impl ResultContext {
             pipeline: pipeline.into(),
             series_number,
             series_description: series_description.into(),
+            body_part: None,
+            trial_series: None,
             started_at,
             written_at: started_at,
             zone: Utc.fix(),

@@ -25,7 +25,7 @@ pub(super) fn head(
     sop_instance: &Uid,
     syntax: &Uid,
 ) -> Result<Vec<u8>, ResultError> {
-    let mut head = part10_head(sop_class, sop_instance, syntax, None).map_err(|e| ResultError::Encode(chain(&e)))?;
+    let mut head = part10_head(sop_class, sop_instance, syntax, None);
     write(dataset, syntax.as_str(), &mut head)?;
     Ok(head)
 }

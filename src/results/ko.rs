@@ -9,7 +9,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
-use super::elements::{plain, put, put_code, put_item, put_items, reference};
+use super::elements::{plain, put, put_code, put_item, put_items};
 use super::sr::content::{Relation, image, text};
 use super::sr::{dcm, evidence};
 use super::{ResultContext, ResultError, ResultObject, SourceSeries, modules};
@@ -61,9 +61,6 @@ fn content(
     let names = finding.segments.iter().filter(|segment| is_found(segment.label)).map(|segment| segment.name.as_str());
     let said = format!("{} found: {}", finding.algorithm.name, names.collect::<Vec<_>>().join(", "));
     let description = text(Relation::Contains, &dcm("113012", "Key Object Description"), &plain(&said, 1024))?;
-    let images = slices.iter().map(|k| {
-        let slice = &source.slices()[*k];
-        image(Relation::Contains, None, reference(&slice.class, &slice.instance))
-    });
+    let images = slices.iter().map(|k| image(Relation::Contains, None, source.slices()[*k].reference()));
     std::iter::once(Ok(description)).chain(images).collect()
 }

@@ -6,13 +6,14 @@
 
 mod areas;
 mod character_set;
-mod color;
+pub mod compare;
 mod context;
 mod elements;
 mod encode;
 mod gsps;
 mod ko;
 mod modules;
+mod pdf;
 mod placeholder;
 pub mod read;
 mod rtstruct;
@@ -26,22 +27,24 @@ mod voi;
 pub use context::ResultContext;
 pub use gsps::presentation_states;
 pub use ko::key_images;
+pub use pdf::{EncapsulatedReport, FontFile, FontSource, Letterhead, Paper, ReportMatter, report};
 pub use placeholder::{Reason, Stage, placeholder};
 pub use rtstruct::structure_set;
 pub use sc::secondary_captures;
 pub use seg::{SegDraft, segment_numbers, segmentation};
-pub use source::SourceSeries;
+pub use source::{Scale, SourceSeries};
 pub use sr::measurement_report;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::uids;
 
+use crate::dicom::frames::FramesError;
 use crate::dicom::ladder::Form;
-use crate::dicom::{Dataset, Uid, UidError, keyword_of};
+use crate::dicom::{Dataset, Uid, UidError, color, keyword_of};
 use crate::volume::Segmentation;
 
 /// SOP classes of all that is written here.
-pub const SOP_CLASSES: [&str; 9] = [
+pub const SOP_CLASSES: [&str; 10] = [
     uids::SEGMENTATION_STORAGE,
     uids::LABEL_MAP_SEGMENTATION_STORAGE,
     uids::RT_STRUCTURE_SET_STORAGE,
@@ -51,6 +54,7 @@ pub const SOP_CLASSES: [&str; 9] = [
     uids::SECONDARY_CAPTURE_IMAGE_STORAGE,
     uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE,
     uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE,
+    uids::ENCAPSULATED_PDF_STORAGE,
 ];
 
 /// A finished DICOM object in its file form.
@@ -118,6 +122,13 @@ pub enum ResultError {
         "the source series' geometry is {verdict}; a segmentation needs distinct, parallel slices in one frame of reference"
     )]
     Geometry { verdict: &'static str },
+    #[error("source image {slice} {fault}")]
+    Frames { slice: usize, fault: FramesError },
+    #[error(
+        "{what} lies in the patient, and the source is a projection image without a place there; leave it out of the \
+         pipeline's `results`"
+    )]
+    NoFrameOfReference { what: &'static str },
     #[error("the segmentation's grid is not the source's: {fault}; bring the labels back to the source grid first")]
     GridMismatch { fault: String },
     #[error("label {label} has voxels but no segment describes it; add it to the model's labels")]
@@ -134,6 +145,10 @@ pub enum ResultError {
         "the pixel data would need {bytes} bytes, a DICOM element holds 4294967294; segment fewer labels at a time"
     )]
     TooLarge { bytes: u64 },
+    #[error(
+        "the report has no fonts that it can be set in: {0}; install fonts-noto-core and fonts-noto-cjk, or name folders in `results.fonts`"
+    )]
+    Font(String),
     #[error("the object could not be encoded: {0}")]
     Encode(String),
 }

@@ -14,7 +14,7 @@ use super::elements::{
 };
 use super::source::Lossy;
 use super::{ResultError, SourceSeries};
-use crate::dicom::{Dataset, Uid, text};
+use crate::dicom::{Dataset, Uid, text, texts};
 use crate::volume::Algorithm;
 
 /// Attributes of the patient and study entities that a result shares with its source: Patient, Clinical Trial
@@ -154,6 +154,10 @@ pub(super) fn patient_and_study(dataset: &mut Dataset, source: &SourceSeries) {
     for element in COPIED.iter().filter_map(|tag| source.header().get(*tag)) {
         dataset.put(without_private(element));
     }
+    // Type 1C: absent where it says nothing.
+    if texts(source.header(), tags::SPECIFIC_CHARACTER_SET).is_empty() {
+        dataset.remove_element(tags::SPECIFIC_CHARACTER_SET);
+    }
 }
 
 fn without_private(element: &InMemElement) -> InMemElement {
@@ -172,23 +176,38 @@ pub(super) fn series(dataset: &mut Dataset, modality: &str, uid: &Uid, source: &
     put_uid(dataset, tags::SERIES_INSTANCE_UID, uid);
     put(dataset, tags::SERIES_NUMBER, VR::IS, context.series_number.to_string());
     put_text(dataset, tags::SERIES_DESCRIPTION, VR::LO, &context.series_description);
+    if let Some(session) = &context.trial_series {
+        put_text(dataset, tags::CLINICAL_TRIAL_SERIES_ID, VR::LO, session);
+    }
     let (date, time) = moment(context.started_at, source, context);
     put(dataset, tags::SERIES_DATE, VR::DA, date);
     put(dataset, tags::SERIES_TIME, VR::TM, time);
 }
 
 /// What General Series says about the body; RT Series does not have it.
-pub(super) fn body_part(dataset: &mut Dataset, source: &SourceSeries) {
-    for tag in [tags::BODY_PART_EXAMINED, tags::LATERALITY] {
-        if let Some(element) = source.header().get(tag) {
-            dataset.put(element.clone());
-        }
+pub(super) fn body_part(dataset: &mut Dataset, source: &SourceSeries, context: &ResultContext) {
+    if let Some(part) = &context.body_part {
+        put(dataset, tags::BODY_PART_EXAMINED, VR::CS, code_string(part));
+    }
+    if let Some(element) = source.header().get(tags::BODY_PART_EXAMINED) {
+        dataset.put(element.clone());
+    }
+    // An empty side is wrong of an unpaired body part, and says nothing of a paired one.
+    let side = source.header().get(tags::LATERALITY).filter(|_| text(source.header(), tags::LATERALITY).is_some());
+    if let Some(element) = side {
+        dataset.put(element.clone());
     }
 }
 
-/// Frame of Reference, the source's own.
+/// Frame of Reference, the source's own; of a projection image how its rows and columns run instead.
 pub(super) fn frame_of_reference(dataset: &mut Dataset, source: &SourceSeries) {
-    put_uid(dataset, tags::FRAME_OF_REFERENCE_UID, source.frame_of_reference());
+    let Some(uid) = source.frame_of_reference() else {
+        // Type 2C where no plane says it; a structure set never gets here.
+        let element = source.header().get(tags::PATIENT_ORIENTATION).cloned();
+        dataset.put(element.unwrap_or_else(|| InMemElement::empty(tags::PATIENT_ORIENTATION, VR::CS)));
+        return;
+    };
+    put_uid(dataset, tags::FRAME_OF_REFERENCE_UID, uid);
     let indicator = text(source.header(), tags::POSITION_REFERENCE_INDICATOR).unwrap_or_default();
     put(dataset, tags::POSITION_REFERENCE_INDICATOR, VR::LO, indicator);
 }
@@ -247,7 +266,7 @@ pub(super) fn content_moment(
 pub(super) fn referenced_series(dataset: &mut Dataset, source: &SourceSeries) {
     let mut item = InMemDicomObject::new_empty();
     put_uid(&mut item, tags::SERIES_INSTANCE_UID, source.series());
-    let images = source.slices().iter().map(|s| reference(&s.class, &s.instance)).collect();
+    let images = source.instances().iter().map(|s| reference(&s.class, &s.instance)).collect();
     put_items(&mut item, tags::REFERENCED_INSTANCE_SEQUENCE, images);
     put_item(dataset, tags::REFERENCED_SERIES_SEQUENCE, item);
 }
@@ -279,7 +298,7 @@ pub(super) fn strs<const N: usize>(texts: [String; N]) -> PrimitiveValue {
 }
 
 /// Date and time in the source's own offset, which then holds for every date of the data set.
-fn moment(at: DateTime<Utc>, source: &SourceSeries, context: &ResultContext) -> (String, String) {
+pub(super) fn moment(at: DateTime<Utc>, source: &SourceSeries, context: &ResultContext) -> (String, String) {
     let stated = text(source.header(), tags::TIMEZONE_OFFSET_FROM_UTC).and_then(|t| t.parse::<FixedOffset>().ok());
     let local = at.with_timezone(&stated.unwrap_or(context.zone));
     (local.format("%Y%m%d").to_string(), local.format("%H%M%S%.3f").to_string())

@@ -45,11 +45,11 @@ pub fn segmentation(part10: &[u8]) -> Result<Segmentation, ReadError> {
     Ok(Segmentation::of_labels(labels, grid, segments, algorithm(&file)))
 }
 
-fn items(dataset: &Dataset, tag: Tag) -> &[Dataset] {
+pub(super) fn items(dataset: &Dataset, tag: Tag) -> &[Dataset] {
     dataset.get(tag).and_then(|element| element.items()).unwrap_or_default()
 }
 
-fn item(dataset: &Dataset, tag: Tag) -> Option<&Dataset> {
+pub(super) fn item(dataset: &Dataset, tag: Tag) -> Option<&Dataset> {
     items(dataset, tag).first()
 }
 
@@ -126,7 +126,8 @@ fn labels(bits: &[u8], frames: &[Frame], grid: &Grid) -> Result<Array3<u8>, Read
     Ok(labels)
 }
 
-fn segment(item_of_sequence: &Dataset) -> Result<Segment, ReadError> {
+pub(super) fn segment(item_of_sequence: &Dataset) -> Result<Segment, ReadError> {
+    let within = |outer, tag| item(item_of_sequence, outer).and_then(|outer| item(outer, tag)).and_then(code);
     let code = |tag| item(item_of_sequence, tag).and_then(code);
     let number = text(item_of_sequence, tags::SEGMENT_NUMBER).and_then(|t| t.parse().ok());
     Ok(Segment {
@@ -136,8 +137,12 @@ fn segment(item_of_sequence: &Dataset) -> Result<Segment, ReadError> {
             .ok_or(ReadError::Missing("SegmentedPropertyCategoryCodeSequence"))?,
         property: code(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE)
             .ok_or(ReadError::Missing("SegmentedPropertyTypeCodeSequence"))?,
-        modifier: None,
+        modifier: within(
+            tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE,
+            tags::SEGMENTED_PROPERTY_TYPE_MODIFIER_CODE_SEQUENCE,
+        ),
         region: code(tags::ANATOMIC_REGION_SEQUENCE),
+        region_modifier: within(tags::ANATOMIC_REGION_SEQUENCE, tags::ANATOMIC_REGION_MODIFIER_SEQUENCE),
         color: color(item_of_sequence),
     })
 }
@@ -157,7 +162,7 @@ fn color(segment: &Dataset) -> [u8; 3] {
     <[u16; 3]>::try_from(values).map_or([255, 0, 0], super::color::srgb)
 }
 
-fn algorithm(file: &Dataset) -> Algorithm {
+pub(super) fn algorithm(file: &Dataset) -> Algorithm {
     let first = item(file, tags::SEGMENT_SEQUENCE);
     let name = first.and_then(|segment| text(segment, tags::SEGMENT_ALGORITHM_NAME)).unwrap_or_default();
     let of_file = |tag| text(file, tag).unwrap_or_default();

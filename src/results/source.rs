@@ -3,23 +3,25 @@
 //! Values are kept as they were read, never normalised: identity, dates and positions go into results
 //! character for character. Holds no pixels.
 
+use std::collections::HashSet;
 use std::io::Cursor;
 
-use dicom_core::Tag;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 use dicom_object::{FileDicomObject, OpenFileOptions};
 
 use super::ResultError;
-use super::elements::legal_decimals;
+use super::elements::{legal_decimals, put, reference};
 use super::voi::Voi;
 use crate::dicom::{
-    Dataset, GeometryVerdict, Plane, Uid, Vec3, check_geometry, dot, norm, scale, sort_along_normal, sub, text, texts,
-    uid_of,
+    Dataset, GeometryVerdict, Plane, Uid, Vec3, check_geometry, decimals, dot, frames, norm, scale, sort_along_normal,
+    sub, text, texts, uid_of,
 };
 use crate::volume::{Grid, Slab};
 
-/// A single-frame series in volume order: slice `k` here is slice `k` of the label array.
+/// A series in volume order: slice `k` here is slice `k` of the label array, an image or a frame of one. Or a single
+/// projection image, which lies nowhere in the patient.
 #[derive(Debug, Clone)]
 pub struct SourceSeries {
     /// The header of slice 0: everything that is the same for the whole series.
@@ -27,16 +29,19 @@ pub struct SourceSeries {
     slices: Vec<Slice>,
     study: Uid,
     series: Uid,
-    frame_of_reference: Uid,
+    /// `None` of a projection image.
+    frame_of_reference: Option<Uid>,
     verdict: GeometryVerdict,
     lossy: Option<Lossy>,
 }
 
-/// One source image.
+/// One source image, or a frame of one.
 #[derive(Debug, Clone)]
 pub struct Slice {
     pub class: Uid,
     pub instance: Uid,
+    /// From 1; `None` where the instance has no other frames.
+    pub frame: Option<u32>,
     pub plane: Plane,
     /// ImagePositionPatient as the source writes it (values over 16 characters rounded to fit).
     pub position: Vec<String>,
@@ -54,9 +59,15 @@ pub struct Lossy {
 }
 
 impl SourceSeries {
-    /// From the headers of single-frame images, in volume order. Pixel data and private attributes are dropped.
+    /// From the headers of single-frame images, or of frames as `frames::split` makes them, in volume order; or of
+    /// multi-frame images. Pixel data and private attributes are dropped.
     pub fn new(headers: Vec<Dataset>) -> Result<SourceSeries, ResultError> {
-        let slices = headers.iter().enumerate().map(|(k, h)| Slice::of(h, k)).collect::<Result<Vec<_>, _>>()?;
+        if headers.iter().any(|header| header.get(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).is_some()) {
+            return SourceSeries::sorted(headers);
+        }
+        let projection = is_projection(&headers);
+        let slices =
+            headers.iter().enumerate().map(|(k, h)| Slice::of(h, k, projection)).collect::<Result<Vec<_>, _>>()?;
         let lossy = headers.iter().find_map(Lossy::of);
         let Some(first) = headers.first() else { return Err(ResultError::NoSource) };
         let (study, series) =
@@ -68,11 +79,18 @@ impl SourceSeries {
                 return Err(ResultError::MixedSeries { slice });
             }
         }
-        let frame_of_reference = uid_at(first, 0, tags::FRAME_OF_REFERENCE_UID)?;
-        let planes: Vec<_> = slices.iter().map(|s| Some(s.plane.clone())).collect();
-        let verdict = check_geometry(&planes);
+        let verdict = if projection {
+            GeometryVerdict::NoGeometry
+        } else {
+            check_geometry(&slices.iter().map(|s| Some(s.plane.clone())).collect::<Vec<_>>())
+        };
+        let frame_of_reference = match verdict {
+            GeometryVerdict::NoGeometry => None,
+            _ => Some(uid_at(first, 0, tags::FRAME_OF_REFERENCE_UID)?),
+        };
         match verdict {
-            GeometryVerdict::Regular { .. }
+            GeometryVerdict::NoGeometry
+            | GeometryVerdict::Regular { .. }
             | GeometryVerdict::SingleSlice
             | GeometryVerdict::MissingSlices { .. }
             | GeometryVerdict::NonUniform { .. } => {}
@@ -98,19 +116,26 @@ impl SourceSeries {
         let slice = Slice {
             class: uid_at(&header, 0, tags::SOP_CLASS_UID)?,
             instance: uid_at(&header, 0, tags::SOP_INSTANCE_UID)?,
+            frame: None,
             plane: Plane::of(&header).unwrap_or_else(nowhere),
             position: Vec::new(),
             voi: Voi::of(&header),
             rescale: rescale(&header),
         };
-        let frame_of_reference = uid_at(&header, 0, tags::FRAME_OF_REFERENCE_UID).unwrap_or_else(|_| series.clone());
+        let frame_of_reference = uid_at(&header, 0, tags::FRAME_OF_REFERENCE_UID).ok();
         let (lossy, verdict) = (Lossy::of(&header), GeometryVerdict::SingleSlice);
         let first = public(&header);
         Ok(SourceSeries { first, slices: vec![slice], study, series, frame_of_reference, verdict, lossy })
     }
 
-    /// From the headers of single-frame images in any order.
+    /// From the headers of images in any order.
     pub fn sorted(headers: Vec<Dataset>) -> Result<SourceSeries, ResultError> {
+        let split = |(slice, header)| frames::split(header).map_err(|fault| ResultError::Frames { slice, fault });
+        let headers = headers.into_iter().enumerate().map(split).collect::<Result<Vec<_>, _>>()?;
+        let headers: Vec<Dataset> = headers.into_iter().flatten().collect();
+        if is_projection(&headers) {
+            return SourceSeries::new(headers);
+        }
         let place = |(slice, header): (usize, &Dataset)| {
             Plane::of(header).ok_or(ResultError::Missing { slice, tag: tags::IMAGE_POSITION_PATIENT })
         };
@@ -153,9 +178,28 @@ impl SourceSeries {
         &self.series
     }
 
+    /// `None` of a projection image, which lies nowhere in the patient.
     #[must_use]
-    pub fn frame_of_reference(&self) -> &Uid {
-        &self.frame_of_reference
+    pub fn frame_of_reference(&self) -> Option<&Uid> {
+        self.frame_of_reference.as_ref()
+    }
+
+    /// Every instance once, in the order of its first slice.
+    #[must_use]
+    pub fn instances(&self) -> Vec<&Slice> {
+        let mut seen = HashSet::new();
+        self.slices.iter().filter(|slice| seen.insert(&slice.instance)).collect()
+    }
+
+    /// What the distances between pixels are.
+    #[must_use]
+    pub fn scale(&self) -> Scale {
+        let positive = |tag| decimals(&self.first, tag).is_some_and(|mm| mm.len() == 2 && mm.iter().all(|v| *v > 0.0));
+        match (positive(tags::PIXEL_SPACING), positive(tags::IMAGER_PIXEL_SPACING)) {
+            (true, _) => Scale::Patient,
+            (false, true) => Scale::Detector,
+            (false, false) => Scale::Pixels,
+        }
     }
 
     /// `None` when no source image was compressed with loss.
@@ -260,13 +304,42 @@ impl SourceSeries {
     }
 }
 
+/// What the distances between a source's pixels are (PS3.3 section 10.7.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Millimetres in the patient: Pixel Spacing.
+    Patient,
+    /// Millimetres on the detector, where everything is larger than in the patient: Imager Pixel Spacing.
+    Detector,
+    /// Unknown.
+    Pixels,
+}
+
+/// Whether it is one image without a place in the patient.
+fn is_projection(headers: &[Dataset]) -> bool {
+    let [only] = headers else { return false };
+    let placed = |tag| only.get(tag).is_some();
+    !placed(tags::IMAGE_POSITION_PATIENT) && !placed(tags::IMAGE_ORIENTATION_PATIENT)
+}
+
 impl Slice {
-    fn of(header: &Dataset, slice: usize) -> Result<Slice, ResultError> {
+    /// A reference to the image, and to the frame where it is one.
+    pub(super) fn reference(&self) -> Dataset {
+        let mut item = reference(&self.class, &self.instance);
+        if let Some(frame) = self.frame {
+            put(&mut item, tags::REFERENCED_FRAME_NUMBER, VR::IS, frame.to_string());
+        }
+        item
+    }
+
+    fn of(header: &Dataset, slice: usize, projection: bool) -> Result<Slice, ResultError> {
         let missing = |tag| ResultError::Missing { slice, tag };
+        let plane = if projection { Plane::projection(header) } else { Plane::of(header) };
         Ok(Slice {
             class: uid_at(header, slice, tags::SOP_CLASS_UID)?,
             instance: uid_at(header, slice, tags::SOP_INSTANCE_UID)?,
-            plane: Plane::of(header).ok_or(missing(tags::IMAGE_POSITION_PATIENT))?,
+            frame: frames::number(header),
+            plane: plane.ok_or(missing(tags::IMAGE_POSITION_PATIENT))?,
             position: decimal_texts(header, tags::IMAGE_POSITION_PATIENT),
             voi: Voi::of(header),
             rescale: rescale(header),

@@ -91,14 +91,14 @@ pub struct SeriesFacts {
 }
 
 impl SeriesFacts {
-    /// Takes over what the geometry check found in a series of `instances` instances.
+    /// Takes over what the geometry check found in a series of `slices` images, frames counted each.
     #[must_use]
-    pub fn with_geometry(self, verdict: &GeometryVerdict, instances: usize) -> SeriesFacts {
+    pub fn with_geometry(self, verdict: &GeometryVerdict, slices: usize) -> SeriesFacts {
         let spacing_between_slices = match verdict {
             GeometryVerdict::Regular { spacing, .. } | GeometryVerdict::MissingSlices { spacing, .. } => Some(*spacing),
             _ => None,
         };
-        SeriesFacts { slices: instances, geometry: verdict.name().to_owned(), spacing_between_slices, ..self }
+        SeriesFacts { slices, geometry: verdict.name().to_owned(), spacing_between_slices, ..self }
     }
 }
 

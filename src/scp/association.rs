@@ -17,7 +17,7 @@ use super::refused::{Breach, Denial};
 use super::store::{Gathered, Sender};
 use super::stream::Stream;
 use super::wire::{Incoming, Wire, WireError};
-use super::{Node, StoreHandler, Visitor, echo, store};
+use super::{Node, StoreHandler, Visitor, echo, quarters, store};
 use crate::dicom::command::{Command, Response, Retrieved};
 use crate::dicom::message::{Assembler, Message, MessageError};
 
@@ -47,7 +47,8 @@ enum AssociationError {
     Stopping,
 }
 
-/// Serves one connection until it is closed; `guest` is its stay while it has not asked for an association.
+/// Serves one connection until it is closed, or until it is an association and has a thread of its own ([`quarters`]);
+/// `guest` is its stay while it has not asked for one.
 pub(super) async fn run<H: StoreHandler>(
     stream: Stream,
     peer: IpAddr,
@@ -88,15 +89,22 @@ pub(super) async fn run<H: StoreHandler>(
     let (calling, called) = (accepted.calling.clone(), accepted.called.clone());
     let sender = Sender { calling, called, may_store: accepted.may_store, peer, association: id };
     let reports = Reports::new(accepted.peer_max_pdu);
-    let ended = talk(&mut wire, accepted, reports, &sender, node, shutdown).await;
-    // Before the release is answered: a peer that has its answer finds the association over here, too.
-    node.handler.released(id).await;
-    drop(place);
-    match ended {
-        Ok(()) => see_off(node, wire.finish(&Pdu::ReleaseRP, artim, shutdown)).await,
-        Err(error) => see_off(node, fail(wire, &error, peer, artim, shutdown)).await,
-    }
-    tracing::info!(association = id, "association over");
+    let (node, shutdown) = (Arc::clone(node), shutdown.clone());
+    let tasks = node.tasks.clone();
+    quarters::give(&tasks, move || async move {
+        if let Err(error) = wire.move_here() {
+            return tracing::error!(%peer, %error, "an association lost its connection on the way to its thread");
+        }
+        let ended = talk(&mut wire, accepted, reports, &sender, &node, &shutdown).await;
+        // Before the release is answered: a peer that has its answer finds the association over here, too.
+        node.handler.released(id).await;
+        drop(place);
+        match ended {
+            Ok(()) => see_off(&node, wire.finish(&Pdu::ReleaseRP, artim, &shutdown)).await,
+            Err(error) => see_off(&node, fail(wire, &error, peer, artim, &shutdown)).await,
+        }
+        tracing::info!(association = id, "association over");
+    });
 }
 
 /// The last PDU and the wait for the peer to close, as long as there is room for the connection.
@@ -110,10 +118,12 @@ async fn see_off<H>(node: &Node<H>, farewell: impl Future<Output = ()>) {
 }
 
 async fn association_request(wire: &mut Wire, artim: Duration) -> Result<AssociationRQ, AssociationError> {
-    match wire.receive(artim).await? {
+    match wire.receive(artim, None).await? {
         Incoming::Control(Pdu::AssociationRQ(request)) => Ok(request),
         Incoming::Control(pdu) => Err(unexpected(&pdu)),
-        Incoming::Value(_) => Err(AssociationError::UnexpectedPdu("P-DATA before the association".to_owned())),
+        Incoming::Value(_) | Incoming::Placed { .. } => {
+            Err(AssociationError::UnexpectedPdu("P-DATA before the association".to_owned()))
+        }
     }
 }
 
@@ -133,7 +143,7 @@ async fn talk<H: StoreHandler>(
         let incoming = tokio::select! {
             biased;
             () = shutdown.cancelled(), if assembler.is_idle() => return Err(AssociationError::Stopping),
-            incoming = wire.receive(patience) => Some(incoming?),
+            incoming = wire.receive(patience, assembler.place()) => Some(incoming?),
             () = tokio::time::sleep(commitment::GRACE), if reports.is_waiting() && assembler.is_idle() => None,
         };
         let Some(incoming) = incoming else {
@@ -146,6 +156,7 @@ async fn talk<H: StoreHandler>(
             Incoming::Value(value) => assembler.push_into(value, |context, command| {
                 store::basket(node.handler.as_ref(), sender, accepted.contexts.get(&context), command)
             })?,
+            Incoming::Placed { context, count, is_last } => assembler.placed(context, count, is_last)?,
             Incoming::Control(Pdu::ReleaseRQ) => return Ok(()),
             Incoming::Control(Pdu::AbortRQ { .. }) => return Err(AssociationError::Aborted),
             Incoming::Control(pdu) => return Err(unexpected(&pdu)),

@@ -11,6 +11,7 @@ mod doorstep;
 mod echo;
 mod negotiation;
 mod places;
+mod quarters;
 mod refused;
 mod store;
 mod stream;
@@ -117,7 +118,9 @@ impl StoreAnswer {
     }
 }
 
-/// What keeps the objects. A panic in it is answered with 0110 and ends no association.
+/// What keeps the objects. A panic in storing is answered with 0110 and ends no association.
+///
+/// Every association is served on a thread of its own: what is asked of the handler may block.
 pub trait StoreHandler: Send + Sync + 'static {
     /// What a data set is put into while it comes: this module never holds one.
     type Draft: Basket + Send;
@@ -170,6 +173,7 @@ struct Node<H> {
     leaving: Arc<Doorstep>,
     places: Arc<Places>,
     numbers: AtomicU64,
+    tasks: TaskTracker,
 }
 
 impl<H> Node<H> {
@@ -206,16 +210,17 @@ pub async fn serve_all<H: StoreHandler>(
 ) {
     let [arriving, leaving] = [DOORSTEP; 2].map(|room| Arc::new(Doorstep::new(room)));
     let places = Arc::new(Places::new(options.max_associations, options.max_associations_per_peer));
-    let node = Arc::new(Node { options, handler, arriving, leaving, places, numbers: AtomicU64::new(1) });
-    let tasks = TaskTracker::new();
+    let (numbers, tasks) = (AtomicU64::new(1), TaskTracker::new());
+    let node = Arc::new(Node { options, handler, arriving, leaving, places, numbers, tasks: tasks.clone() });
     for door in doors {
-        tasks.spawn(keep_door(door, Arc::clone(&node), shutdown.clone(), tasks.clone()));
+        tasks.spawn(keep_door(door, Arc::clone(&node), shutdown.clone()));
     }
     tasks.close();
     tasks.wait().await;
 }
 
-async fn keep_door<H: StoreHandler>(door: Door, node: Arc<Node<H>>, shutdown: CancellationToken, tasks: TaskTracker) {
+async fn keep_door<H: StoreHandler>(door: Door, node: Arc<Node<H>>, shutdown: CancellationToken) {
+    let tasks = node.tasks.clone();
     loop {
         let (stream, peer) = tokio::select! {
             biased;

@@ -52,6 +52,16 @@ impl<D: Basket> Basket for Gathered<D> {
             Gathered::Nothing => {}
         }
     }
+
+    fn place(&mut self) -> Option<&mut [u8]> {
+        if let Gathered::Object(draft) = self { draft.place() } else { None }
+    }
+
+    fn placed(&mut self, count: usize) {
+        if let Gathered::Object(draft) = self {
+            draft.placed(count);
+        }
+    }
 }
 
 /// What the data set behind `command` is put into.

@@ -1,8 +1,7 @@
 //! PDUs on a socket: framing, time limits, acknowledgements (PS3.8 section 9.3).
 //!
-//! Data values are handed out piece by piece as slices of a small read buffer, so that a data set is copied once on its
-//! way from the socket, and no PDU is waited for as a whole; PDUs without data are decoded by dicom-ul. Knows nothing of
-//! messages or contexts.
+//! Data values are handed out piece by piece, as slices of a small read buffer or in the place they are meant for, and no
+//! PDU is waited for as a whole; PDUs without data are decoded by dicom-ul. Knows nothing of messages or contexts.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,6 +11,7 @@ use std::time::Duration;
 
 use dicom_ul::pdu::{self, Pdu};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +25,8 @@ const P_DATA: u8 = 0x04;
 const MAX_CONTROL_PDU: u32 = 1 << 20;
 /// How long a peer may hold up the node's shutdown after the last PDU to it.
 const LAST_GRACE: Duration = Duration::from_millis(500);
-/// Room of the read buffer; only a PDU of control may need more.
-const READ_AHEAD: usize = 64 * 1024;
+/// Room of the read buffer; only a PDU of control may need more. What of a data set does not fit goes past it.
+const READ_AHEAD: usize = 16 * 1024;
 /// Length, context ID and control header of a data value (PS3.8 section 9.3.5.1 and annex E.2).
 const VALUE_HEADER: usize = 6;
 
@@ -35,6 +35,12 @@ const VALUE_HEADER: usize = 6;
 pub enum Incoming<'a> {
     /// A data value, or as much of it as is here.
     Value(Pdv<'a>),
+    /// The same, of a data set, in the place that was given.
+    Placed {
+        context: u8,
+        count: usize,
+        is_last: bool,
+    },
     Control(Pdu),
 }
 
@@ -79,6 +85,12 @@ struct Value {
     left: usize,
 }
 
+impl Value {
+    fn is_data(&self) -> bool {
+        self.control & 1 == 0
+    }
+}
+
 /// What stands in front of the buffer.
 enum Front {
     Value(Value, Range<usize>),
@@ -95,8 +107,13 @@ impl Wire {
         Wire { stream, buffer, filled: 0..0, max_pdu, data: 0, value: None, deadline: None }
     }
 
-    /// What comes next; a PDU has to be here within `patience`. Dropping the future loses no byte.
-    pub async fn receive(&mut self, patience: Duration) -> Result<Incoming<'_>, WireError> {
+    /// What comes next; a PDU has to be here within `patience`. Dropping the future loses no byte. `place`: where those of
+    /// a data set may be put at once.
+    pub async fn receive(
+        &mut self,
+        patience: Duration,
+        mut place: Option<&mut [u8]>,
+    ) -> Result<Incoming<'_>, WireError> {
         if self.data == 0 && self.filled.is_empty() {
             self.deadline = None;
         }
@@ -104,8 +121,14 @@ impl Wire {
             match self.front()? {
                 Front::Wants(bytes) => {
                     let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + patience);
-                    let read = timeout_at(deadline, self.read(bytes)).await;
-                    read.map_err(|_| WireError::Silence(patience))??;
+                    let silence = |_| WireError::Silence(patience);
+                    let (Some(place), Some(value)) = (&mut place, self.value.filter(Value::is_data)) else {
+                        timeout_at(deadline, self.read(bytes)).await.map_err(silence)??;
+                        continue;
+                    };
+                    let most = place.len().min(value.left);
+                    let read = timeout_at(deadline, read_into(&mut self.stream, &mut place[..most])).await;
+                    return self.placed(value, read.map_err(silence)??);
                 }
                 Front::Control(pdu) => return Ok(Incoming::Control(pdu)),
                 Front::Value(Value { context, control, left }, at) => {
@@ -179,6 +202,20 @@ impl Wire {
         Ok(Front::Control(pdu.ok_or(WireError::Closed { inside: true })?))
     }
 
+    /// Notes that `count` bytes of `value` went where the caller wanted them.
+    fn placed(&mut self, value: Value, count: usize) -> Result<Incoming<'_>, WireError> {
+        if count == 0 {
+            return Err(WireError::Closed { inside: true });
+        }
+        let left = value.left - count;
+        self.data -= count;
+        if self.data == 0 {
+            self.deadline = None;
+        }
+        self.value = Some(Value { left, ..value }).filter(|value| value.left > 0);
+        Ok(Incoming::Placed { context: value.context, count, is_last: value.control & 2 != 0 && left == 0 })
+    }
+
     fn take(&mut self, count: usize) -> Range<usize> {
         let start = self.filled.start;
         self.filled.start += count;
@@ -196,18 +233,20 @@ impl Wire {
             self.buffer.shrink_to_fit();
         }
         while self.filled.len() < wanted {
-            let count = poll_fn(|context| {
-                let mut into = ReadBuf::new(&mut self.buffer[self.filled.end..]);
-                let read = Pin::new(&mut self.stream).poll_read(context, &mut into);
-                if read.is_pending() {
-                    acknowledge(&self.stream);
-                }
-                read.map_ok(|()| into.filled().len())
-            });
-            match count.await? {
+            match read_into(&mut self.stream, &mut self.buffer[self.filled.end..]).await? {
                 0 => return Err(WireError::Closed { inside: self.data > 0 || !self.filled.is_empty() }),
                 count => self.filled.end += count,
             }
+        }
+        Ok(())
+    }
+
+    /// Has the runtime of this thread wait for the connection from now on. A secured one stays where it is: its state
+    /// cannot be taken apart.
+    pub fn move_here(&mut self) -> io::Result<()> {
+        if let Stream::Plain(stream) = &mut self.stream {
+            let same = socket2::SockRef::from(&*stream).try_clone()?;
+            *stream = TcpStream::from_std(same.into())?;
         }
         Ok(())
     }
@@ -254,6 +293,19 @@ impl WireError {
             }
         }
     }
+}
+
+/// Receives into `room`; 0 when the peer closed.
+async fn read_into(stream: &mut Stream, room: &mut [u8]) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut into = ReadBuf::new(room);
+        let read = Pin::new(&mut *stream).poll_read(context, &mut into);
+        if read.is_pending() {
+            acknowledge(stream);
+        }
+        read.map_ok(|()| into.filled().len())
+    })
+    .await
 }
 
 /// A peer that leaves Nagle's algorithm on waits for our acknowledgement before it sends its last, short segment; Linux

@@ -7,7 +7,6 @@
 use std::fs;
 use std::io::{self, IoSlice, Read};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crc32fast::Hasher;
@@ -57,7 +56,6 @@ impl Draft {
         if label > record::LONGEST_LABEL {
             return Err(SpoolError::LongNote(note.len()));
         }
-        shared.drafts.fetch_add(1, Ordering::Relaxed);
         let mut draft = Draft {
             pieces: vec![shared.pool.take()],
             shared,
@@ -75,16 +73,10 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Adds to the object. Waits for the disk only where [`Draft::spills`] says so.
+    /// Adds to the object. Waits for the disk where it is larger than what waits in memory.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
         self.body.update(bytes);
         self.put(bytes)
-    }
-
-    /// Whether `more` bytes would make this draft write to its file.
-    #[must_use]
-    pub fn spills(&self, more: usize) -> bool {
-        self.in_memory() + more > SPILL
     }
 
     /// Bytes of memory in use.
@@ -99,9 +91,11 @@ impl Draft {
         self.filled - self.front() - self.head_length
     }
 
-    /// Head and body as far as they came.
-    pub fn reader(&self) -> impl Read + '_ {
-        Reader { draft: self, at: self.front() }
+    /// Head and body as far as they came: what of them is in the first piece, and a reader of the rest.
+    pub fn reader(&self) -> (&[u8], impl Read + '_) {
+        let (front, end) = (self.front(), self.filled.min(PIECE as u64));
+        let begin = self.pieces.first().and_then(|piece| piece.get(front as usize..end as usize)).unwrap_or_default();
+        (begin, Reader { draft: self, at: front + begin.len() as u64 })
     }
 
     /// The body as far as it came.
@@ -115,19 +109,43 @@ impl Draft {
 
     fn put(&mut self, mut bytes: &[u8]) -> Result<(), SpoolError> {
         while !bytes.is_empty() {
-            let at = (self.filled % PIECE as u64) as usize;
-            if at == 0 {
-                self.spill(SPILL)?;
-                self.pieces.push(self.shared.pool.take());
-            }
-            let (now, later) = bytes.split_at(bytes.len().min(PIECE - at));
-            if let Some(piece) = self.pieces.last_mut() {
-                piece[at..][..now.len()].copy_from_slice(now);
-            }
+            self.make_place()?;
+            let place = self.place();
+            let (now, later) = bytes.split_at(bytes.len().min(place.len()));
+            place[..now.len()].copy_from_slice(now);
             self.filled += now.len() as u64;
             bytes = later;
         }
         Ok(())
+    }
+
+    /// Sees to it that [`Draft::place`] is not empty; waits for the disk as [`Draft::write`] does.
+    pub fn make_place(&mut self) -> Result<(), SpoolError> {
+        if self.in_last_piece() == PIECE {
+            self.spill(SPILL)?;
+            self.pieces.push(self.shared.pool.take());
+        }
+        Ok(())
+    }
+
+    /// Where the next bytes go.
+    pub fn place(&mut self) -> &mut [u8] {
+        let at = self.in_last_piece();
+        self.pieces.last_mut().map_or(&mut [], |piece| &mut piece[at..])
+    }
+
+    fn in_last_piece(&self) -> usize {
+        let elsewhere = self.aside.as_ref().map_or(0, |aside| aside.written);
+        (self.filled - elsewhere) as usize - (self.pieces.len() - 1) * PIECE
+    }
+
+    /// Adds `count` bytes that are in [`Draft::place`] already.
+    pub fn placed(&mut self, count: usize) {
+        let at = self.in_last_piece();
+        if let Some(bytes) = self.pieces.last().and_then(|piece| piece.get(at..at + count)) {
+            self.body.update(bytes);
+            self.filled += count as u64;
+        }
     }
 
     /// Writes all but the first piece to the file when there are more than `most` bytes in memory.
@@ -255,7 +273,6 @@ impl Shared {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        self.shared.drafts.fetch_sub(1, Ordering::Relaxed);
         self.shared.pool.give(self.pieces.drain(..));
         if let Some(aside) = &self.aside
             && let Err(error) = fs::remove_file(&aside.path)

@@ -1,7 +1,8 @@
-//! Who may write where: the segment in use, what lives in the others, and the spare ones.
+//! Who may write where: the segments in use, what lives in the others, and the spare ones.
 //!
-//! All of it can be told from the files alone, so nothing of it is kept elsewhere. Records are written in the order
-//! of their places (`pen`): whatever a flush makes durable, the chain of headers that leads to it is durable too.
+//! All of it can be told from the files alone, so nothing of it is kept elsewhere. Several segments are in use, one a
+//! lane. Those who write have a lane to themselves and write in the order of their places (`pen`): whatever a flush makes
+//! durable, the chain of headers that leads to it is durable too.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -19,6 +20,8 @@ pub(super) const UNFINISHED: &str = "new";
 const EPOCH: &str = "epoch";
 /// Sequence numbers of one start; 2^40 objects are more than a start will see.
 const A_START: u32 = 40;
+/// Segments that are written side by side.
+pub(super) const LANES: usize = 4;
 /// Spare segments kept beyond the reserve; the files of more are deleted.
 const MOST_SPARES: usize = 8;
 
@@ -31,7 +34,7 @@ pub(super) struct Log {
     durability: Durability,
     /// Left without a flush: sealed by the reserve's thread, which can wait for one.
     pub unsealed: Vec<Left>,
-    current: Option<Current>,
+    lanes: [Option<Current>; LANES],
     held: BTreeMap<u64, Held>,
     /// Numbers of segments that may be used again.
     pub spares: VecDeque<u64>,
@@ -78,7 +81,7 @@ impl Log {
             segment_bytes: options.segment_bytes,
             durability: options.durability,
             unsealed: Vec::new(),
-            current: None,
+            lanes: Default::default(),
             held: BTreeMap::new(),
             spares: VecDeque::new(),
             next_sequence: 0,
@@ -120,12 +123,13 @@ impl Log {
         if !head.sealed {
             segment.sync().map_err(fault("sync"))?;
         }
-        let newer = self.current.as_ref().is_none_or(|current| current.segment.generation < segment.generation);
         let live = held.live;
         self.held.insert(number, held);
-        if !head.sealed && newer && segment.capacity == self.segment_bytes {
+        let lane = self.oldest_lane().filter(|_| !head.sealed && segment.capacity == self.segment_bytes);
+        let newer = |before: &Current| before.segment.generation < segment.generation;
+        if let Some(lane) = lane.filter(|lane| self.lanes[*lane].as_ref().is_none_or(newer)) {
             self.prepare(&mut segment);
-            let before = self.current.replace(Current { segment: Arc::new(segment), tail });
+            let before = self.lanes[lane].replace(Current { segment: Arc::new(segment), tail });
             self.leave(before);
         } else if live == 0 {
             self.held.remove(&number);
@@ -136,16 +140,22 @@ impl Log {
         Ok(newest)
     }
 
-    /// Takes the place for a record of `room` bytes, an object of `length` bytes.
-    pub fn take(&mut self, room: u64, length: u64) -> Result<Taken, SpoolError> {
+    /// The lane that is empty, or was begun first.
+    fn oldest_lane(&self) -> Option<usize> {
+        (0..LANES).min_by_key(|lane| self.lanes[*lane].as_ref().map(|current| current.segment.generation))
+    }
+
+    /// Takes the place for a record of `room` bytes, an object of `length` bytes. Whoever takes one in a lane has it
+    /// written and settled before the next is taken there.
+    pub fn take(&mut self, lane: usize, room: u64, length: u64) -> Result<Taken, SpoolError> {
         let sequence = self.next_sequence;
-        let (segment, offset) = self.room_for(room, sequence)?;
+        let (segment, offset) = self.room_for(lane, room, sequence)?;
         if segment.is_deleted() {
-            self.current = None;
+            self.lanes[lane] = None;
             return Err(SpoolError::io("find", &segment.path)(io::ErrorKind::NotFound.into()));
         }
         self.next_sequence += 1;
-        if let Some(current) = self.current.as_mut().filter(|current| current.segment.number == segment.number) {
+        if let Some(current) = self.lanes[lane].as_mut().filter(|current| current.segment.number == segment.number) {
             current.tail = offset + room;
         }
         self.held.entry(segment.number).or_default().pending += 1;
@@ -168,18 +178,19 @@ impl Log {
     }
 
     /// The segment and the offset where `room` bytes can be written.
-    fn room_for(&mut self, room: u64, generation: u64) -> Result<(Arc<Segment>, u64), SpoolError> {
+    fn room_for(&mut self, lane: usize, room: u64, generation: u64) -> Result<(Arc<Segment>, u64), SpoolError> {
         if FIRST + room > self.segment_bytes {
             return Ok((self.make(FIRST + room, generation)?, FIRST));
         }
-        if let Some(current) = self.current.as_ref().filter(|current| current.tail + room <= current.segment.capacity) {
+        let has_room = |current: &&Current| current.tail + room <= current.segment.capacity;
+        if let Some(current) = self.lanes[lane].as_ref().filter(has_room) {
             return Ok((current.segment.clone(), current.tail));
         }
         let segment = match self.spares.pop_front() {
             Some(number) => self.reuse(number, generation)?,
             None => self.make(self.segment_bytes, generation)?,
         };
-        let before = self.current.replace(Current { segment: segment.clone(), tail: FIRST });
+        let before = self.lanes[lane].replace(Current { segment: segment.clone(), tail: FIRST });
         self.leave(before);
         Ok((segment, FIRST))
     }
@@ -237,10 +248,11 @@ impl Log {
                 tracing::warn!(path = %taken.segment.path.display(), "cannot free what was not written: {error}");
             }
             // what failed once will fail again: the next object goes elsewhere
-            let faulty = self.current.take_if(|current| current.segment.number == number);
-            drop(faulty);
+            for lane in &mut self.lanes {
+                drop(lane.take_if(|current| current.segment.number == number));
+            }
         }
-        if self.current.as_ref().is_none_or(|current| current.segment.number != number) {
+        if !self.is_in_use(number) {
             self.finish(&taken.segment);
         }
     }
@@ -250,10 +262,15 @@ impl Log {
         segment.free(offset).map_err(SpoolError::io("free a record of", &segment.path))?;
         let held = self.held.entry(segment.number).or_default();
         held.live = held.live.saturating_sub(1);
-        if self.current.as_ref().is_none_or(|current| current.segment.number != segment.number) {
+        if !self.is_in_use(segment.number) {
             self.finish(segment);
         }
         Ok(())
+    }
+
+    /// Whether something is appended to this segment.
+    fn is_in_use(&self, number: u64) -> bool {
+        self.lanes.iter().flatten().any(|current| current.segment.number == number)
     }
 
     fn leave(&mut self, before: Option<Current>) {
@@ -283,8 +300,8 @@ impl Log {
 
     /// Seals a segment that was flushed since it was left, unless it lives another life by now.
     pub fn seal(&self, left: &Left, segment: &Segment) -> Result<(), SpoolError> {
-        let in_use = self.current.as_ref().is_some_and(|current| current.segment.number == left.number);
-        if in_use || segment.generation != left.generation || !self.held.contains_key(&left.number) {
+        if self.is_in_use(left.number) || segment.generation != left.generation || !self.held.contains_key(&left.number)
+        {
             return Ok(());
         }
         segment.seal().map_err(SpoolError::io("seal", &left.path))

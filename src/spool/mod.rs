@@ -29,7 +29,7 @@ mod usage;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -38,7 +38,7 @@ use crate::dicom::{SeriesKey, Uid};
 use buffer::Pool;
 pub use draft::Draft;
 use log::Log;
-use pen::{Order, Pen, Then};
+use pen::{Order, Pen};
 pub use quarantine::Quarantined;
 use reserve::Reserve;
 use segment::{Found, Segment};
@@ -111,8 +111,6 @@ struct Shared {
     folder: PathBuf,
     durability: Durability,
     pool: Pool,
-    /// Drafts that there are.
-    drafts: AtomicUsize,
 }
 
 /// What [`Spool::append_with`] put where.
@@ -263,30 +261,9 @@ impl Spool {
         Draft::new(self.writer()?.shared.clone(), instance, note, head)
     }
 
-    /// Whether at most one object is being put together: then nobody is there to wait for with it.
-    #[must_use]
-    pub fn is_calm(&self) -> bool {
-        self.writer.as_ref().is_none_or(|writer| writer.shared.drafts.load(Ordering::Relaxed) < 2)
-    }
-
     /// Keeps an object as [`SpoolOptions`] promise. Blocking.
     pub fn keep(&self, draft: Draft, series: &SeriesKey) -> Result<Stored, SpoolError> {
         self.put(draft, series, self.durability)
-    }
-
-    /// As [`Spool::keep`], but returns soon: `then` is told when the object is kept. What was too large for memory
-    /// is waited for all the same.
-    pub fn keep_then(
-        &self,
-        draft: Draft,
-        series: &SeriesKey,
-        then: impl FnOnce(Result<Stored, SpoolError>) + Send + 'static,
-    ) {
-        match self.writer() {
-            Err(error) => then(Err(error)),
-            Ok(_) if draft.is_large() => then(draft.keep_aside(series, self.durability)),
-            Ok(writer) => writer.write(draft, series, self.durability, false, Box::new(then)),
-        }
     }
 
     fn put(&self, draft: Draft, series: &SeriesKey, promise: Durability) -> Result<Stored, SpoolError> {
@@ -294,13 +271,7 @@ impl Spool {
         if draft.is_large() {
             return draft.keep_aside(series, promise);
         }
-        let (answer, outcome) = sync_channel(1);
-        let then = move |stored| {
-            let _ = answer.send(stored);
-        };
-        writer.write(draft, series, promise, true, Box::new(then));
-        let closed = |_| SpoolError::io("write to", &self.root)(io::Error::other("the spool is being closed"));
-        outcome.recv().map_err(closed)?
+        writer.write(Order { draft, series: series.clone(), promise })
     }
 
     /// The bytes of an object, compared with the checksum they were stored with.
@@ -400,18 +371,18 @@ impl Writer {
         let stopping = Arc::new(AtomicBool::new(false));
         let wanted = (options.reserve / options.segment_bytes) as usize;
         let SpoolOptions { segment_bytes, durability, .. } = options;
-        let (log, pool, drafts) = (Mutex::new(log), Pool::default(), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { log, folder, durability, pool, drafts });
+        let (log, pool) = (Mutex::new(log), Pool::default());
+        let shared = Arc::new(Shared { log, folder, durability, pool });
         let reserve = Reserve { shared: shared.clone(), segment_bytes, wanted, stopping: stopping.clone() };
         let reserve = std::thread::spawn(move || reserve.run(&rung));
-        Writer { pen: Some(Pen::start(shared.clone(), bell)), shared, stopping, reserve: Some(reserve) }
+        Writer { pen: Some(Pen::new(shared.clone(), bell)), shared, stopping, reserve: Some(reserve) }
     }
 
-    /// `waits`: the caller does nothing else meanwhile.
-    fn write(&self, draft: Draft, series: &SeriesKey, promise: Durability, waits: bool, then: Then) {
-        let Some(pen) = &self.pen else { return };
-        let order = Order { draft, series: series.clone(), promise, then };
-        pen.write(order, waits || promise == Durability::ProcessCrash);
+    fn write(&self, order: Order) -> Result<Stored, SpoolError> {
+        match &self.pen {
+            Some(pen) => pen.write(order),
+            None => Err(SpoolError::ReadOnly(self.shared.folder.clone())),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::dicom::Part10Error;
+use crate::dicom::frames::FramesError;
 
 /// Why a series or file is no volume.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +20,8 @@ pub enum VolumeError {
     Attribute { instance: String, attribute: &'static str },
     #[error("instance {instance} has no PixelData (7FE0,0010); exclude such objects from the rule")]
     NoPixelData { instance: String },
-    #[error(
-        "instance {instance} has {frames} frames; multi-frame objects are not read yet, send the single-frame series"
-    )]
-    MultiFrame { instance: String, frames: usize },
+    #[error("instance {instance} {source}")]
+    Frames { instance: String, source: FramesError },
     #[error("instance {instance} has {samples} samples a pixel; only grey-scale images form a volume")]
     Colour { instance: String, samples: usize },
     #[error("instance {instance} has a Modality LUT Sequence (0028,3000), which is not applied; send rescaled images")]
@@ -49,6 +48,17 @@ pub enum VolumeError {
         "{slices} slices of {columns}x{rows} pixels do not fit in memory; give the node more or route the series elsewhere"
     )]
     TooLarge { columns: usize, rows: usize, slices: usize },
+    #[error(
+        "instance {instance} has no image plane ({missing} is missing or unusable), so nothing says where it lies: the geometry \
+         is no-geometry. A series of slices needs planes; a single projection image (CR, DX) is taken where the pipeline's \
+         `accept` has \"no-geometry\""
+    )]
+    NoPlane { instance: String, missing: &'static str },
+    #[error(
+        "the series has {images} images without planes; models see one such image at a time, so have them sent in series of \
+         their own"
+    )]
+    Projections { images: usize },
     #[error("the slices' geometry is {verdict}, the pipeline accepts {accepted}; see the pipeline's `accept`")]
     Geometry { verdict: &'static str, accepted: String },
     #[error("{path}: {reason}", path = path.display())]

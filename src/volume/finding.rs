@@ -52,7 +52,7 @@ pub struct Segment {
     pub label: u8,
     /// SegmentLabel (0062,0005), at most 64 characters.
     pub name: String,
-    /// Segmented Property Category, e.g. `(123037004, SCT, Anatomical Structure)`.
+    /// Segmented Property Category, e.g. `(91723000, SCT, Anatomical Structure)`.
     pub category: Code,
     /// Segmented Property Type, e.g. `(12738006, SCT, Brain)`.
     pub property: Code,
@@ -60,6 +60,8 @@ pub struct Segment {
     pub modifier: Option<Code>,
     /// Anatomic Region, where it is not said by `property`.
     pub region: Option<Code>,
+    /// The region's side.
+    pub region_modifier: Option<Code>,
     /// Display colour, sRGB.
     pub color: [u8; 3],
 }

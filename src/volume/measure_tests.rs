@@ -30,6 +30,7 @@ fn finding(labels: Array3<u8>, overlays: Vec<Array3<u8>>) -> Segmentation {
         property: code.clone(),
         modifier: None,
         region: None,
+        region_modifier: None,
         color: [0; 3],
     };
     let algorithm = Algorithm { name: "m".into(), version: "1".into(), manufacturer: "x".into(), digest: "0".into() };
@@ -99,5 +100,71 @@ fn calipers_agree_with_all_pairs() {
         let distances = places.iter().flat_map(|a| places.iter().map(|b| (a[0] - b[0]).hypot(a[1] - b[1])));
         let longest = distances.fold(0.0, f64::max);
         assert!((found.caliper.long - longest).abs() < 1e-9, "round {round}");
+    }
+}
+
+/// Whatever the shape: every number is what counting voxel by voxel gives, on planes that are turned and unevenly apart.
+#[test]
+fn measures_agree_with_counting_voxels() {
+    let mut dice = fastrand::Rng::with_seed(23);
+    let (s, c) = 0.4_f64.sin_cos();
+    let turned = |z: f64| Plane { row: [c, s, 0.0], column: [-s, c, 0.0], ..plane(z) };
+    let planes = [0.0, 3.0, 9.0].map(turned);
+    let slabs = slabs(&planes);
+    for round in 0..60 {
+        // Some touch the border, some stay inside.
+        let inside = round % 2 == 0;
+        let labels = Array3::from_shape_fn((3, 12, 16), |(k, j, i)| {
+            let border = [k, j, i].iter().zip([3, 12, 16]).any(|(at, size)| *at == 0 || at + 1 == size);
+            if inside && border { 0 } else { dice.u8(..5) % 4 }
+        });
+        let voxels = Array3::from_shape_simple_fn((3, 12, 16), || dice.i32(-1000..1000) as f32);
+        for found in measure(&finding(labels.clone(), vec![]), Some(&voxels), &slabs) {
+            let own: Vec<_> = labels.indexed_iter().filter(|(_, l)| **l == found.label).map(|(at, _)| at).collect();
+            check_counted(&found, &own, &voxels, &slabs);
+            assert!(!(inside && found.touches_border), "round {round}");
+        }
+    }
+}
+
+fn check_counted(found: &Measured, own: &[(usize, usize, usize)], voxels: &Array3<f32>, slabs: &[Slab<'_>]) {
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-6 * b.abs().max(1.0);
+    let weight = |k: usize| slabs[k].plane.spacing[0] * slabs[k].plane.spacing[1] * slabs[k].thickness;
+    assert_eq!(found.voxels, own.len() as u64);
+    let volume: f64 = own.iter().map(|(k, _, _)| weight(*k)).sum();
+    assert!(near(found.volume, volume), "{} {volume}", found.volume);
+    for axis in 0..3 {
+        let at =
+            |(k, j, i): &(usize, usize, usize)| position(slabs[*k].plane, [*i as f64, *j as f64])[axis] * weight(*k);
+        assert!(near(found.centre[axis], own.iter().map(at).sum::<f64>() / volume));
+    }
+    let ends = |of: fn(&(usize, usize, usize)) -> usize| {
+        [own.iter().map(of).min().unwrap(), own.iter().map(of).max().unwrap()]
+    };
+    assert_eq!(found.bounds, [ends(|at| at.2), ends(|at| at.1), ends(|at| at.0)]);
+    let border = own.iter().any(|(k, j, i)| [*k, *j, *i].contains(&0) || *k == 2 || *j == 11 || *i == 15);
+    assert_eq!(found.touches_border, border);
+    let mut values: Vec<f64> = own.iter().map(|at| f64::from(voxels[*at])).collect();
+    values.sort_by(f64::total_cmp);
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let told = found.values.unwrap();
+    let middle = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
+    for (told, counted) in [(told.mean, mean), (told.deviation, deviation), (told.median, middle)] {
+        assert!(near(told, counted), "{told} {counted}");
+    }
+    assert!(near(told.minimum, values[0]) && near(told.maximum, values[values.len() - 1]));
+    // The caliper's own line, and nothing of the slice farther across it.
+    let caliper = &found.caliper;
+    let place = |[column, row]: [usize; 2]| [column as f64 * 0.5, row as f64 * 2.0];
+    let [a, b] = caliper.ends.map(place);
+    let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
+    assert!(near(caliper.long, dx.hypot(dy)));
+    if caliper.long > 0.0 {
+        let slice = own.iter().filter(|(k, _, _)| *k == caliper.slice).map(|(_, j, i)| place([*i, *j]));
+        let across: Vec<f64> = slice.map(|[x, y]| (y * dx - x * dy) / caliper.long).collect();
+        let extent = across.iter().copied().fold(f64::MIN, f64::max) - across.iter().copied().fold(f64::MAX, f64::min);
+        assert!(near(caliper.short, extent), "{} {extent}", caliper.short);
     }
 }

@@ -15,6 +15,7 @@ mod finding;
 mod font;
 mod grid;
 mod measure;
+mod multiframe;
 mod nifti;
 mod orient;
 mod picture;

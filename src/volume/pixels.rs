@@ -1,4 +1,4 @@
-//! Pixel Data of one single-frame image as values in the modality's units (PS3.5 section 8, PS3.3 C.7.6.3
+//! Pixel Data of an image, or of one frame of it, as values in the modality's units (PS3.5 section 8, PS3.3 C.7.6.3
 //! and C.11.1). Native pixels are read by own code, encapsulated ones by dicom-pixeldata's codecs.
 //!
 //! MONOCHROME1 is not inverted and Pixel Padding Value is left as it is: both say how to show a pixel,
@@ -14,6 +14,7 @@ use dicom_object::mem::InMemElement;
 use dicom_pixeldata::PixelDecoder;
 
 use super::VolumeError;
+use crate::dicom::frames::{self, FramesError};
 use crate::dicom::{Dataset, decimals, text};
 
 /// How an image's pixels are stored, and what they mean.
@@ -40,9 +41,9 @@ impl PixelLayout {
         if dataset.get(tags::BITS_ALLOCATED).is_none() && dataset.get(tags::ROWS).is_none() {
             return Err(VolumeError::NoPixelData { instance: instance() });
         }
-        match number(tags::NUMBER_OF_FRAMES) {
-            None | Some(0 | 1) => {}
-            Some(frames) => return Err(VolumeError::MultiFrame { instance: instance(), frames: frames as usize }),
+        let frames = frames::count(dataset);
+        if frames > 1 && frames::number(dataset).is_none() {
+            return Err(VolumeError::Frames { instance: instance(), source: FramesError::NoGroups { frames } });
         }
         if let Some(samples) = number(tags::SAMPLES_PER_PIXEL).filter(|n| *n != 1) {
             return Err(VolumeError::Colour { instance: instance(), samples: samples as usize });
@@ -97,6 +98,17 @@ impl PixelLayout {
     }
 }
 
+/// An image of another size than the first of its series.
+pub(super) fn sizes_differ(instance: String, own: &PixelLayout, first: &PixelLayout) -> VolumeError {
+    VolumeError::SizesDiffer {
+        instance,
+        columns: own.columns,
+        rows: own.rows,
+        first_columns: first.columns,
+        first_rows: first.rows,
+    }
+}
+
 /// Writes the image's rescaled values, rows one after the other, into `out` of `layout.pixels()` values.
 pub(super) fn decode_into(
     object: &mut FileDicomObject<Dataset>,
@@ -105,11 +117,22 @@ pub(super) fn decode_into(
     out: &mut [f32],
 ) -> Result<(), VolumeError> {
     join_fragments(object);
+    decode_frame(object, layout, 0, instance, out)
+}
+
+/// The same for frame number `frame`, counted from 0, of an image of several.
+pub(super) fn decode_frame(
+    object: &FileDicomObject<Dataset>,
+    layout: &PixelLayout,
+    frame: usize,
+    instance: &str,
+    out: &mut [f32],
+) -> Result<(), VolumeError> {
     let Some(element) = object.get(tags::PIXEL_DATA) else {
         return Err(VolumeError::NoPixelData { instance: instance.into() });
     };
     let cell_bytes = layout.allocated as usize / 8;
-    let expected = layout.pixels() * cell_bytes;
+    let (pixels, expected) = (layout.pixels(), layout.pixels() * cell_bytes * (frame + 1));
     let check = |found: usize| {
         let short = || VolumeError::WrongLength { instance: instance.into(), found, expected };
         (found >= expected).then_some(()).ok_or_else(short)
@@ -117,19 +140,20 @@ pub(super) fn decode_into(
     match element.value() {
         Value::Primitive(PrimitiveValue::U16(words)) if layout.allocated == 16 => {
             check(words.len() * 2)?;
-            layout.rescale(words.iter().map(|w| u32::from(*w)), out);
+            layout.rescale(words[frame * pixels..].iter().map(|w| u32::from(*w)), out);
         }
         Value::Primitive(value) => {
             let bytes = value.to_bytes();
             check(bytes.len())?;
-            layout.rescale_bytes(&bytes, cell_bytes, out);
+            layout.rescale_bytes(&bytes[frame * pixels * cell_bytes..], cell_bytes, out);
         }
         Value::PixelSequence(_) => {
-            let bytes = decompress(object, instance)?;
+            let bytes = decompress(object, frame, instance)?;
             // 8-bit codestreams are met under 16 bits allocated; the codecs then return one byte a pixel.
-            let found = if bytes.len() == layout.pixels() { 1 } else { cell_bytes };
-            if found == cell_bytes {
-                check(bytes.len())?;
+            let found = if bytes.len() == pixels { 1 } else { cell_bytes };
+            if bytes.len() < pixels * found {
+                let (found, expected) = (bytes.len(), pixels * cell_bytes);
+                return Err(VolumeError::WrongLength { instance: instance.into(), found, expected });
             }
             layout.rescale_bytes(&bytes, found, out);
         }
@@ -148,8 +172,12 @@ fn join_fragments(object: &mut FileDicomObject<Dataset>) {
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, sequence));
 }
 
-/// The first frame of encapsulated Pixel Data, decoded, little endian.
-pub(super) fn decompress(object: &FileDicomObject<Dataset>, instance: &str) -> Result<Vec<u8>, VolumeError> {
+/// A frame of encapsulated Pixel Data, counted from 0, decoded, little endian.
+pub(super) fn decompress(
+    object: &FileDicomObject<Dataset>,
+    frame: usize,
+    instance: &str,
+) -> Result<Vec<u8>, VolumeError> {
     let undecodable = |reason: String| VolumeError::Undecodable {
         instance: instance.to_owned(),
         syntax: object.meta().transfer_syntax().to_owned(),
@@ -157,7 +185,7 @@ pub(super) fn decompress(object: &FileDicomObject<Dataset>, instance: &str) -> R
     };
     // Codecs index by what the codestream's own header says and may panic on a damaged one.
     let decoded = catch_unwind(AssertUnwindSafe(|| {
-        object.decode_pixel_data_frame(0).map(dicom_pixeldata::DecodedPixelData::into_data)
+        object.decode_pixel_data_frame(frame as u32).map(dicom_pixeldata::DecodedPixelData::into_data)
     }));
     match decoded {
         Ok(Ok(bytes)) => Ok(bytes),

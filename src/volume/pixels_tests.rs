@@ -59,7 +59,7 @@ fn compare(path: &std::path::Path, fields: &[&str]) -> Option<String> {
     let (syntax, pixels, least, most) = (fields[6], fields[16], fields[17], fields[18]);
     let mut object = open(path);
     if fields[10].starts_with("RGB") {
-        let bytes = decompress(&object, "x").unwrap();
+        let bytes = decompress(&object, 0, "x").unwrap();
         return (sha256(&bytes) != pixels).then(|| "RGB differs".into());
     }
     let layout = PixelLayout::of(&object, "x").unwrap();
@@ -109,7 +109,7 @@ fn a_syntax_without_a_codec_is_named() {
     assert!(error.contains("1.2.840.10008.1.2.4.55"), "{error}");
     // 12-bit samples under JPEG Extended
     for name in ["CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm", "JPGExtended.dcm"] {
-        let error = decompress(&open(&folder.join(name)), "1.2.3").unwrap_err().to_string();
+        let error = decompress(&open(&folder.join(name)), 0, "1.2.3").unwrap_err().to_string();
         assert!(error.contains(TWELVE_BIT_JPEG) && error.contains("instance 1.2.3"), "{error}");
     }
 }

@@ -1,7 +1,8 @@
-//! Instances of a single-frame image series -> one volume (PS3.3 C.7.6.2, Image Plane).
+//! Instances of an image series -> one volume (PS3.3 C.7.6.2, Image Plane; C.7.6.16 for Enhanced multi-frame images).
 //!
 //! Instances are read, parsed and decoded in parallel, each straight into its place; beside the finished
-//! volume only one instance a thread is held. Slices are stacked along row x column, k increasing.
+//! volume only one instance a thread is held. Slices are stacked along row x column, k increasing. A single projection
+//! image, which lies nowhere in the patient, is a volume of one slice where that is accepted.
 //! Never guesses a geometry: what [`check_geometry`] does not call regular is refused unless accepted.
 
 use std::io;
@@ -12,7 +13,8 @@ use dicom_object::FileDicomObject;
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::pixels::{PixelLayout, decode_into};
+use super::multiframe;
+use super::pixels::{PixelLayout, decode_into, sizes_differ};
 use super::{Grid, Volume, VolumeError};
 use crate::dicom::{
     Dataset, GeometryVerdict, Plane, check_geometry, decimals, dot, part10, scale, sort_along_normal, sub, text,
@@ -40,7 +42,8 @@ impl InstanceSource for PathBuf {
 #[derive(Debug, Clone)]
 pub struct SeriesVolume {
     pub volume: Volume,
-    /// The data sets without Pixel Data, one for each slice k; values as received.
+    /// The data sets without Pixel Data, one for each slice k; values as received, those of a frame's functional groups
+    /// in the data set itself.
     pub headers: Vec<Dataset>,
     pub verdict: GeometryVerdict,
 }
@@ -53,7 +56,12 @@ pub fn read_series<S: InstanceSource>(
     accept: &[impl AsRef<str>],
 ) -> Result<SeriesVolume, VolumeError> {
     let first = instances.first().ok_or(VolumeError::Empty)?;
-    let (layout, _) = layout_of(&parse(first, true)?, first)?;
+    let header = parse(first, true)?;
+    if header.get(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).is_some() {
+        let (slices, voxels) = multiframe::read(instances)?;
+        return assemble(slices, voxels, accept);
+    }
+    let (layout, _) = layout_of(&header, first)?;
     let pixels = layout.pixels();
     let mut voxels = zeros(&layout, instances.len())?;
     // All results are collected before the first error is taken, so that the same series gives the same message.
@@ -68,7 +76,7 @@ pub fn read_series<S: InstanceSource>(
 
 /// Zeroed by the system as pages are touched, so that a header that lies about its size costs nothing until
 /// its pixels turn out to be missing.
-fn zeros(layout: &PixelLayout, slices: usize) -> Result<Vec<f32>, VolumeError> {
+pub(super) fn zeros(layout: &PixelLayout, slices: usize) -> Result<Vec<f32>, VolumeError> {
     let count = layout.pixels().saturating_mul(slices);
     match Vec::<f32>::new().try_reserve_exact(count) {
         Ok(()) => Ok(vec![0.0; count]),
@@ -76,13 +84,13 @@ fn zeros(layout: &PixelLayout, slices: usize) -> Result<Vec<f32>, VolumeError> {
     }
 }
 
-struct Slice {
-    header: Dataset,
-    plane: Option<Plane>,
-    name: String,
+pub(super) struct Slice {
+    pub header: Dataset,
+    pub plane: Option<Plane>,
+    pub name: String,
 }
 
-fn parse(source: &impl InstanceSource, header_only: bool) -> Result<FileDicomObject<Dataset>, VolumeError> {
+pub(super) fn parse(source: &impl InstanceSource, header_only: bool) -> Result<FileDicomObject<Dataset>, VolumeError> {
     let bytes = source.bytes().map_err(|error| VolumeError::Io { instance: source.name(), source: error })?;
     let parsed = if header_only { part10::parse_header(bytes.as_slice()) } else { part10::parse(&bytes) };
     parsed.map_err(|error| VolumeError::NotDicom { instance: source.name(), source: error })
@@ -100,13 +108,7 @@ fn read_slice(source: &impl InstanceSource, first: &PixelLayout, out: &mut [f32]
     let mut object = parse(source, false)?;
     let (layout, name) = layout_of(&object, source)?;
     if (layout.rows, layout.columns) != (first.rows, first.columns) {
-        return Err(VolumeError::SizesDiffer {
-            instance: name,
-            columns: layout.columns,
-            rows: layout.rows,
-            first_columns: first.columns,
-            first_rows: first.rows,
-        });
+        return Err(sizes_differ(name, &layout, first));
     }
     decode_into(&mut object, &layout, &name, out)?;
     object.remove_element(tags::PIXEL_DATA);
@@ -117,17 +119,16 @@ fn read_slice(source: &impl InstanceSource, first: &PixelLayout, out: &mut [f32]
 fn assemble(slices: Vec<Slice>, mut voxels: Vec<f32>, accept: &[impl AsRef<str>]) -> Result<SeriesVolume, VolumeError> {
     let planes: Vec<Option<Plane>> = slices.iter().map(|s| s.plane.clone()).collect();
     let verdict = check_geometry(&planes);
-    let planes: Vec<Plane> = planes.into_iter().flatten().collect();
+    let planes: Vec<Plane> = match verdict {
+        GeometryVerdict::NoGeometry => vec![projection(&slices, accept)?],
+        _ => planes.into_iter().flatten().collect(),
+    };
     let order = sort_along_normal(&planes);
     if let GeometryVerdict::DuplicatePositions { .. } = verdict {
         return Err(same_position(&slices, &planes, &order));
     }
-    let stackable = !matches!(
-        verdict,
-        GeometryVerdict::NoGeometry
-            | GeometryVerdict::MixedOrientation { .. }
-            | GeometryVerdict::MixedFrameOfReference { .. }
-    );
+    let stackable =
+        !matches!(verdict, GeometryVerdict::MixedOrientation { .. } | GeometryVerdict::MixedFrameOfReference { .. });
     if !stackable || !accept.iter().any(|a| a.as_ref() == verdict.name()) {
         let accepted = accept.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
         return Err(VolumeError::Geometry { verdict: verdict.name(), accepted });
@@ -139,6 +140,30 @@ fn assemble(slices: Vec<Slice>, mut voxels: Vec<f32>, accept: &[impl AsRef<str>]
     let headers = order.iter().filter_map(|source| headers[*source].take()).collect();
     let voxels = Array3::from_shape_vec((count, rows, columns), voxels).map_err(|_| VolumeError::Empty)?;
     Ok(SeriesVolume { volume: Volume { voxels, grid, sources: order }, headers, verdict })
+}
+
+/// The plane that stands for that of a single projection image.
+fn projection(slices: &[Slice], accept: &[impl AsRef<str>]) -> Result<Plane, VolumeError> {
+    let without = |slice: &&Slice| slice.plane.is_none();
+    let Some(slice) = slices.iter().find(without) else { return Err(VolumeError::Empty) };
+    let accepted = accept.iter().any(|word| word.as_ref() == GeometryVerdict::NoGeometry.name());
+    match (accepted, slices.len(), Plane::projection(&slice.header)) {
+        (true, 1, Some(plane)) => Ok(plane),
+        (true, images, Some(_)) => Err(VolumeError::Projections { images }),
+        _ => Err(VolumeError::NoPlane { instance: slice.name.clone(), missing: missing_of(&slice.header) }),
+    }
+}
+
+/// What a plane lacks first.
+fn missing_of(header: &Dataset) -> &'static str {
+    let needed = [
+        (tags::IMAGE_POSITION_PATIENT, 3, "ImagePositionPatient (0020,0032)"),
+        (tags::IMAGE_ORIENTATION_PATIENT, 6, "ImageOrientationPatient (0020,0037)"),
+        (tags::PIXEL_SPACING, 2, "PixelSpacing (0028,0030)"),
+    ];
+    let lacking =
+        |(tag, count, _): &&(dicom_core::Tag, usize, _)| decimals(header, *tag).is_none_or(|v| v.len() < *count);
+    needed.iter().find(lacking).map_or("a usable ImageOrientationPatient (0020,0037)", |(_, _, name)| name)
 }
 
 /// The grid from the first slice's corner and the mean step; `order` is not empty.

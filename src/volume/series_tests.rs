@@ -138,7 +138,7 @@ fn a_series_that_is_no_volume_is_refused_by_name() {
     let frames = with(&|s| {
         s.put(DataElement::new(tags::NUMBER_OF_FRAMES, VR::IS, PrimitiveValue::from("3")));
     });
-    assert!(frames.contains("3 frames"), "{frames}");
+    assert!(frames.contains("3 frames without functional groups"), "{frames}");
     assert!(with(&|s| number(s, tags::SAMPLES_PER_PIXEL, 3)).contains("grey-scale"));
     let mut vast = slice(0);
     number(&mut vast, tags::ROWS, 65_535);
@@ -149,7 +149,8 @@ fn a_series_that_is_no_volume_is_refused_by_name() {
     let plane = with(&|s| {
         s.remove_element(tags::IMAGE_POSITION_PATIENT);
     });
-    assert!(plane.contains("no-geometry"), "{plane}");
+    assert!(plane.contains("no image plane (ImagePositionPatient (0020,0032) is missing"), "{plane}");
+    assert!(plane.contains("no-geometry") && plane.contains("1.2.3.102"), "{plane}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn subject() -> (Volume, Segmentation) {
         property: code,
         modifier: None,
         region: None,
+        region_modifier: None,
         color: [255, 0, 0],
     };
     let algorithm = Algorithm { name: "m".into(), version: "1".into(), manufacturer: "x".into(), digest: "0".into() };

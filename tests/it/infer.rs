@@ -6,7 +6,9 @@ use std::time::Duration;
 use ndarray::Array3;
 use sagittal::cli::models as command;
 use sagittal::clock::TestClock;
-use sagittal::inference::{Engine, InferenceError, ModelPackage, ModelStore, Progress, Step, parse};
+use sagittal::inference::{
+    Beside, Engine, InferenceError, ModelPackage, ModelStore, Progress, Step, Terminology, parse as parse_beside,
+};
 use sagittal::volume::{Finding, Grid, Segmentation, Volume};
 
 use crate::support::models::{Packages, conform, engine, manifest, options, sha256};
@@ -31,6 +33,12 @@ fn run(engine: &Engine, package: &ModelPackage, volume: Volume) -> Result<Segmen
 
 fn box_of(volume: &Volume) -> Array3<u8> {
     volume.voxels.mapv(|v| u8::from(v > 0.0))
+}
+
+/// A package alone: with the shipped terminology, and no file beside it.
+fn parse(text: &str, folder: &Path) -> Result<ModelPackage, InferenceError> {
+    let read = |name: &str| Err(std::io::Error::other(name.to_owned()));
+    parse_beside(text, folder, &Beside { terms: &Terminology::shipped().unwrap(), read: &read })
 }
 
 #[test]

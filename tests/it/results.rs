@@ -1,8 +1,11 @@
 //! Results: written, refereed, read back, and opened by other people's software.
 
+mod compare;
 mod forms;
 mod gsps;
+mod matrix;
 mod mutations;
+mod pdf;
 mod peers;
 mod placeholder;
 mod real;
@@ -10,5 +13,6 @@ mod real_readers;
 mod round_trip;
 mod rtstruct;
 mod sc;
+mod sources;
 mod sr;
 mod whole_way;

@@ -90,7 +90,7 @@ fn write(path: &Path, request: &StoreRequest) -> Result<(), Box<dyn std::error::
         &request.sop_instance,
         &request.transfer_syntax,
         Some(&request.calling),
-    )?;
+    );
     std::fs::write(path, [head.as_slice(), &request.dataset].concat())?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{ExplainArgs, RulesError, study};
 use crate::config::Config;
 use crate::dicom::part10::{self, Part10Error};
-use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, Uid, UidError, check_geometry, uid_of};
+use crate::dicom::{Dataset, GeometryVerdict, Plane, SeriesKey, Uid, UidError, check_geometry, frames, uid_of};
 use crate::rules::{Explanation, SeriesFacts, SeriesSummary, StudyRouting, SummaryBuilder};
 
 /// Applies the rules to the files at `path` as the node would to received series, and prints the explanations.
@@ -64,13 +64,13 @@ struct Explained {
 impl Gathered {
     fn add(&mut self, dataset: &Dataset) {
         self.summary.add(dataset);
-        self.planes.push(Plane::of(dataset));
+        self.planes.extend(frames::planes(dataset));
     }
 
     fn explain(self, key: SeriesKey, facts: &SeriesFacts, config: &Config) -> Explained {
         let instances = self.summary.instances();
         let verdict = check_geometry(&self.planes);
-        let summary = self.summary.finish(facts.clone().with_geometry(&verdict, instances));
+        let summary = self.summary.finish(facts.clone().with_geometry(&verdict, self.planes.len()));
         let seen = config.node.profile_of(&facts.called_ae).rules.as_ref();
         let (_, explanation) = config.rules.decide_among(&summary, seen);
         Explained { key, instances, verdict, summary, explanation }

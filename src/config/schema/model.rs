@@ -19,7 +19,6 @@ pub fn schema() -> Value {
             "memory_mb",
             "input",
             "stage",
-            "label",
         ],
         [
             ("id", pattern("^[a-z0-9-]{1,64}$"), "The name of the package's folder."),
@@ -38,7 +37,45 @@ pub fn schema() -> Value {
                 "Series that the network sees side by side, as its input's channels; the first gives the grid.",
             ),
             ("stage", several(stage()), "Networks, run in order; the last one's labels are the finding."),
-            ("label", several(label()), "What the labels mean."),
+            ("label", several(label()), "What the labels mean; or else `labels`, or `metadata`."),
+            ("labels", text(), "A label set of models/terminology, such as totalsegmentator-ct."),
+            ("metadata", metadata(), "What the labels mean, as dcmqi or nnunet_serve has it."),
+        ],
+    )
+}
+
+fn metadata() -> Value {
+    let part = pattern("^.{1,16}$");
+    let name = json!({ "oneOf": [text(), named()] });
+    table(
+        &[],
+        [
+            ("path", text(), "dcmqi's JSON (segmentAttributes), a file in the model's folder; no other key beside it."),
+            ("algorithm_name", short(), "SegmentAlgorithmName; the model's id where left out."),
+            ("algorithm_version", short(), "Instead of `version`."),
+            ("manufacturer", short(), "Instead of `manufacturer`."),
+            ("manufacturer_model_name", short(), "SegmentAlgorithmName where that is left out."),
+            ("series_description", short(), "SeriesDescription of results, where the pipeline has no description."),
+            ("body_part_examined", part, "BodyPartExamined, where the source has none."),
+            ("clinical_trial_series_id", short(), "ClinicalTrialSeriesID of results."),
+            ("clinical_trial_time_point_id", short(), "Checked, not written: it belongs to the study."),
+            ("segment_names", json!({ "type": "array", "items": name }), "A segment each, the first being label 1."),
+        ],
+    )
+}
+
+fn named() -> Value {
+    let code = || json!({ "type": ["string", "integer"] });
+    table(
+        &["name"],
+        [
+            ("name", text(), "What is looked for in models/terminology, or the code's meaning."),
+            ("number", whole(1, 255), "The label; the place in the list where left out."),
+            ("label", text(), "SegmentLabel."),
+            ("tracking_id", text(), "Accepted, not written: tracking identifiers follow from the series."),
+            ("code", code(), "Segmented Property Type."),
+            ("scheme", text(), "Its coding scheme; SCT where left out."),
+            ("category_number", code(), "Code of the Segmented Property Category."),
         ],
     )
 }
@@ -191,16 +228,21 @@ fn label() -> Value {
         )
     };
     let color = json!({ "type": "array", "items": whole(0, 255), "minItems": 3, "maxItems": 3 });
-    table(
-        &["value", "name", "code", "color"],
-        [
+    let described = table_of(
+        &["value"],
+        vec![
             ("value", whole(1, 255), "The label; labels ascend."),
+            ("structure", text(), "A structure of models/terminology; what else is given replaces what it says."),
             ("name", short(64), "SegmentLabel."),
             ("category", code(), "Segmented Property Category; Anatomical Structure where left out."),
             ("code", code(), "Segmented Property Type."),
             ("modifier", code(), "Segmented Property Type Modifier, such as a side."),
             ("region", code(), "Anatomic Region."),
+            ("region_modifier", code(), "The region's side."),
             ("color", color, "Red, green, blue."),
         ],
-    )
+    );
+    let mut label = described;
+    label["anyOf"] = json!([{ "required": ["structure"] }, { "required": ["name", "code", "color"] }]);
+    label
 }

@@ -207,11 +207,15 @@ fn inference() -> Value {
 fn results() -> Value {
     table(
         &[],
-        [(
-            "series_number_base",
-            whole(1, 2_000_000_000),
-            "Series number of results: this plus the position of the pipeline.",
-        )],
+        [
+            (
+                "series_number_base",
+                whole(1, 2_000_000_000),
+                "Series number of results: this plus the position of the pipeline.",
+            ),
+            ("paper", words(["a4", "letter"]), "What reports are printed on."),
+            ("fonts", list(text()), "Folders with the fonts of reports."),
+        ],
     )
 }
 

@@ -54,7 +54,7 @@ impl Door {
     }
 
     /// The transfer of an association, as far as it came.
-    async fn transfer(&self, association: u64, over: bool) -> Option<Transfer> {
+    fn transfer(&self, association: u64, over: bool) -> Option<Transfer> {
         let (peer, taken, refused) = {
             let mut seen = self.lock();
             let Seen { calling, address, taken, refused } = seen.get(&association)?;
@@ -65,8 +65,7 @@ impl Door {
             }
             found
         };
-        let intake = self.intake.clone();
-        let fed = tokio::task::spawn_blocking(move || intake.fed(association)).await.unwrap_or_default();
+        let fed = self.intake.fed(association);
         Some(Transfer::of(peer, fed, taken.into_iter(), refused))
     }
 }
@@ -84,7 +83,7 @@ impl StoreHandler for Door {
         let answer = self.intake.store(request).await;
         let taken = answer.status == StoreStatus::Success;
         if self.note(association, calling, peer, class, taken)
-            && let Some(transfer) = self.transfer(association, false).await
+            && let Some(transfer) = self.transfer(association, false)
         {
             self.trail.tell(Event::Receiving(transfer));
         }
@@ -96,7 +95,7 @@ impl StoreHandler for Door {
     }
 
     async fn released(&self, association: u64) {
-        let transfer = self.transfer(association, true).await;
+        let transfer = self.transfer(association, true);
         self.intake.released(association).await;
         if let Some(transfer) = transfer {
             self.trail.tell(Event::Received(transfer));

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::dicom::Dataset;
 use crate::results::areas::slice_of;
 use crate::results::color::cielab;
-use crate::results::elements::{code_string, plain, put, put_item, put_items, put_short, put_text, put_uid, reference};
+use crate::results::elements::{code_string, plain, put, put_item, put_items, put_short, put_text, put_uid};
 use crate::results::rtstruct::{Outline, borders};
 use crate::results::seg::Census;
 use crate::results::{ResultContext, SourceSeries};
@@ -62,7 +62,7 @@ impl Graphics<'_> {
         let annotation = |(number, segment): (u16, &Segment)| {
             let (_, outlines) = drawn.iter().find(|(label, _)| *label == segment.label)?;
             let mut item = InMemDicomObject::new_empty();
-            put_item(&mut item, tags::REFERENCED_IMAGE_SEQUENCE, reference(&slice.class, &slice.instance));
+            put_item(&mut item, tags::REFERENCED_IMAGE_SEQUENCE, slice.reference());
             put(&mut item, tags::GRAPHIC_LAYER, VR::CS, layer_name(number, segment));
             let lines = outlines.iter().flat_map(|outline| self.lines(outline, segment)).collect();
             put_items(&mut item, tags::GRAPHIC_OBJECT_SEQUENCE, lines);

@@ -9,7 +9,7 @@ use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
-use super::elements::{put, put_decimals, put_item, put_items, put_text, put_uid, reference};
+use super::elements::{put, put_decimals, put_item, put_items, put_text, put_uid};
 use super::source::decimal_texts;
 use super::voi::Voi;
 use super::{ResultContext, ResultError, ResultObject, SourceSeries, modules, seg};
@@ -53,7 +53,7 @@ fn state(graphics: &Graphics<'_>, number: u32, slices: &[usize]) -> Result<Resul
     let mut dataset = InMemDicomObject::new_empty();
     modules::patient_and_study(&mut dataset, source);
     modules::series(&mut dataset, "PR", &object.series, source, context);
-    modules::body_part(&mut dataset, source);
+    modules::body_part(&mut dataset, source, context);
     modules::equipment(&mut dataset, &finding.algorithm, context)?;
     modules::instance(&mut dataset, &object.sop_class, &object.sop_instance, source, context);
     put(&mut dataset, tags::INSTANCE_NUMBER, VR::IS, number.to_string());
@@ -72,7 +72,7 @@ fn state(graphics: &Graphics<'_>, number: u32, slices: &[usize]) -> Result<Resul
 }
 
 fn images(source: &SourceSeries, slices: &[usize]) -> Vec<Dataset> {
-    let image = |k: &usize| reference(&source.slices()[*k].class, &source.slices()[*k].instance);
+    let image = |k: &usize| source.slices()[*k].reference();
     slices.iter().map(image).collect()
 }
 

@@ -33,6 +33,8 @@ pub fn structure_set(
 ) -> Result<ResultObject, ResultError> {
     let (slices, rows, columns) = finding.labels.dim();
     source.check_grid(&finding.grid, [slices, rows, columns])?;
+    let missing = ResultError::NoFrameOfReference { what: "a structure set" };
+    let frame = source.frame_of_reference().ok_or(missing)?;
     let contours = slices::contours(finding, source);
     let numbers = super::segment_numbers(finding, SegForm::default())?;
     // Where the SEG counts otherwise (probabilities below every threshold are segments, too), it is not named.
@@ -55,8 +57,8 @@ pub fn structure_set(
     modules::content_moment(&mut dataset, [tags::STRUCTURE_SET_DATE, tags::STRUCTURE_SET_TIME], source, context);
     put_text(&mut dataset, tags::STRUCTURE_SET_LABEL, VR::SH, &context.pipeline);
     put_text(&mut dataset, tags::STRUCTURE_SET_NAME, VR::LO, &context.series_description);
-    put_item(&mut dataset, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, referenced_frame(source)?);
-    let described = rois.iter().map(|roi| roi.description(finding, source)).collect();
+    put_item(&mut dataset, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, referenced_frame(source, frame)?);
+    let described = rois.iter().map(|roi| roi.description(finding, frame)).collect();
     put_items(&mut dataset, tags::STRUCTURE_SET_ROI_SEQUENCE, described);
     let drawn = rois.iter().map(|roi| roi.contours(&contours, source)).collect();
     put_items(&mut dataset, tags::ROI_CONTOUR_SEQUENCE, drawn);
@@ -75,16 +77,16 @@ fn identity(
 }
 
 /// The frame of reference, the study, the series, and all its images.
-fn referenced_frame(source: &SourceSeries) -> Result<Dataset, ResultError> {
+fn referenced_frame(source: &SourceSeries, frame_of_reference: &Uid) -> Result<Dataset, ResultError> {
     let class = Uid::parse(DETACHED_STUDY).map_err(|e| ResultError::Encode(e.to_string()))?;
     let mut series = InMemDicomObject::new_empty();
     put_uid(&mut series, tags::SERIES_INSTANCE_UID, source.series());
-    let images = source.slices().iter().map(|slice| reference(&slice.class, &slice.instance)).collect();
+    let images = source.instances().iter().map(|slice| reference(&slice.class, &slice.instance)).collect();
     put_items(&mut series, tags::CONTOUR_IMAGE_SEQUENCE, images);
     let mut study = reference(&class, source.study());
     put_item(&mut study, tags::RT_REFERENCED_SERIES_SEQUENCE, series);
     let mut frame = InMemDicomObject::new_empty();
-    put_uid(&mut frame, tags::FRAME_OF_REFERENCE_UID, source.frame_of_reference());
+    put_uid(&mut frame, tags::FRAME_OF_REFERENCE_UID, frame_of_reference);
     put_item(&mut frame, tags::RT_REFERENCED_STUDY_SEQUENCE, study);
     Ok(frame)
 }
@@ -97,10 +99,10 @@ struct Roi<'a> {
 }
 
 impl Roi<'_> {
-    fn description(&self, finding: &Segmentation, source: &SourceSeries) -> Dataset {
+    fn description(&self, finding: &Segmentation, frame: &Uid) -> Dataset {
         let mut item = InMemDicomObject::new_empty();
         put(&mut item, tags::ROI_NUMBER, VR::IS, self.number.to_string());
-        put_uid(&mut item, tags::REFERENCED_FRAME_OF_REFERENCE_UID, source.frame_of_reference());
+        put_uid(&mut item, tags::REFERENCED_FRAME_OF_REFERENCE_UID, frame);
         let name = plain(&self.segment.name, 64);
         put_text(
             &mut item,
@@ -129,7 +131,7 @@ impl Roi<'_> {
             let image = &source.slices()[slice];
             for contour in slices[slice].of(self.segment.label) {
                 let mut drawn = InMemDicomObject::new_empty();
-                put_item(&mut drawn, tags::CONTOUR_IMAGE_SEQUENCE, reference(&image.class, &image.instance));
+                put_item(&mut drawn, tags::CONTOUR_IMAGE_SEQUENCE, image.reference());
                 put(&mut drawn, tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR");
                 put(&mut drawn, tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, contour.points.to_string());
                 put(&mut drawn, tags::CONTOUR_NUMBER, VR::IS, (contours.len() + 1).to_string());

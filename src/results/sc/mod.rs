@@ -16,7 +16,7 @@ use ndarray::Array3;
 use super::elements::{code_item, plain, put, put_code, put_decimals, put_item, put_items, put_short, reference};
 use super::source::{Slice, decimal_texts};
 use super::{ResultContext, ResultError, ResultObject, SourceSeries, encode, modules, seg};
-use crate::dicom::{CaptureDrawing, CaptureForm, CaptureLayout, Code, Dataset, SegForm, SegmentationType, Uid, Vec3};
+use crate::dicom::{CaptureDrawing, CaptureForm, CaptureLayout, Code, Dataset, SegForm, SegmentationType, Vec3};
 use crate::volume::Segmentation;
 use drawing::Painter;
 use pixels::Frames;
@@ -69,7 +69,7 @@ impl Capture<'_> {
         let mut dataset = InMemDicomObject::new_empty();
         modules::patient_and_study(&mut dataset, source);
         modules::series(&mut dataset, "OT", &object.series, source, context);
-        modules::body_part(&mut dataset, source);
+        modules::body_part(&mut dataset, source, context);
         modules::equipment(&mut dataset, &self.finding.algorithm, context)?;
         modules::instance(&mut dataset, &object.sop_class, &object.sop_instance, source, context);
         put(&mut dataset, tags::INSTANCE_NUMBER, VR::IS, number.to_string());
@@ -77,6 +77,9 @@ impl Capture<'_> {
         self.image(&mut dataset, frames);
         self.derivation(&mut dataset, frames)?;
         if form.layout == CaptureLayout::Frames {
+            if source.frame_of_reference().is_none() {
+                return Err(ResultError::NoFrameOfReference { what: "a multi-frame capture" });
+            }
             modules::frame_of_reference(&mut dataset, source);
             places(&mut dataset, source, frames);
         } else if form.layout == CaptureLayout::Slices {
@@ -111,7 +114,10 @@ impl Capture<'_> {
         };
         let kind = format!("{layout}-{drawing}");
         let what = match (form.layout, frames.slices()) {
-            (CaptureLayout::Slices, [only]) => format!("of {}", source.slices()[*only].instance),
+            (CaptureLayout::Slices, [only]) => match &source.slices()[*only] {
+                Slice { instance, frame: None, .. } => format!("of {instance}"),
+                Slice { instance, frame: Some(frame), .. } => format!("of {instance}, frame {frame}"),
+            },
             _ => "instance".to_owned(),
         };
         let syntax = if form.rle { uids::RLE_LOSSLESS } else { uids::EXPLICIT_VR_LITTLE_ENDIAN };
@@ -175,17 +181,16 @@ impl Capture<'_> {
         let purpose = Code::new("121322", "DCM", "Source image for image processing operation");
         let purpose = code_item(&purpose, "the purpose of reference")?;
         let preserved = if self.form.layout == CaptureLayout::Montage { "NO" } else { "YES" };
-        let item = |class: &Uid, instance: &Uid| {
-            let mut item = reference(class, instance);
+        let item = |mut item: Dataset| {
             put(&mut item, tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, preserved);
             put_item(&mut item, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, purpose.clone());
             item
         };
-        let of_slice = |slice: &Slice| item(&slice.class, &slice.instance);
-        let mut images: Vec<Dataset> = frames.slices().iter().map(|k| of_slice(&self.source.slices()[*k])).collect();
+        let of_slice = |k: &usize| item(self.source.slices()[*k].reference());
+        let mut images: Vec<Dataset> = frames.slices().iter().map(of_slice).collect();
         let numbers = self.seg.as_ref().map(|seg| (seg.object, seg.on(frames.slices())));
         if let Some((seg, numbers)) = numbers.filter(|(_, numbers)| !numbers.is_empty()) {
-            let mut segments = item(&seg.sop_class, &seg.sop_instance);
+            let mut segments = item(reference(&seg.sop_class, &seg.sop_instance));
             put(&mut segments, tags::REFERENCED_SEGMENT_NUMBER, VR::US, PrimitiveValue::U16(numbers.into()));
             images.push(segments);
         }

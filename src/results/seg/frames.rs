@@ -14,8 +14,8 @@ use super::bits;
 use super::census::Census;
 use crate::dicom::{Code, Dataset, SegForm, SegmentationType, Uid, decimals};
 use crate::results::areas::Area;
-use crate::results::elements::{decimal_string, put, put_code, put_decimals, put_item, put_items, put_uid, reference};
-use crate::results::source::{Slice, decimal_texts};
+use crate::results::elements::{decimal_string, put, put_code, put_decimals, put_item, put_items, put_uid};
+use crate::results::source::{Scale, Slice, decimal_texts};
 use crate::results::{ResultError, SourceSeries, encode};
 use crate::volume::Segment;
 
@@ -68,7 +68,7 @@ pub(super) fn plan(census: &Census, segments: &[&Segment], source: &SourceSeries
 }
 
 /// Adds the multi-frame dimension module; frames are indexed by segment, where they have one, then position.
-pub(super) fn dimensions(dataset: &mut Dataset, organization: &Uid, form: SegForm) {
+pub(super) fn dimensions(dataset: &mut Dataset, organization: &Uid, source: &SourceSeries, form: SegForm) {
     let mut item = InMemDicomObject::new_empty();
     put_uid(&mut item, tags::DIMENSION_ORGANIZATION_UID, organization);
     put_item(dataset, tags::DIMENSION_ORGANIZATION_SEQUENCE, item);
@@ -83,16 +83,30 @@ pub(super) fn dimensions(dataset: &mut Dataset, organization: &Uid, form: SegFor
     let by_segment =
         index(tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "ReferencedSegmentNumber");
     let by_position = index(tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "ImagePositionPatient");
+    // Without a place in the patient, the one image is a stack of one.
+    let in_stack = index(tags::IN_STACK_POSITION_NUMBER, tags::FRAME_CONTENT_SEQUENCE, "InStackPositionNumber");
+    let by_place = if source.frame_of_reference().is_some() { by_position } else { in_stack };
     let indices = match form.stored {
-        SegmentationType::Labelmap => vec![by_position],
-        SegmentationType::Binary | SegmentationType::Fractional => vec![by_segment, by_position],
+        SegmentationType::Labelmap => vec![by_place],
+        SegmentationType::Binary | SegmentationType::Fractional => vec![by_segment, by_place],
     };
     put_items(dataset, tags::DIMENSION_INDEX_SEQUENCE, indices);
 }
 
-/// Adds the shared groups: orientation and pixel measures of the source.
+/// Adds the shared groups: orientation and pixel measures of the source; of a projection image only the spacing, where it
+/// is one in the patient (PS3.3 table A.51-2 asks for planes only where a frame is not derived from an image).
 pub(in crate::results) fn shared_groups(dataset: &mut Dataset, source: &SourceSeries) {
     let header = source.header();
+    if source.frame_of_reference().is_none() {
+        let mut groups = InMemDicomObject::new_empty();
+        if source.scale() == Scale::Patient {
+            let mut measures = InMemDicomObject::new_empty();
+            put_decimals(&mut measures, tags::PIXEL_SPACING, decimal_texts(header, tags::PIXEL_SPACING));
+            put_item(&mut groups, tags::PIXEL_MEASURES_SEQUENCE, measures);
+        }
+        put_item(dataset, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, groups);
+        return;
+    }
     let mut orientation = InMemDicomObject::new_empty();
     put_decimals(
         &mut orientation,
@@ -127,13 +141,15 @@ fn spacing_text(header: &Dataset, distance: f64) -> String {
 /// The per-frame groups, one item a frame, as they stand in the file: what frames of a slice share is encoded once, and
 /// thousands of frames need no data set each.
 pub(super) fn frame_groups(frames: &[Frame], source: &SourceSeries) -> Result<Vec<u8>, ResultError> {
-    let slices = source.slices().iter().map(SliceGroups::of).collect::<Result<Vec<_>, _>>()?;
+    let placed = source.frame_of_reference().is_some();
+    let of_slice = |slice| SliceGroups::of(slice, placed);
+    let slices = source.slices().iter().map(of_slice).collect::<Result<Vec<_>, _>>()?;
     let mut encoded = encode::sequence_start(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).to_vec();
     for frame in frames {
         let of_slice = &slices[frame.slice];
         encoded.extend(encode::item_start());
         encoded.extend(&of_slice.derivation);
-        encoded.extend(content(frame)?);
+        encoded.extend(content(frame, placed)?);
         encoded.extend(&of_slice.position);
         encoded.extend(segment_identification(frame)?);
         encoded.extend(encode::item_end());
@@ -149,8 +165,8 @@ struct SliceGroups {
 }
 
 impl SliceGroups {
-    fn of(slice: &Slice) -> Result<SliceGroups, ResultError> {
-        let mut image = reference(&slice.class, &slice.instance);
+    fn of(slice: &Slice, placed: bool) -> Result<SliceGroups, ResultError> {
+        let mut image = slice.reference();
         put(&mut image, tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
         let purpose = Code::new("121322", "DCM", "Source image for image processing operation");
         put_code(&mut image, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &purpose, "the purpose of reference")?;
@@ -162,15 +178,19 @@ impl SliceGroups {
         put_decimals(&mut position, tags::IMAGE_POSITION_PATIENT, slice.position.clone());
         Ok(SliceGroups {
             derivation: group(tags::DERIVATION_IMAGE_SEQUENCE, made)?,
-            position: group(tags::PLANE_POSITION_SEQUENCE, position)?,
+            position: if placed { group(tags::PLANE_POSITION_SEQUENCE, position)? } else { Vec::new() },
         })
     }
 }
 
-fn content(frame: &Frame) -> Result<Vec<u8>, ResultError> {
+fn content(frame: &Frame, placed: bool) -> Result<Vec<u8>, ResultError> {
     let index = frame.segment.map(u32::from).into_iter().chain([frame.rank]);
     let mut content = InMemDicomObject::new_empty();
     put(&mut content, tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::U32(index.collect()));
+    if !placed {
+        put(&mut content, tags::STACK_ID, VR::SH, "1");
+        put(&mut content, tags::IN_STACK_POSITION_NUMBER, VR::UL, PrimitiveValue::from(frame.rank));
+    }
     group(tags::FRAME_CONTENT_SEQUENCE, content)
 }
 

@@ -78,7 +78,7 @@ impl<'a> SegDraft<'a> {
         let mut dataset = InMemDicomObject::new_empty();
         modules::patient_and_study(&mut dataset, source);
         modules::series(&mut dataset, "SEG", &object.series, source, context);
-        modules::body_part(&mut dataset, source);
+        modules::body_part(&mut dataset, source, context);
         modules::frame_of_reference(&mut dataset, source);
         modules::equipment(&mut dataset, algorithm, context)?;
         modules::instance(&mut dataset, &object.sop_class, &object.sop_instance, source, context);
@@ -87,7 +87,8 @@ impl<'a> SegDraft<'a> {
         storage(&mut dataset, finding, form, census.overlap);
         modules::referenced_series(&mut dataset, source);
         segments::describe(&mut dataset, &used, algorithm, source, context)?;
-        frames::dimensions(&mut dataset, &context.object_uid(source, algorithm, uid_kind(form), "dimensions"), form);
+        let organization = context.object_uid(source, algorithm, uid_kind(form), "dimensions");
+        frames::dimensions(&mut dataset, &organization, source, form);
         frames::shared_groups(&mut dataset, source);
         let mut object = object.finished(dataset, source)?;
         // Of all attributes only the pixels come behind these.

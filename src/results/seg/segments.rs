@@ -64,7 +64,11 @@ fn segment_item(segment: &Segment) -> Result<Dataset, ResultError> {
     }
     put_item(&mut item, tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, property);
     if let Some(region) = &segment.region {
-        put_code(&mut item, tags::ANATOMIC_REGION_SEQUENCE, region, "a segment's region")?;
+        let mut region = code_item(region, "a segment's region")?;
+        if let Some(modifier) = &segment.region_modifier {
+            put_code(&mut region, tags::ANATOMIC_REGION_MODIFIER_SEQUENCE, modifier, "a segment's region modifier")?;
+        }
+        put_item(&mut item, tags::ANATOMIC_REGION_SEQUENCE, region);
     }
     let lab = PrimitiveValue::U16(cielab(segment.color).into_iter().collect());
     put(&mut item, tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, VR::US, lab);

@@ -42,7 +42,7 @@ fn item(relation: Relation, value_type: &str, name: Option<&Code>) -> Item {
     Ok(item)
 }
 
-pub(super) fn container(relation: Relation, name: &Code, children: Vec<Dataset>) -> Item {
+pub(in crate::results) fn container(relation: Relation, name: &Code, children: Vec<Dataset>) -> Item {
     let mut item = item(relation, "CONTAINER", Some(name))?;
     put(&mut item, tags::CONTINUITY_OF_CONTENT, VR::CS, "CONTINUOUS");
     put_items(&mut item, tags::CONTENT_SEQUENCE, children);
@@ -61,14 +61,14 @@ pub(in crate::results) fn text(relation: Relation, name: &Code, value: &str) -> 
     Ok(item)
 }
 
-pub(super) fn uid(relation: Relation, name: &Code, value: &Uid) -> Item {
+pub(in crate::results) fn uid(relation: Relation, name: &Code, value: &Uid) -> Item {
     let mut item = item(relation, "UIDREF", Some(name))?;
     put_uid(&mut item, tags::UID, value);
     Ok(item)
 }
 
 /// A number with its unit (UCUM), always contained.
-pub(super) fn number(name: &Code, value: f64, unit: &Code, children: Vec<Dataset>) -> Item {
+pub(in crate::results) fn number(name: &Code, value: f64, unit: &Code, children: Vec<Dataset>) -> Item {
     let mut measured = InMemDicomObject::new_empty();
     put(&mut measured, tags::NUMERIC_VALUE, VR::DS, decimal_string(value));
     put_code(&mut measured, tags::MEASUREMENT_UNITS_CODE_SEQUENCE, unit, "a unit")?;
@@ -89,11 +89,19 @@ pub(in crate::results) fn image(relation: Relation, name: Option<&Code>, referen
 
 /// A line on an image: column and row, 0 being the outer edge of the first voxel (PS3.3 section C.18.6).
 pub(super) fn polyline(relation: Relation, points: &[[f64; 2]], image: Dataset) -> Item {
-    let mut item = item(relation, "SCOORD", None)?;
-    put(&mut item, tags::GRAPHIC_TYPE, VR::CS, "POLYLINE");
+    Ok(drawn(item(relation, "SCOORD", None)?, "POLYLINE", points, image))
+}
+
+/// A point on an image, counted alike.
+pub(super) fn spot(name: &Code, at: [f64; 2], image: Dataset) -> Item {
+    Ok(drawn(item(Relation::Contains, "SCOORD", Some(name))?, "POINT", &[at], image))
+}
+
+fn drawn(mut item: Dataset, kind: &str, points: &[[f64; 2]], image: Dataset) -> Dataset {
+    put(&mut item, tags::GRAPHIC_TYPE, VR::CS, kind);
     put(&mut item, tags::GRAPHIC_DATA, VR::FL, floats(points.as_flattened()));
     put_item(&mut item, tags::CONTENT_SEQUENCE, image);
-    Ok(item)
+    item
 }
 
 /// A point in the patient, mm.

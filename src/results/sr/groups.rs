@@ -4,11 +4,11 @@
 use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 
-use super::content::{Item, Relation, code, container, image, number, point, polyline, text, uid};
+use super::content::{Item, Relation, code, container, image, number, point, polyline, spot, text, uid};
 use super::{Report, dcm, sct};
 use crate::dicom::{Code, Dataset};
 use crate::results::elements::{put, put_item, reference};
-use crate::results::{ResultContext, ResultError};
+use crate::results::{ResultContext, ResultError, Scale};
 use crate::volume::{Measured, Segment, Values};
 
 impl Report<'_> {
@@ -30,6 +30,10 @@ impl Report<'_> {
         if let Some(values) = &measured.values {
             items.extend(self.statistics(values)?);
         }
+        if self.source.scale() == Scale::Detector {
+            let note = "Lengths and areas are those on the detector (Imager Pixel Spacing): magnified, not calibrated.";
+            items.push(text(Relation::Contains, &dcm("121106", "Comment"), note)?);
+        }
         if measured.touches_border {
             let note = "The structure reaches the border of the image volume; it may go on outside.";
             items.push(text(Relation::Contains, &dcm("121106", "Comment"), note)?);
@@ -44,18 +48,36 @@ impl Report<'_> {
     }
 
     fn sizes(&self, measured: &Measured) -> Result<Vec<Dataset>, ResultError> {
-        let mm = ucum("mm", "millimeter");
+        let in_pixels = self.source.scale() == Scale::Pixels;
+        let length = |unit: &str, meaning: &str| {
+            if in_pixels { ucum("{pixels}", "pixels") } else { ucum(unit, meaning) }
+        };
+        let mm = length("mm", "millimeter");
         let caliper = &measured.caliper;
         let slice = &self.source.slices()[caliper.slice];
         let line = caliper.ends.map(|voxel| voxel.map(|index| index as f64 + 0.5));
-        let on = image(Relation::SelectedFrom, None, reference(&slice.class, &slice.instance))?;
+        let on = image(Relation::SelectedFrom, None, slice.reference())?;
         let drawn = polyline(Relation::InferredFrom, &line, on)?;
-        let volume = ucum("mm3", "cubic millimeter");
+        let centre = dcm("128138", "Center of Mass");
+        let (size, middle) = if let Some(frame) = self.source.frame_of_reference() {
+            let unit = ucum("mm3", "cubic millimeter");
+            let size = number(&sct("118565006", "Volume"), rounded(measured.volume), &unit, vec![])?;
+            (size, point(&centre, measured.centre, frame)?)
+        } else {
+            // In a projection image there are areas instead of volumes, and places on the image alone.
+            let [between_rows, between_columns] = slice.plane.spacing;
+            let area = measured.voxels as f64 * between_rows * between_columns;
+            let at = [measured.centre[0] / between_columns + 0.5, measured.centre[1] / between_rows + 0.5];
+            let on = image(Relation::SelectedFrom, None, slice.reference())?;
+            let unit = length("mm2", "square millimeter");
+            let size = number(&sct("42798000", "Area"), rounded(area), &unit, vec![])?;
+            (size, spot(&centre, at, on)?)
+        };
         Ok(vec![
-            number(&sct("118565006", "Volume"), rounded(measured.volume), &volume, vec![])?,
+            size,
             number(&sct("103339001", "Long Axis"), rounded(caliper.long), &mm, vec![drawn])?,
             number(&sct("103340004", "Short Axis"), rounded(caliper.short), &mm, vec![])?,
-            point(&dcm("128138", "Center of Mass"), measured.centre, self.source.frame_of_reference())?,
+            middle,
         ])
     }
 
@@ -86,18 +108,18 @@ fn site(segment: &Segment) -> Result<Option<Dataset>, ResultError> {
     let place = segment.region.as_ref().or(segment.modifier.as_ref().map(|_| &segment.property));
     let Some(place) = place else { return Ok(None) };
     let mut site = code(Relation::Modifies, &sct("363698007", "Finding Site"), place)?;
-    if let Some(side) = &segment.modifier {
+    if let Some(side) = segment.region_modifier.as_ref().or(segment.modifier.as_ref()) {
         let side = code(Relation::Modifies, &sct("272741003", "Laterality"), side)?;
         put_item(&mut site, tags::CONTENT_SEQUENCE, side);
     }
     Ok(Some(site))
 }
 
-fn ucum(value: &str, meaning: &str) -> Code {
+pub(in crate::results) fn ucum(value: &str, meaning: &str) -> Code {
     Code::new(value, "UCUM", meaning)
 }
 
 /// To a ten-thousandth: more digits would pretend to more than voxels can say.
-fn rounded(value: f64) -> f64 {
+pub(in crate::results) fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }

@@ -6,6 +6,8 @@
 pub(super) mod content;
 mod groups;
 
+pub(super) use groups::{rounded, ucum};
+
 use std::collections::BTreeSet;
 
 use dicom_core::VR;
@@ -45,18 +47,7 @@ pub fn measurement_report(
     seg: Option<(&ResultObject, &[(u8, u16)])>,
     context: &ResultContext,
 ) -> Result<ResultObject, ResultError> {
-    let object = identity(source, finding, context)?;
-    let mut dataset = InMemDicomObject::new_empty();
-    modules::patient_and_study(&mut dataset, source);
-    modules::series(&mut dataset, "SR", &object.series, source, context);
-    put_items(&mut dataset, tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
-    modules::equipment(&mut dataset, &finding.algorithm, context)?;
-    modules::instance(&mut dataset, &object.sop_class, &object.sop_instance, source, context);
-    modules::content_moment(&mut dataset, [tags::CONTENT_DATE, tags::CONTENT_TIME], source, context);
-    put(&mut dataset, tags::COMPLETION_FLAG, VR::CS, "COMPLETE");
-    put(&mut dataset, tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
-    put(&mut dataset, tags::PRELIMINARY_FLAG, VR::CS, "FINAL");
-    put_items(&mut dataset, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
+    let (object, mut dataset) = begun(source, finding, context)?;
     let mut groups = Vec::new();
     if let Some((object, numbers)) = seg {
         let seg = Reference {
@@ -74,23 +65,30 @@ pub fn measurement_report(
     object.finished(dataset, source)
 }
 
-fn identity(
+/// A report without evidence and content.
+pub(super) fn begun(
     source: &SourceSeries,
     finding: &Segmentation,
     context: &ResultContext,
-) -> Result<ResultObject, ResultError> {
-    ResultObject::begun(
-        KIND,
-        uids::COMPREHENSIVE3_DSR_STORAGE,
-        uids::EXPLICIT_VR_LITTLE_ENDIAN,
-        source,
-        finding,
-        context,
-    )
+) -> Result<(ResultObject, Dataset), ResultError> {
+    let (class, syntax) = (uids::COMPREHENSIVE3_DSR_STORAGE, uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let object = ResultObject::begun(KIND, class, syntax, source, finding, context)?;
+    let mut dataset = InMemDicomObject::new_empty();
+    modules::patient_and_study(&mut dataset, source);
+    modules::series(&mut dataset, "SR", &object.series, source, context);
+    put_items(&mut dataset, tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
+    modules::equipment(&mut dataset, &finding.algorithm, context)?;
+    modules::instance(&mut dataset, &object.sop_class, &object.sop_instance, source, context);
+    modules::content_moment(&mut dataset, [tags::CONTENT_DATE, tags::CONTENT_TIME], source, context);
+    put(&mut dataset, tags::COMPLETION_FLAG, VR::CS, "COMPLETE");
+    put(&mut dataset, tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
+    put(&mut dataset, tags::PRELIMINARY_FLAG, VR::CS, "FINAL");
+    put_items(&mut dataset, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
+    Ok((object, dataset))
 }
 
 /// The document's own content: observer, procedure, groups, and what is absent.
-fn root(
+pub(super) fn root(
     dataset: &mut Dataset,
     source: &SourceSeries,
     finding: &Segmentation,
@@ -182,11 +180,10 @@ pub(super) fn evidence(source: &SourceSeries, slices: &BTreeSet<usize>, seg: Opt
         put_items(&mut item, tags::REFERENCED_SOP_SEQUENCE, instances);
         item
     };
-    let image = |k: &usize| {
-        let slice = &source.slices()[*k];
-        reference(&slice.class, &slice.instance)
-    };
-    let mut all = vec![series(source.series(), slices.iter().map(image).collect())];
+    let mut seen = BTreeSet::new();
+    let used = slices.iter().map(|k| &source.slices()[*k]).filter(|slice| seen.insert(slice.instance.as_str()));
+    let images = used.map(|slice| reference(&slice.class, &slice.instance)).collect();
+    let mut all = vec![series(source.series(), images)];
     all.extend(seg.map(|seg| series(&seg.series, vec![reference(&seg.sop_class, &seg.sop_instance)])));
     let mut item = InMemDicomObject::new_empty();
     put_uid(&mut item, tags::STUDY_INSTANCE_UID, source.study());

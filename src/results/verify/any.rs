@@ -4,7 +4,7 @@ use dicom_dictionary_std::{tags, uids};
 
 use super::reader::{items, referenced};
 use super::{
-    Fault, key_images, measurement_report, placeholder, presentation_state, secondary_capture, segmentation,
+    Fault, key_images, measurement_report, placeholder, presentation_state, report, secondary_capture, segmentation,
     structure_set,
 };
 use crate::dicom::{Dataset, part10, text};
@@ -31,6 +31,7 @@ pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Ver
         Some(uids::SEGMENTATION_STORAGE | uids::LABEL_MAP_SEGMENTATION_STORAGE) => &|s| segmentation(bytes, s, None),
         Some(uids::RT_STRUCTURE_SET_STORAGE) => &|source| structure_set(bytes, source, None),
         Some(uids::KEY_OBJECT_SELECTION_DOCUMENT_STORAGE) => &|source| key_images(bytes, source, None),
+        Some(uids::ENCAPSULATED_PDF_STORAGE) => &|source| report(bytes, source, None),
         Some(uids::BASIC_TEXT_SR_STORAGE) => &|source| placeholder(bytes, source),
         Some(uids::COMPREHENSIVE3_DSR_STORAGE) => {
             &|source| measurement_report(bytes, source, own_segmentation(&file, beside), None)
@@ -43,7 +44,8 @@ pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Ver
         None => return Verdict::NotJudged("it has no SOP class".into()),
     };
     let named = named_series(&file);
-    let images: Vec<String> = items(&file, tags::SOURCE_IMAGE_SEQUENCE).iter().map(|item| referenced(item).1).collect();
+    let made_from = [tags::SOURCE_IMAGE_SEQUENCE, tags::SOURCE_INSTANCE_SEQUENCE].map(|tag| items(&file, tag));
+    let images: Vec<String> = made_from.into_iter().flatten().map(|item| referenced(item).1).collect();
     let is_named = |source: &&SourceSeries| {
         named.iter().any(|series| series == source.series().as_str())
             || source.slices().iter().any(|slice| images.iter().any(|image| image == slice.instance.as_str()))

@@ -15,9 +15,11 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     let organizations = items(&object.dataset, tags::DIMENSION_ORGANIZATION_SEQUENCE);
     let indices = items(&object.dataset, tags::DIMENSION_INDEX_SEQUENCE);
     let pointers: Vec<_> = indices.iter().map(pointer).collect();
+    let in_stack = (tags::IN_STACK_POSITION_NUMBER, tags::FRAME_CONTENT_SEQUENCE);
+    let in_patient = (tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE);
     let wanted = [
         Some((tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE)),
-        Some((tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE)),
+        Some(if source.frame_of_reference().is_some() { in_patient } else { in_stack }),
     ];
     // The frames of a label map hold all segments.
     if pointers != wanted[usize::from(object.is_labelmap())..] {
@@ -46,7 +48,9 @@ fn pointer(item: &Dataset) -> Option<(dicom_core::Tag, dicom_core::Tag)> {
 
 fn along_normal(frame: &Frame, source: &SourceSeries) -> Option<f64> {
     let position: Vec<f64> = frame.position.iter().filter_map(|p| p.trim().parse().ok()).collect();
-    let position: [f64; 3] = position.try_into().ok()?;
+    // The only image of a projection is at one place, the first.
+    let elsewhere = source.frame_of_reference().is_none().then_some([0.0; 3]);
+    let position: [f64; 3] = elsewhere.or_else(|| position.try_into().ok())?;
     Some(dot(source.slices()[0].plane.normal(), position))
 }
 

@@ -6,10 +6,18 @@ use dicom_dictionary_std::tags;
 use super::Fault;
 use super::reader::{SegObject, items};
 use crate::dicom::{Dataset, decimals, keyword_of, texts};
-use crate::results::SourceSeries;
+use crate::results::{Scale, SourceSeries};
 
 pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     let mut faults = Vec::new();
+    let plane = &source.slices()[0].plane;
+    if (object.rows, object.columns) != (plane.rows, plane.columns) {
+        faults.push(Fault::new("V5", "Rows and Columns are not the source's"));
+    }
+    if source.frame_of_reference().is_none() {
+        faults.extend(of_projection(object, source));
+        return faults;
+    }
     let elsewhere = |f: &&super::reader::Frame| {
         let there = f.slice.is_some_and(|k| is_at(&f.position, k, source));
         !there
@@ -19,10 +27,6 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
         faults.push(Fault::new("V4", format!("{moved} frames lie elsewhere than the image they were made from")));
     }
     faults.extend(shared(&object.dataset, source));
-    let plane = &source.slices()[0].plane;
-    if (object.rows, object.columns) != (plane.rows, plane.columns) {
-        faults.push(Fault::new("V5", "Rows and Columns are not the source's"));
-    }
     faults
 }
 
@@ -45,6 +49,24 @@ pub(super) fn shared(dataset: &Dataset, source: &SourceSeries) -> Vec<Fault> {
     let close = |a: f64| own.is_some_and(|b| (a - b).abs() < 1e-6);
     if own.is_none() || theirs.is_some_and(|t| !close(t)) {
         faults.push(Fault::new("V5", "SliceThickness is missing or not the source's"));
+    }
+    faults
+}
+
+/// Over a projection image nothing may say where in the patient it lies; its spacing is said where it is one.
+fn of_projection(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
+    let groups = [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE];
+    let all = || groups.iter().flat_map(|tag| items(&object.dataset, *tag));
+    let placed = [tags::PLANE_POSITION_SEQUENCE, tags::PLANE_ORIENTATION_SEQUENCE];
+    let mut faults = Vec::new();
+    if all().any(|item| placed.iter().any(|tag| item.get(*tag).is_some())) {
+        faults.push(Fault::new("V4", "the frames lie in the patient, the source image does not"));
+    }
+    let measures = all().find_map(|item| items(item, tags::PIXEL_MEASURES_SEQUENCE).first());
+    match (source.scale(), measures) {
+        (Scale::Patient, measures) => faults.extend(agrees(measures, source, tags::PIXEL_SPACING)),
+        (_, None) => {}
+        (_, Some(_)) => faults.push(Fault::new("V5", "PixelSpacing is stated, the source has none in the patient")),
     }
     faults
 }

@@ -1,14 +1,14 @@
 //! The referee of presentation states: identity and references as for any result; the source's own greys; layers that tell
 //! segments apart; and lines that, filled, give back the voxels that were found.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 use rayon::prelude::*;
 
 use super::raster::fill;
-use super::reader::{items, number, referenced};
+use super::reader::{Image, items, named, number, places, referenced_frame};
 use super::truth::Truth;
 use super::values::Lengths;
 use super::{Fault, identity, judged};
@@ -65,10 +65,8 @@ struct State<'d> {
 
 impl<'d> State<'d> {
     fn read(dataset: &'d Dataset, source: &'d SourceSeries) -> State<'d> {
-        let slices = source.slices().iter().enumerate();
-        let places: HashMap<(String, String), usize> =
-            slices.map(|(k, s)| ((s.class.to_string(), s.instance.to_string()), k)).collect();
-        let place = |item: &Dataset| places.get(&referenced(item)).copied();
+        let places = places(source);
+        let place = |item: &Dataset| places.get(&referenced_frame(item)).copied();
         let series = items(dataset, tags::REFERENCED_SERIES_SEQUENCE);
         let images = series.iter().flat_map(|series| items(series, tags::REFERENCED_IMAGE_SEQUENCE));
         let slices: Vec<_> = images.map(place).collect();
@@ -135,15 +133,15 @@ impl<'d> State<'d> {
             faults.push(Fault::new("G3", "the rescaling is not that of every image"));
         }
         let windows = items(self.dataset, tags::SOFTCOPY_VOILUT_SEQUENCE);
-        let of_image = |instance: &str| {
+        let of_image = |shown: &Image| {
             let is_for = |item: &&Dataset| {
                 let images = items(item, tags::REFERENCED_IMAGE_SEQUENCE);
-                images.is_empty() || images.iter().any(|image| referenced(image).1 == instance)
+                images.is_empty() || images.iter().any(|image| referenced_frame(image) == *shown)
             };
             windows.iter().find(is_for)
         };
         let is_other = |(_, slice): (usize, &crate::results::source::Slice)| {
-            let own = of_image(slice.instance.as_str());
+            let own = of_image(&named(slice));
             let first = |tag| own.and_then(|item| decimals(item, tag)).map(|values| values[0]);
             let stated = first(tags::WINDOW_CENTER).zip(first(tags::WINDOW_WIDTH));
             match slice.voi.window() {

@@ -6,7 +6,7 @@ use dicom_object::FileMetaTable;
 use dicom_object::mem::InMemElement;
 
 use super::Fault;
-use crate::dicom::{Dataset, keyword_of, text, texts};
+use crate::dicom::{Dataset, Uid, keyword_of, text, texts};
 use crate::results::SourceSeries;
 use crate::results::modules::COPIED;
 
@@ -64,10 +64,11 @@ pub(super) fn filled(own: &Dataset, also: &[Tag]) -> Vec<Fault> {
 /// Of objects that lie in the patient: in the source's frame of reference.
 pub(super) fn frame(own: &Dataset, source: &SourceSeries) -> Vec<Fault> {
     let mut faults = Vec::new();
-    if text(own, tags::FRAME_OF_REFERENCE_UID).as_deref() != Some(source.frame_of_reference().as_str()) {
+    let theirs = source.frame_of_reference().map(Uid::as_str);
+    if text(own, tags::FRAME_OF_REFERENCE_UID).as_deref() != theirs {
         faults.push(Fault::new("V2", "FrameOfReferenceUID is not the source's"));
     }
-    if own.get(tags::POSITION_REFERENCE_INDICATOR).is_none() {
+    if theirs.is_some() && own.get(tags::POSITION_REFERENCE_INDICATOR).is_none() {
         faults.push(Fault::new("C3", "PositionReferenceIndicator is missing; it must be there, if empty"));
     }
     faults

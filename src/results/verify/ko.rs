@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
+use super::reader::{items, named, referenced_frame};
 use super::sr::{document, evident};
 use super::truth::Truth;
 use super::values::Lengths;
@@ -26,10 +27,13 @@ const TYPE_2: &[Tag] = &[tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE];
 pub fn key_images(bytes: &[u8], source: &SourceSeries, expected: Option<&volume::Segmentation>) -> Vec<Fault> {
     judged(bytes, source, TYPE_2, Lengths::Short, |object| {
         let mut faults = document(object, FIXED, ["2010", "113000"]);
-        match evident(object) {
-            Err(fault) => faults.push(fault),
-            Ok(images) => faults.extend(selected(&images, source, expected)),
+        if let Err(fault) = evident(object) {
+            faults.push(fault);
+            return faults;
         }
+        let content = items(object, tags::CONTENT_SEQUENCE).iter();
+        let images = content.flat_map(|item| items(item, tags::REFERENCED_SOP_SEQUENCE)).map(referenced_frame);
+        faults.extend(selected(&images.collect(), source, expected));
         faults
     })
 }
@@ -39,10 +43,7 @@ fn selected(
     source: &SourceSeries,
     expected: Option<&volume::Segmentation>,
 ) -> Vec<Fault> {
-    let is_one = |k: &usize| {
-        let slice = &source.slices()[*k];
-        images.contains(&(slice.class.to_string(), slice.instance.to_string()))
-    };
+    let is_one = |k: &usize| images.contains(&named(&source.slices()[*k]));
     let slices: Vec<usize> = (0..source.slices().len()).filter(is_one).collect();
     let mut faults = Vec::new();
     if slices.len() != images.len() || images.is_empty() {

@@ -11,6 +11,7 @@ mod gsps;
 mod identity;
 mod image;
 mod ko;
+mod pdf;
 mod pixel_data;
 mod pixels;
 mod placeholder;
@@ -60,6 +61,8 @@ impl fmt::Display for Fault {
 pub use any::{Verdict, object};
 pub use gsps::presentation_state;
 pub use ko::key_images;
+pub use pdf::report;
+pub(super) use pixel_data::PixelData;
 pub use placeholder::placeholder;
 pub use rtstruct::structure_set;
 pub use sc::{Drawn, secondary_capture};

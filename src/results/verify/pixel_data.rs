@@ -9,7 +9,7 @@ const ITEM: [u8; 4] = [0xfe, 0xff, 0x00, 0xe0];
 const DELIMITER: [u8; 8] = [0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0];
 
 /// What stands behind the last attribute.
-pub(super) enum PixelData<'b> {
+pub(in crate::results) enum PixelData<'b> {
     Native(&'b [u8]),
     /// One fragment a frame.
     Fragments(Vec<&'b [u8]>),

@@ -2,7 +2,7 @@
 //! they lie.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -12,6 +12,7 @@ use super::pixel_data::PixelData;
 use super::{Fault, unreadable};
 use crate::dicom::{Dataset, SegmentationType, part10, text, texts};
 use crate::results::SourceSeries;
+use crate::results::source::Slice;
 
 /// A segmentation object, read.
 pub(super) struct SegObject<'b> {
@@ -33,8 +34,8 @@ pub(super) struct Frame {
     pub slice: Option<usize>,
     pub position: Vec<String>,
     pub index: Vec<u32>,
-    /// `(class, instance)` of each source image named.
-    pub sources: Vec<(String, String)>,
+    /// Each source image, or frame of one, that is named.
+    pub sources: Vec<Image>,
 }
 
 impl<'b> SegObject<'b> {
@@ -42,8 +43,7 @@ impl<'b> SegObject<'b> {
         let (object, end) = part10::parse_around_pixels(bytes).map_err(|error| unreadable(&error))?;
         let meta = object.meta().clone();
         let dataset = object.into_inner();
-        let slices: HashMap<&str, usize> =
-            source.slices().iter().enumerate().map(|(k, s)| (s.instance.as_str(), k)).collect();
+        let slices = places(source);
         let frames = items(&dataset, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
         let frames = frames.iter().map(|groups| Frame::of(groups, &slices)).collect();
         let size = |tag| number(&dataset, tag).unwrap_or(0);
@@ -74,15 +74,15 @@ impl<'b> SegObject<'b> {
 }
 
 impl Frame {
-    fn of(groups: &Dataset, slices: &HashMap<&str, usize>) -> Frame {
+    fn of(groups: &Dataset, slices: &HashMap<Image, usize>) -> Frame {
         let inner = |tag: Tag| items(groups, tag).first();
         let images = inner(tags::DERIVATION_IMAGE_SEQUENCE).map(|d| items(d, tags::SOURCE_IMAGE_SEQUENCE));
-        let sources: Vec<(String, String)> = images.unwrap_or_default().iter().map(referenced).collect();
+        let sources: Vec<Image> = images.unwrap_or_default().iter().map(referenced_frame).collect();
         Frame {
             segment: inner(tags::SEGMENT_IDENTIFICATION_SEQUENCE)
                 .and_then(|s| number(s, tags::REFERENCED_SEGMENT_NUMBER))
                 .and_then(|n| u16::try_from(n).ok()),
-            slice: sources.first().and_then(|(_, uid)| slices.get(uid.as_str()).copied()),
+            slice: sources.first().and_then(|image| slices.get(image).copied()),
             position: inner(tags::PLANE_POSITION_SEQUENCE)
                 .map(|p| texts(p, tags::IMAGE_POSITION_PATIENT))
                 .unwrap_or_default(),
@@ -92,6 +92,32 @@ impl Frame {
             sources,
         }
     }
+}
+
+/// Class and instance of an image; with the number of a frame of it behind a slash where one is meant.
+pub(super) type Image = (String, String);
+
+/// Where the source's images and frames are in the volume.
+pub(super) fn places(source: &SourceSeries) -> HashMap<Image, usize> {
+    let of_slice = |(k, slice): (usize, &Slice)| (named(slice), k);
+    source.slices().iter().enumerate().map(of_slice).collect()
+}
+
+pub(super) fn named(slice: &Slice) -> Image {
+    let instance = slice.instance.to_string();
+    (slice.class.to_string(), slice.frame.map_or_else(|| instance.clone(), |frame| format!("{instance}/{frame}")))
+}
+
+/// The source's images, without their frames.
+pub(super) fn images(source: &SourceSeries) -> HashSet<Image> {
+    source.slices().iter().map(|slice| (slice.class.to_string(), slice.instance.to_string())).collect()
+}
+
+/// A reference item, with the frame that it names.
+pub(super) fn referenced_frame(item: &Dataset) -> Image {
+    let (class, instance) = referenced(item);
+    let frame = text(item, tags::REFERENCED_FRAME_NUMBER);
+    (class, frame.map_or_else(|| instance.clone(), |frame| format!("{instance}/{frame}")))
 }
 
 /// `(class, instance)` of a reference item.

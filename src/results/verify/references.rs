@@ -5,13 +5,12 @@ use std::collections::HashSet;
 use dicom_dictionary_std::tags;
 
 use super::Fault;
-use super::reader::{SegObject, items, referenced};
+use super::reader::{SegObject, images, items, places, referenced};
 use crate::dicom::text;
 use crate::results::SourceSeries;
 
 pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
-    let images: HashSet<(String, String)> =
-        source.slices().iter().map(|s| (s.class.to_string(), s.instance.to_string())).collect();
+    let (images, frames) = (images(source), places(source));
     let mut faults = Vec::new();
     let series = items(&object.dataset, tags::REFERENCED_SERIES_SEQUENCE);
     let named: HashSet<(String, String)> = series
@@ -26,7 +25,7 @@ pub(super) fn check(object: &SegObject, source: &SourceSeries) -> Vec<Fault> {
     if without > 0 {
         faults.push(Fault::new("V3", format!("{without} frames do not say which image they were made from")));
     }
-    let dangling = object.frames.iter().flat_map(|f| &f.sources).filter(|s| !images.contains(*s)).count();
+    let dangling = object.frames.iter().flat_map(|f| &f.sources).filter(|s| !frames.contains_key(*s)).count();
     if dangling > 0 {
         faults.push(Fault::new("V3", format!("{dangling} frame references lead to no source image of that class")));
     }

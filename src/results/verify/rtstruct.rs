@@ -9,11 +9,11 @@ use dicom_object::FileDicomObject;
 use rayon::prelude::*;
 
 use super::raster::fill;
-use super::reader::{items, number, referenced};
+use super::reader::{Image, images, items, number, places, referenced, referenced_frame};
 use super::truth::Truth;
 use super::values::Lengths;
 use super::{Fault, identity, judged};
-use crate::dicom::{Dataset, Plane, SegmentationType, Vec3, decimals, dot, keyword_of, sub, text, texts};
+use crate::dicom::{Dataset, Plane, SegmentationType, Uid, Vec3, decimals, dot, keyword_of, sub, text, texts};
 use crate::results::SourceSeries;
 use crate::volume;
 
@@ -72,7 +72,7 @@ fn references(dataset: &Dataset, source: &SourceSeries) -> Vec<Fault> {
     let mut faults = Vec::new();
     let only = |items: &'_ [Dataset]| -> Option<Dataset> { (items.len() == 1).then(|| items[0].clone()) };
     let frame = only(items(dataset, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE)).unwrap_or_else(Dataset::new_empty);
-    if text(&frame, tags::FRAME_OF_REFERENCE_UID).as_deref() != Some(source.frame_of_reference().as_str()) {
+    if text(&frame, tags::FRAME_OF_REFERENCE_UID).as_deref() != source.frame_of_reference().map(Uid::as_str) {
         faults.push(Fault::new("V2", "ReferencedFrameOfReferenceSequence is not the source's frame of reference"));
     }
     let study = only(items(&frame, tags::RT_REFERENCED_STUDY_SEQUENCE)).unwrap_or_else(Dataset::new_empty);
@@ -84,8 +84,7 @@ fn references(dataset: &Dataset, source: &SourceSeries) -> Vec<Fault> {
         faults.push(Fault::new("R2", "RTReferencedSeriesSequence is not the source's series"));
     }
     let named: HashSet<_> = items(&series, tags::CONTOUR_IMAGE_SEQUENCE).iter().map(referenced).collect();
-    let images = source.slices().iter().map(|s| (s.class.to_string(), s.instance.to_string())).collect();
-    if named != images {
+    if named != images(source) {
         faults.push(Fault::new("V3", "ContourImageSequence of the series does not name exactly the source images"));
     }
     faults
@@ -108,8 +107,7 @@ struct Rois {
 
 impl Rois {
     fn read(dataset: &Dataset, source: &SourceSeries) -> Rois {
-        let slices: HashMap<&str, usize> =
-            source.slices().iter().enumerate().map(|(k, s)| (s.instance.as_str(), k)).collect();
+        let slices = places(source);
         let mut contours: BTreeMap<usize, Vec<Contour>> = BTreeMap::new();
         for item in items(dataset, tags::ROI_CONTOUR_SEQUENCE) {
             let roi = number(item, tags::REFERENCED_ROI_NUMBER).unwrap_or(0);
@@ -174,10 +172,10 @@ fn observed(dataset: &Dataset) -> Option<Fault> {
 }
 
 impl Contour {
-    fn read(item: &Dataset, source: &SourceSeries, slices: &HashMap<&str, usize>) -> Contour {
-        let images: Vec<_> = items(item, tags::CONTOUR_IMAGE_SEQUENCE).iter().map(referenced).collect();
+    fn read(item: &Dataset, source: &SourceSeries, slices: &HashMap<Image, usize>) -> Contour {
+        let images: Vec<_> = items(item, tags::CONTOUR_IMAGE_SEQUENCE).iter().map(referenced_frame).collect();
         let slice = match images.as_slice() {
-            [(class, uid)] => slices.get(uid.as_str()).copied().filter(|k| source.slices()[*k].class.as_str() == class),
+            [image] => slices.get(image).copied(),
             _ => None,
         };
         let values = decimals(item, tags::CONTOUR_DATA).unwrap_or_default();

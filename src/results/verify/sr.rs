@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
-use super::reader::{items, number, referenced};
+use super::reader::{Image, images, items, number, places, referenced, referenced_frame};
 use super::truth::Truth;
 use super::values::Lengths;
 use super::{Fault, identity, judged};
-use crate::dicom::{Code, Dataset, SegmentationType, decimals, keyword_of, part10, text};
-use crate::results::SourceSeries;
+use crate::dicom::{Code, Dataset, SegmentationType, Uid, decimals, keyword_of, part10, text};
+use crate::results::{Scale, SourceSeries};
 use crate::volume;
 
 const FIXED: &[(Tag, &str)] = &[
@@ -23,8 +23,16 @@ const FIXED: &[(Tag, &str)] = &[
 ];
 const TYPE_2: &[Tag] = &[tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE];
 /// Units by what is measured (UCUM).
-const UNITS: &[(&str, &str)] =
-    &[("118565006", "mm3"), ("103339001", "mm"), ("103340004", "mm"), ("112031", "[hnsf'U]"), ("110852", "1")];
+const UNITS: &[(&str, &str)] = &[
+    ("118565006", "mm3"),
+    ("42798000", "mm2"),
+    ("103339001", "mm"),
+    ("103340004", "mm"),
+    ("112031", "[hnsf'U]"),
+    ("110852", "1"),
+];
+/// What stands for a millimetre and its square where nobody knows how far pixels are from each other.
+const PIXELS: &str = "{pixels}";
 /// Volumes are written to a ten-thousandth of a mm3.
 const ROUNDING: f64 = 1e-3;
 
@@ -43,7 +51,7 @@ pub fn measurement_report(
         let report = Report::read(dataset);
         faults.extend(report.references(dataset, source));
         faults.extend(report.tracking(seg));
-        faults.extend(report.numbers());
+        faults.extend(report.numbers(source.scale() == Scale::Pixels));
         if let Some(finding) = expected {
             faults.extend(report.as_found(dataset, source, finding));
         }
@@ -130,8 +138,13 @@ impl<'d> Report<'d> {
             faults.push(fault);
             content.iter().flat_map(|item| items(item, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect()
         });
-        let images: HashSet<(String, String)> =
-            source.slices().iter().map(|s| (s.class.to_string(), s.instance.to_string())).collect();
+        let images = images(source);
+        let frames = places(source);
+        let shown = content.iter().flat_map(|item| items(item, tags::REFERENCED_SOP_SEQUENCE)).map(referenced_frame);
+        let is_own = |image: &Image| images.iter().any(|(_, instance)| image.1.split('/').next() == Some(instance));
+        if shown.into_iter().any(|image| is_own(&image) && !frames.contains_key(&image)) {
+            faults.push(Fault::new("V3", "a reference leads to no frame of the source image"));
+        }
         let segments: HashSet<&str> = self.groups.iter().filter_map(|g| Some(g.segment.as_ref()?.0.as_str())).collect();
         let strange = used.iter().filter(|used| !images.contains(used) && !segments.contains(used.1.as_str())).count();
         if strange > 0 {
@@ -142,7 +155,7 @@ impl<'d> Report<'d> {
             faults.push(Fault::new("V3", "the source series for segmentation is another one"));
         }
         let frames = content.iter().filter_map(|item| text(item, tags::REFERENCED_FRAME_OF_REFERENCE_UID));
-        if frames.into_iter().any(|uid| uid != source.frame_of_reference().as_str()) {
+        if frames.into_iter().any(|uid| Some(uid.as_str()) != source.frame_of_reference().map(Uid::as_str)) {
             faults.push(Fault::new("V2", "a point lies in another frame of reference than the source"));
         }
         faults
@@ -175,7 +188,7 @@ impl<'d> Report<'d> {
         faults
     }
 
-    fn numbers(&self) -> Vec<Fault> {
+    fn numbers(&self, in_pixels: bool) -> Vec<Fault> {
         let mut faults = BTreeSet::new();
         for item in self.groups.iter().flat_map(|g| items(g.item, tags::CONTENT_SEQUENCE)) {
             let Some(measured) = items(item, tags::MEASURED_VALUE_SEQUENCE).first() else { continue };
@@ -183,7 +196,8 @@ impl<'d> Report<'d> {
             let unit = unit
                 .and_then(|unit| Some((text(unit, tags::CODE_VALUE)?, text(unit, tags::CODING_SCHEME_DESIGNATOR)?)));
             let wanted = name(item).and_then(|name| UNITS.iter().find(|(quantity, _)| *quantity == name));
-            if wanted.is_none_or(|(_, wanted)| unit != Some(((*wanted).to_owned(), "UCUM".into()))) {
+            let wanted = wanted.map(|(_, unit)| if in_pixels && unit.starts_with("mm") { PIXELS } else { *unit });
+            if wanted.is_none_or(|wanted| unit != Some((wanted.to_owned(), "UCUM".into()))) {
                 faults.insert("a number has not the unit of what is measured");
             }
             if decimals(measured, tags::NUMERIC_VALUE).is_none_or(|value| !value[0].is_finite()) {
@@ -204,7 +218,9 @@ impl<'d> Report<'d> {
             faults.push(Fault::new("M1", "the groups are not the segments that were found"));
             return faults;
         }
-        let slabs = source.slabs(finding.grid.spacing()[2]);
+        // A projection image is as thick as nothing: what is counted there is an area.
+        let single = if source.frame_of_reference().is_some() { finding.grid.spacing()[2] } else { 1.0 };
+        let slabs = source.slabs(single);
         for (number, group) in (1..).zip(&self.groups) {
             let volume: f64 = slabs
                 .iter()
@@ -214,7 +230,8 @@ impl<'d> Report<'d> {
                     truth.count(number, k) as f64 * between_rows * between_columns * slab.thickness
                 })
                 .sum();
-            let item = children(group.item, "118565006").next();
+            let quantity = if source.frame_of_reference().is_some() { "118565006" } else { "42798000" };
+            let item = children(group.item, quantity).next();
             let measured = item.and_then(|item| items(item, tags::MEASURED_VALUE_SEQUENCE).first());
             let stated = measured.and_then(|measured| decimals(measured, tags::NUMERIC_VALUE)).map(|value| value[0]);
             if !stated.is_some_and(|stated| (stated - volume).abs() <= ROUNDING + 1e-9 * volume) {

@@ -22,7 +22,7 @@ pub(super) fn check(object: &Dataset, source: &SourceSeries, lengths: Lengths) -
     let mut faults = Vec::new();
     // What refers to the source must say what the source says, well-formed or not.
     let mut foreign: HashSet<&str> = source.slices().iter().map(|s| s.instance.as_str()).collect();
-    foreign.extend([source.study(), source.series(), source.frame_of_reference()].map(Uid::as_str));
+    foreign.extend([source.study(), source.series()].into_iter().chain(source.frame_of_reference()).map(Uid::as_str));
     for element in object {
         // Copied values are the source's, right or wrong: V1 holds them to that.
         let copied = COPIED.contains(&element.header().tag);

@@ -14,9 +14,10 @@ use sagittal::volume::Segmentation;
 use tempfile::TempDir;
 
 use super::gsps::state;
+use super::pdf::{letterhead, reported};
 use super::sc as captures;
 use super::sr::{negative, selected, written};
-use crate::support::findings::{FORMS, blobs, context, graded, overlapping, scattered, source};
+use crate::support::findings::{FORMS, blobs, context, graded, labelled, overlapping, scattered, source};
 use crate::support::phantom::Series;
 
 /// Objects for a script to look at, each with its source images and what it should show.
@@ -80,6 +81,17 @@ const GSPS: &str = "check_gsps.py";
 const SC: &str = "check_sc.py";
 const SR: &str = "check_sr.py";
 pub const RTSTRUCT: &str = "check_rtstruct.py";
+const PDF: &str = "check_pdf.py";
+
+/// Codes mean what the dictionaries made from PS3.16 say, as far as these reach.
+#[test]
+fn the_terminology_agrees_with_the_standard() {
+    let Some(python) = python("peers") else { return };
+    let files = ["structures.toml", "sets.toml"].map(|file| repository().join("models/terminology").join(file));
+    let script = repository().join("tests/peers/check_terminology.py");
+    let done = Command::new(python).arg(script).args(files).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
+}
 
 /// The interpreter of an environment of `scripts/peers.sh`.
 pub fn python(environment: &str) -> Option<PathBuf> {
@@ -92,7 +104,7 @@ pub fn python(environment: &str) -> Option<PathBuf> {
     found
 }
 
-fn repository() -> &'static Path {
+pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -160,7 +172,7 @@ fn every_form_satisfies_every_peer() {
 }
 
 /// Patients of several scripts, with and without what a hospital's records may hold.
-fn patients() -> Vec<Series> {
+pub fn patients() -> Vec<Series> {
     let small = || Series::new(8, 6, 3);
     vec![
         small().charset(Some("ISO_IR 100"), "Müller^Jörg"),
@@ -172,6 +184,7 @@ fn patients() -> Vec<Series> {
         small()
             .charset(Some("\\ISO 2022 IR 149"), "Hong^Gildong=\u{1b}$)C\u{fb}\u{f3}^\u{1b}$)C\u{d1}\u{ce}\u{d4}\u{d7}"),
         small().charset(None, "Mueller^Joerg"),
+        small().charset(Some(""), "Mueller^Joerg"),
         small().lacking(tags::TIMEZONE_OFFSET_FROM_UTC).lacking(tags::ISSUER_OF_PATIENT_ID),
         small()
             .with(tags::PATIENT_COMMENTS, VR::LT, "none")
@@ -273,6 +286,69 @@ fn measurement_reports_satisfy_every_reader() {
     cases.add("key images", &selection.bytes, sources.clone(), &[]);
     cases.add("nothing found", &negative(&series).1.bytes, sources, &[]);
     cases.check(&python, SR);
+}
+
+/// A patient's name in a script, as a page must show it.
+fn scripts() -> Vec<(Series, &'static [&'static str])> {
+    let named = |charset, name: &str| Series::new(48, 40, 9).charset(charset, name);
+    vec![
+        (named(Some("ISO_IR 100"), "Müller^Jörg^^Dr."), &["Müller, Dr. Jörg"]),
+        (named(Some("ISO_IR 192"), "Żółć^Łukasz"), &["Żółć, Łukasz"]),
+        (named(Some("ISO_IR 148"), "\u{c7}elik^Ay\u{fe}e"), &["Çelik, Ayşe"]),
+        (named(Some("ISO_IR 126"), "Διονυσίου^Νίκος"), &["Διονυσίου, Νίκος"]),
+        (named(Some("ISO_IR 144"), "Люксембург^Роза"), &["Люксембург, Роза"]),
+        (named(Some("GB18030"), "Wang^XiaoDong=王^小东"), &["Wang, XiaoDong", "王 小东"]),
+        (
+            named(
+                Some("\\ISO 2022 IR 87"),
+                "Yamada^Tarou=\u{1b}$B;3ED\u{1b}(B^\u{1b}$BB@O:\u{1b}(B=\u{1b}$B$d$^$@\u{1b}(B",
+            ),
+            &["Yamada, Tarou", "山田 太郎", "やまだ"],
+        ),
+        (
+            named(
+                Some("\\ISO 2022 IR 149"),
+                "Hong^Gildong=\u{1b}$)C\u{fb}\u{f3}^\u{1b}$)C\u{d1}\u{ce}\u{d4}\u{d7}=\u{1b}$)C\u{c8}\u{ab}^\u{1b}$)C\u{b1}\u{e6}\u{b5}\u{bf}",
+            ),
+            &["Hong, Gildong", "洪 吉洞", "홍 길동"],
+        ),
+        (named(Some("ISO_IR 192"), "คำแก้ว^สมชาย"), &["สมชาย"]),
+        (named(Some("ISO_IR 192"), "शर्मा^राज"), &["राज"]),
+        (named(Some("ISO_IR 192"), "Cohen^David=כהן^דוד"), &["Cohen, David", "כהן דוד"]),
+        (named(Some("ISO_IR 127"), "قباني^لنزار"), &["قباني", "لنزار"]),
+        (named(None, "Mueller^Joerg"), &["Mueller, Joerg"]),
+        (named(None, ""), &["PID001 (HOSP)"]),
+    ]
+}
+
+#[test]
+fn reports_satisfy_every_reader_in_every_script() {
+    let (Some(python), Some(letterhead)) = (python("peers"), letterhead()) else { return };
+    let mut cases = Cases::new();
+    let mut add = |name: &str, series: &Series, finding: &Segmentation, pages: usize, texts: &[&str]| {
+        let seg = segmentation(&source(series), finding, SegForm::default(), &context()).ok();
+        let made = reported(series, finding, seg.as_slice(), &letterhead);
+        assert_eq!(made.unshown, 0, "{name}");
+        let sources = cases.written(series);
+        let expected = format!("{pages}\n{}", texts.join("\n"));
+        cases.add(name, &made.object.bytes, sources, expected.as_bytes());
+        if let Some(seg) = seg {
+            let beside = cases.arguments[cases.arguments.len() - 3].with_file_name("seg.dcm");
+            std::fs::write(beside, seg.bytes).unwrap();
+        }
+    };
+    for (index, (series, texts)) in scripts().iter().enumerate() {
+        add(&format!("script {index}"), series, &scattered(series, 2), 2, texts);
+    }
+    for (index, series) in patients().iter().enumerate() {
+        add(&format!("patient {index}"), series, &scattered(series, 2), 2, &["PID001", "ACC123", "1960-01-01"]);
+    }
+    let oblique = Series::mr(65, 63, 12).oblique().reversed();
+    add("many structures", &oblique, &scattered(&oblique, 104), 4, &["All 104 structures found", "Structure 104"]);
+    let nothing = labelled(&oblique, 3, |_, _, _| 0);
+    add("nothing found", &oblique, &nothing, 2, &["Nothing found", "Structure 3 not found"]);
+    add("probabilities", &oblique, &graded(&oblique), 2, &["Probability", "100 %"]);
+    cases.check(&python, PDF);
 }
 
 /// Every layout, plain and run-length encoded, over odd sizes and directions; pixel by pixel against the mask.

@@ -90,10 +90,11 @@ pub fn segment(label: u8) -> Segment {
     Segment {
         label,
         name: format!("Structure {label}"),
-        category: Code::new("123037004", "SCT", "Anatomical Structure"),
+        category: Code::new("91723000", "SCT", "Anatomical Structure"),
         property: Code::new("12738006", "SCT", "Brain"),
         modifier: label.is_multiple_of(2).then(|| Code::new("7771000", "SCT", "Left")),
         region: label.is_multiple_of(5).then(|| Code::new("69536005", "SCT", "Head")),
+        region_modifier: label.is_multiple_of(10).then(|| Code::new("24028007", "SCT", "Right")),
         color: [label.wrapping_mul(37), label.wrapping_mul(91), 200],
     }
 }

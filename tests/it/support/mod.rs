@@ -7,6 +7,7 @@ pub mod inbox;
 pub mod instance;
 pub mod modality;
 pub mod models;
+pub mod multiframe;
 pub mod onnx;
 pub mod outbox;
 pub mod pacs;

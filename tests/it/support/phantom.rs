@@ -32,6 +32,8 @@ pub struct Series {
     pub missing: Vec<usize>,
     /// Slices run against the normal.
     pub reversed: bool,
+    /// Slices lie unevenly, each farther from the one before.
+    pub uneven: bool,
     /// Names the study and the series: other names, other UIDs.
     pub study_name: String,
     pub name: String,
@@ -54,6 +56,7 @@ impl Series {
             patient_name: "Müller^Jörg".into(),
             missing: Vec::new(),
             reversed: false,
+            uneven: false,
             study_name: "study".into(),
             name: "series".into(),
             changes: Vec::new(),
@@ -75,6 +78,11 @@ impl Series {
 
     pub fn reversed(mut self) -> Series {
         self.reversed = true;
+        self
+    }
+
+    pub fn uneven(mut self) -> Series {
+        self.uneven = true;
         self
     }
 
@@ -143,7 +151,8 @@ impl Series {
     /// Centre of the first voxel of slice `k`.
     pub fn position(&self, k: usize) -> Vec3 {
         let [row, column] = self.orientation;
-        add(self.origin, scale(cross(row, column), self.step() * k as f64))
+        let steps = if self.uneven { k as f64 + (k * k) as f64 * 0.0625 } else { k as f64 };
+        add(self.origin, scale(cross(row, column), self.step() * steps))
     }
 
     fn step(&self) -> f64 {

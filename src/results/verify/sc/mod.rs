@@ -10,7 +10,7 @@ use dicom_dictionary_std::{tags, uids};
 use ndarray::Array3;
 
 use super::pixel_data::PixelData;
-use super::reader::{items, number, referenced};
+use super::reader::{items, number, places, referenced, referenced_frame};
 use super::{Fault, geometry, identity, image, unreadable, values};
 use crate::dicom::{CaptureForm, CaptureLayout, Dataset, Plane, Vec3, keyword_of, part10, text, texts};
 use crate::results::SourceSeries;
@@ -80,13 +80,9 @@ pub fn secondary_capture(bytes: &[u8], source: &SourceSeries, expected: Option<&
 
 impl<'b> Capture<'b> {
     fn read(dataset: Dataset, rest: &'b [u8], source: &SourceSeries) -> Capture<'b> {
-        let named = items(&dataset, tags::SOURCE_IMAGE_SEQUENCE).iter().map(referenced);
-        let place = |(class, instance): (String, String)| {
-            let is_it = |slice: &crate::results::source::Slice| {
-                slice.class.as_str() == class && slice.instance.as_str() == instance
-            };
-            source.slices().iter().position(is_it)
-        };
+        let named = items(&dataset, tags::SOURCE_IMAGE_SEQUENCE).iter().map(referenced_frame);
+        let places = places(source);
+        let place = |image| places.get(&image).copied();
         let slices: Vec<_> = named.filter(|(class, _)| !SEGMENTATIONS.contains(&class.as_str())).map(place).collect();
         let is_many = text(&dataset, tags::SOP_CLASS_UID).as_deref() == Some(CaptureLayout::Frames.sop_class());
         // Only a montage runs in no direction of the patient.

@@ -2,6 +2,7 @@
 //! dciodvfy and dcentvfy make of the same objects.
 
 mod gsps;
+mod pdf;
 mod rtstruct;
 mod sc;
 mod seg;

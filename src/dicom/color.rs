@@ -2,7 +2,8 @@
 
 /// RecommendedDisplayCIELabValue of an sRGB colour: L* over 0..100 and a*, b* over -128..127, each
 /// spread over 0..65535.
-pub(super) fn cielab([r, g, b]: [u8; 3]) -> [u16; 3] {
+#[must_use]
+pub fn cielab([r, g, b]: [u8; 3]) -> [u16; 3] {
     let [r, g, b] = [r, g, b].map(linear);
     let x = (0.412_456_4 * r + 0.357_576_1 * g + 0.180_437_5 * b) / 0.950_47;
     let y = 0.212_672_9 * r + 0.715_152_2 * g + 0.072_175 * b;
@@ -13,7 +14,8 @@ pub(super) fn cielab([r, g, b]: [u8; 3]) -> [u16; 3] {
 }
 
 /// The sRGB colour of a RecommendedDisplayCIELabValue, the inverse of [`cielab`] but for rounding.
-pub(super) fn srgb([l, a, b]: [u16; 3]) -> [u8; 3] {
+#[must_use]
+pub fn srgb([l, a, b]: [u16; 3]) -> [u8; 3] {
     let share = |v: u16| f64::from(v) / 65535.0;
     let fy = (100.0 * share(l) + 16.0) / 116.0;
     let fx = fy + (255.0 * share(a) - 128.0) / 500.0;
