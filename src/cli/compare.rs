@@ -12,6 +12,7 @@ use super::verify::sources;
 use crate::clock::{Clock, SystemClock};
 use crate::dicom::SegForm;
 use crate::results::compare::{Comparison, Kind, Masks, Row, compare, comparison_report, disagreement};
+use crate::results::verify::{self, Fault};
 use crate::results::{ResultContext, ResultError, ResultObject, SourceSeries, segmentation};
 
 #[derive(Debug, clap::Args)]
@@ -65,33 +66,45 @@ fn of<'s>(masks: &Masks, sources: &'s [SourceSeries]) -> Option<&'s SourceSeries
     sources.iter().find(|source| masks.source_series.as_ref() == Some(source.series()))
 }
 
+/// Nothing is written unless the referee finds all of it sound.
 fn write_objects(
     folder: &Path,
     source: &SourceSeries,
     compared: &Comparison,
     masks: [&Masks; 2],
 ) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)?;
     let started = SystemClock.now().utc().unwrap_or_default();
     let context = |number| ResultContext::new("compare", number, "Comparison", started);
     let failed = |error: ResultError| Failure::Failed(error.to_string());
     let mut objects: Vec<ResultObject> = Vec::new();
     if let Some(map) = disagreement(compared, masks, source) {
         match segmentation(source, &map, SegForm::default(), &context(9901)) {
-            Ok(object) => objects.push(object),
+            Ok(object) => {
+                sound(&object, &verify::segmentation(&object.bytes, source, Some(&map)))?;
+                objects.push(object);
+            }
             Err(ResultError::NothingFound) => {
                 eprintln!("the two agree in every voxel: there is no map of disagreement");
             }
             Err(error) => return Err(failed(error)),
         }
     }
-    objects.push(comparison_report(source, compared, masks, &context(9902)).map_err(failed)?);
+    let report = comparison_report(source, compared, masks, &context(9902)).map_err(failed)?;
+    sound(&report, &verify::comparison_report(&report.bytes, source, &masks))?;
+    objects.push(report);
+    std::fs::create_dir_all(folder)?;
     for object in objects {
         let path = folder.join(format!("{}-{}.dcm", object.kind, object.sop_instance));
         std::fs::write(&path, &object.bytes)?;
         eprintln!("{}: {}", object.kind, path.display());
     }
     Ok(())
+}
+
+fn sound(object: &ResultObject, faults: &[Fault]) -> Result<(), Failure> {
+    let Some(first) = faults.first() else { return Ok(()) };
+    let (kind, count) = (object.kind, faults.len());
+    Err(Failure::Failed(format!("nothing was written: the referee finds {count} faults in the {kind}, first {first}")))
 }
 
 fn print(compared: &Comparison, out: &mut dyn Write) -> std::io::Result<()> {

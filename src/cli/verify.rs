@@ -15,7 +15,8 @@ use crate::results::verify::{self, Verdict};
 
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// Files, or folders of them: segmentations, label maps, structure sets, measurement reports, captures and outlines
+    /// Files, or folders of them: segmentations, label maps, structure sets, measurement reports, comparisons, captures
+    /// and outlines
     #[arg(required = true, value_name = "OBJECTS")]
     objects: Vec<PathBuf>,
     /// Folder with the images that they were made from

@@ -13,6 +13,7 @@ mod real_readers;
 mod round_trip;
 mod rtstruct;
 mod sc;
+mod source_readers;
 mod sources;
 mod sr;
 mod whole_way;

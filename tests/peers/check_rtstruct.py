@@ -2,9 +2,9 @@
 
 usage: check_rtstruct.py [RTSTRUCT SOURCE_DIR MASK]...
 
-SOURCE_DIR holds the single-frame source images, named in volume order, and nothing else; where ROIs refer to a segmentation,
+SOURCE_DIR holds the source images and nothing else, single-frame ones named in volume order, or one Enhanced image; where ROIs refer to a segmentation,
 it lies beside the RTSTRUCT as `seg.dcm`. MASK is an .npy of
-[n][k][j][i]: the voxels of the n-th ROI, slice k being the k-th source file by name; or of [k][j][i], a label map whose
+[n][k][j][i]: the voxels of the n-th ROI, slice k being the k-th source file by name, or the k-th frame along the normal; or of [k][j][i], a label map whose
 labels, ascending, are the ROIs.
 
 Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
@@ -14,7 +14,10 @@ Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
   plastimatch       (Debian), dcmrtstruct2nii, rt-utils: each fills the contours to exactly the mask
 
 What the source is to blame for is no fault: see validators.py. plastimatch cannot place slices that are oblique or alone, and
-rt-utils takes rows for columns in sizes and spacings, so that it reads square images in square pixels only.
+rt-utils takes rows for columns in sizes and spacings, so that it reads square images in square pixels only. Enhanced
+images are read by none of the three: plastimatch finds no slices in them, dcmrtstruct2nii takes them for four-dimensional, and
+rt-utils asks each file for one place. The first two draw on the lattice of their voxels instead; dcmrtstruct2nii, which takes all
+distances of slices for equal, also where slices are missing.
 """
 
 import contextlib
@@ -29,9 +32,12 @@ import pydicom
 import SimpleITK as sitk
 
 import validators
+from slices import slices_of
 
 with contextlib.redirect_stdout(io.StringIO()):
     from dcmrtstruct2nii import dcmrtstruct2nii
+    from dcmrtstruct2nii.adapters.convert.rtstructcontour2mask import DcmPatientCoords2Mask
+    from dcmrtstruct2nii.adapters.input.contours.rtstructinputadapter import RtStructInputAdapter
     from rt_utils import RTStructBuilder
 
 # dcentvfy takes the study's UID, which R2 of the reference wants as an instance's, for one.
@@ -61,17 +67,31 @@ class Source:
 
     def __init__(self, folder):
         self.files = sorted(Path(folder).iterdir())
-        headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in self.files]
+        headers, self.frames = slices_of(self.files)
         self.row, self.column = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)
         self.spacing = np.array(headers[0].PixelSpacing, float)
         self.positions = np.array([h.ImagePositionPatient for h in headers], float)
         self.shape = (len(headers), headers[0].Rows, headers[0].Columns)
         self.is_square = self.shape[1] == self.shape[2] and self.spacing[0] == self.spacing[1]
+        steps = np.diff(np.sort(self.positions @ np.cross(self.row, self.column)))
+        self.is_even = len(steps) == 0 or np.ptp(steps) < 0.01
         self.is_axial = np.allclose([self.row, self.column], [[1, 0, 0], [0, 1, 0]])
 
     def slices(self):
         """Source slices in ascending order along the normal."""
         return np.argsort(self.positions @ np.cross(self.row, self.column))
+
+    def lattice(self):
+        """An image on the slices' places, and between them where some are missing."""
+        order = self.slices()
+        places = (self.positions @ np.cross(self.row, self.column))[order]
+        step = float(min(np.diff(places), default=1.0))
+        count = round(float(places[-1] - places[0]) / step) + 1
+        image = sitk.Image(self.shape[2], self.shape[1], count, sitk.sitkUInt8)
+        image.SetOrigin(self.positions[order[0]])
+        image.SetSpacing((self.spacing[1], self.spacing[0], step))
+        image.SetDirection(np.stack([self.row, self.column, np.cross(self.row, self.column)], 1).ravel())
+        return image
 
     def scatter(self, image):
         """The mask of a SimpleITK image, in the order of the files, found by where its voxels are."""
@@ -89,10 +109,12 @@ class Source:
 
 def by_plastimatch(path, source, names):
     with tempfile.TemporaryDirectory() as folder:
-        ct = str(source.files[0].parent)
-        out = f"{folder}/masks"
+        out, placed = f"{folder}/masks", ("--referenced-ct", str(source.files[0].parent))
+        if source.frames:
+            placed = ("--fixed", f"{folder}/lattice.nrrd")
+            sitk.WriteImage(source.lattice(), placed[1])
         code, lines = run(
-            "plastimatch", "convert", "--input", path, "--referenced-ct", ct,
+            "plastimatch", "convert", "--input", path, *placed,
             "--output-prefix", out, "--prefix-format", "nrrd",
         )
         if code:
@@ -102,6 +124,13 @@ def by_plastimatch(path, source, names):
 
 
 def by_dcmrtstruct2nii(path, source, names):
+    if source.frames or not source.is_even:
+        lattice, contours = source.lattice(), {s["name"]: s["sequence"] for s in RtStructInputAdapter().ingest(path)}
+        for name in names:
+            mask = DcmPatientCoords2Mask().convert(contours[name], lattice, 0, 255)
+            mask.CopyInformation(lattice)
+            yield source.scatter(mask)
+        return
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         dcmrtstruct2nii(path, str(source.files[0].parent), folder, convert_original_dicom=False)
         for name in names:
@@ -142,10 +171,10 @@ def faults_of(path, folder, mask):
     yield from check_validators(path, source.files)
     if len(names) != len(masks):
         yield f"{len(names)} ROIs, expected {len(masks)}"
-    if source.is_axial and len(source.files) > 1:
+    if source.is_axial and source.shape[0] > 1:
         yield from check_reader("plastimatch", by_plastimatch, path, source, names, masks)
     yield from check_reader("dcmrtstruct2nii", by_dcmrtstruct2nii, path, source, names, masks)
-    if source.is_square:
+    if source.is_square and not source.frames:
         yield from check_reader("rt-utils", by_rt_utils, path, source, names, masks)
 
 

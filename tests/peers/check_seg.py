@@ -2,9 +2,10 @@
 
 usage: check_seg.py [SEG SOURCE_DIR MASK]...
 
-SOURCE_DIR holds the single-frame source images and nothing else. MASK is what the SEG was made from:
-  .npy             [k][j][i], a label map, slice k being the k-th source file by name; or [n][k][j][i], the
-                   value of each segment: 0 and 1, or the shares of a FRACTIONAL SEG
+SOURCE_DIR holds the source images and nothing else: single-frame ones, one Enhanced image, or one film. MASK is what the SEG
+was made from:
+  .npy             [k][j][i], a label map, slice k being the k-th source file by name, or the k-th frame of an Enhanced image
+                   along the normal; or [n][k][j][i], the value of each segment: 0 and 1, or the shares of a FRACTIONAL SEG
   .nii, .nii.gz    a label map placed by its affine; its voxels must coincide with the source's
 Segment n of the SEG is the n-th label, ascending, that has voxels in the mask.
 
@@ -14,6 +15,8 @@ Gates, all of which must hold (exit 0; otherwise 1 and the faults on stdout):
   dcmqi       segimage2itkimage gives the same voxels at the same places in the patient
   Cornerstone (the code that OHIF reads with, in Node) shows the same voxels at the same places; it refuses FRACTIONAL
   highdicom   gives the same voxels on the same source images
+              (it opens no calibrated film: it wants a slice's thickness beside every pixel spacing)
+  pydicom     gives the same pixels of a film, which lies nowhere in the patient: dcmqi and Cornerstone place every voxel there
 
 What the source is to blame for is no fault: see validators.py.
 """
@@ -30,6 +33,7 @@ import numpy as np
 import pydicom
 
 import validators
+from slices import slices_of
 
 CORNERSTONE = Path(__file__).resolve().parents[2] / ".venv/cornerstone"
 # What dcmjs, Cornerstone's parser, says of any object with more than one character set.
@@ -42,10 +46,14 @@ class Source:
 
     def __init__(self, folder):
         self.files = sorted(p for p in Path(folder).iterdir() if p.is_file())
-        headers = [pydicom.dcmread(f, stop_before_pixels=True) for f in self.files]
+        headers, self.frames = slices_of(self.files)
         first = headers[0]
         self.uids = [h.SOPInstanceUID for h in headers]
         self.shape = (len(headers), first.Rows, first.Columns)
+        self.is_film = "ImagePositionPatient" not in first
+        self.is_calibrated = "PixelSpacing" in first
+        if self.is_film:
+            return
         row, column = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
         between_rows, between_columns = (float(v) for v in first.PixelSpacing)
         self.steps = np.stack([row * between_columns, column * between_rows])
@@ -188,9 +196,11 @@ def check_cornerstone(folder, source, expected):
 
 def check_highdicom(seg, source, expected):
     read = highdicom.seg.segread(seg)
-    pixels = read.get_pixels_by_source_instance(
-        source.uids, combine_segments=False, assert_missing_frames_are_empty=True, rescale_fractional=False
-    )
+    options = {"combine_segments": False, "assert_missing_frames_are_empty": True, "rescale_fractional": False}
+    if source.frames:
+        pixels = read.get_pixels_by_source_frame(source.uids[0], source.frames, **options)
+    else:
+        pixels = read.get_pixels_by_source_instance(source.uids, **options)
     if pixels.shape != (*source.shape, len(expected)):
         yield f"highdicom reads {pixels.shape}, expected {(*source.shape, len(expected))}"
         return
@@ -200,15 +210,31 @@ def check_highdicom(seg, source, expected):
             yield f"highdicom: segment {number} differs in {wrong} voxels"
 
 
+def check_pydicom(seg, source, expected):
+    """A film's pixels, frame by frame as the object says whose they are."""
+    read = pydicom.dcmread(seg)
+    frames = read.pixel_array.reshape(-1, *source.shape[1:])
+    if read.SegmentationType == "LABELMAP":
+        found = {int(number): frames == number for number in np.unique(frames) if number}
+    else:
+        groups = [g.SegmentIdentificationSequence[0] for g in read.PerFrameFunctionalGroupsSequence]
+        found = {int(g.ReferencedSegmentNumber): frame[None] for g, frame in zip(groups, frames, strict=True)}
+    yield from differences("pydicom", found, expected)
+
+
 def faults_of(seg, folder, mask, drawn):
     source = Source(folder)
     expected = expected_masks(mask, source)
     yield from validators.iod_faults(seg, source.files[0], ["Segmentation", "LabelMapSegmentation"])
     yield from validators.entity_faults(seg, source.files)
-    yield from check_dcmqi(seg, source, expected)
-    if seg in drawn:
+    if source.is_film:
+        yield from check_pydicom(seg, source, expected)
+    else:
+        yield from check_dcmqi(seg, source, expected)
+    if seg in drawn and not source.is_film:
         yield from check_cornerstone(drawn[seg], source, expected)
-    yield from check_highdicom(seg, source, expected)
+    if not (source.is_film and source.is_calibrated):
+        yield from check_highdicom(seg, source, expected)
 
 
 def main(arguments):

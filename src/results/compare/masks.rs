@@ -46,7 +46,7 @@ pub struct Masks {
     pub thickness: Option<f64>,
     /// The same of each place, where the images say it.
     slabs: BTreeMap<i64, f64>,
-    pub(super) slices: BTreeMap<(i64, u8), Bits>,
+    pub(in crate::results) slices: BTreeMap<(i64, u8), Bits>,
 }
 
 impl Masks {

@@ -2,13 +2,16 @@
 
 use dicom_dictionary_std::{tags, uids};
 
+use super::comparison::{is_comparison, second};
 use super::reader::{items, referenced};
+use super::sr::evidence;
 use super::{
-    Fault, key_images, measurement_report, placeholder, presentation_state, report, secondary_capture, segmentation,
-    structure_set,
+    Fault, comparison_report, key_images, measurement_report, placeholder, presentation_state, report,
+    secondary_capture, segmentation, structure_set,
 };
 use crate::dicom::{Dataset, part10, text};
 use crate::results::SourceSeries;
+use crate::results::compare::Masks;
 
 /// What became of an object of unknown kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,19 +23,23 @@ pub enum Verdict {
 }
 
 /// Judges an object (Part 10 bytes) made over one of `sources`. Where it names none of them it is held to the only one
-/// there is. `beside`: the segmentations among which a report's own is looked for.
+/// there is. `beside`: the segmentations among which a report's own are looked for.
 #[must_use]
 pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Verdict {
     let file = match part10::parse_header(bytes) {
         Ok(file) => file,
         Err(error) => return Verdict::NotJudged(format!("no readable DICOM file: {error}")),
     };
+    let compared = if is_comparison(&file) { compared(&file, sources, beside) } else { Vec::new() };
     let judge: &dyn Fn(&SourceSeries) -> Vec<Fault> = match text(&file, tags::SOP_CLASS_UID).as_deref() {
         Some(uids::SEGMENTATION_STORAGE | uids::LABEL_MAP_SEGMENTATION_STORAGE) => &|s| segmentation(bytes, s, None),
         Some(uids::RT_STRUCTURE_SET_STORAGE) => &|source| structure_set(bytes, source, None),
         Some(uids::KEY_OBJECT_SELECTION_DOCUMENT_STORAGE) => &|source| key_images(bytes, source, None),
         Some(uids::ENCAPSULATED_PDF_STORAGE) => &|source| report(bytes, source, None),
         Some(uids::BASIC_TEXT_SR_STORAGE) => &|source| placeholder(bytes, source),
+        Some(uids::COMPREHENSIVE3_DSR_STORAGE) if is_comparison(&file) => {
+            &|source| comparison_report(bytes, source, &compared.iter().collect::<Vec<_>>())
+        }
         Some(uids::COMPREHENSIVE3_DSR_STORAGE) => {
             &|source| measurement_report(bytes, source, own_segmentation(&file, beside), None)
         }
@@ -43,7 +50,10 @@ pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Ver
         Some(other) => return Verdict::NotJudged(format!("objects of the SOP class {other} are not judged")),
         None => return Verdict::NotJudged("it has no SOP class".into()),
     };
-    let named = named_series(&file);
+    let mut named = named_series(&file);
+    let later = second(&file);
+    let over = compared.iter().find(|masks| Some(masks.instance.as_str()) == later.as_deref());
+    named.extend(over.and_then(|masks| masks.source_series.as_ref()).map(ToString::to_string));
     let made_from = [tags::SOURCE_IMAGE_SEQUENCE, tags::SOURCE_INSTANCE_SEQUENCE].map(|tag| items(&file, tag));
     let images: Vec<String> = made_from.into_iter().flatten().map(|item| referenced(item).1).collect();
     let is_named = |source: &&SourceSeries| {
@@ -57,6 +67,18 @@ pub fn object(bytes: &[u8], sources: &[SourceSeries], beside: &[Vec<u8>]) -> Ver
     }
 }
 
+/// Those of `beside` that a comparison names, with what the images say of their slices.
+fn compared(report: &Dataset, sources: &[SourceSeries], beside: &[Vec<u8>]) -> Vec<Masks> {
+    let named = instances(report);
+    let read = beside.iter().filter_map(|bytes| Masks::read(bytes).ok());
+    let own = read.filter(|masks| named.iter().any(|uid| uid == masks.instance.as_str()));
+    own.map(|masks| match sources.iter().find(|source| masks.source_series.as_ref() == Some(source.series())) {
+        Some(source) => masks.over(source),
+        None => masks,
+    })
+    .collect()
+}
+
 /// The one of `beside` that is in a report's evidence.
 fn own_segmentation<'b>(report: &Dataset, beside: &'b [Vec<u8>]) -> Option<&'b [u8]> {
     let evidence = instances(report);
@@ -65,11 +87,6 @@ fn own_segmentation<'b>(report: &Dataset, beside: &'b [Vec<u8>]) -> Option<&'b [
         uid.is_some_and(|uid| evidence.contains(&uid))
     };
     beside.iter().find(is_named).map(Vec::as_slice)
-}
-
-fn evidence(report: &Dataset) -> impl Iterator<Item = &Dataset> {
-    let studies = items(report, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE).iter();
-    studies.flat_map(|study| items(study, tags::REFERENCED_SERIES_SEQUENCE))
 }
 
 fn instances(report: &Dataset) -> Vec<String> {

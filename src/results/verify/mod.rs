@@ -5,6 +5,7 @@
 //! `result-objects.md`: V rules compare objects, S and C rules look at the object alone.
 
 mod any;
+mod comparison;
 mod dimensions;
 mod geometry;
 mod gsps;
@@ -59,6 +60,7 @@ impl fmt::Display for Fault {
 }
 
 pub use any::{Verdict, object};
+pub use comparison::comparison_report;
 pub use gsps::presentation_state;
 pub use ko::key_images;
 pub use pdf::report;

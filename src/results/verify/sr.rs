@@ -14,14 +14,15 @@ use crate::dicom::{Code, Dataset, SegmentationType, Uid, decimals, keyword_of, p
 use crate::results::{Scale, SourceSeries};
 use crate::volume;
 
-const FIXED: &[(Tag, &str)] = &[
+pub(super) const FIXED: &[(Tag, &str)] = &[
     (tags::SOP_CLASS_UID, uids::COMPREHENSIVE3_DSR_STORAGE),
     (tags::MODALITY, "SR"),
     (tags::VALUE_TYPE, "CONTAINER"),
     (tags::COMPLETION_FLAG, "COMPLETE"),
     (tags::VERIFICATION_FLAG, "UNVERIFIED"),
 ];
-const TYPE_2: &[Tag] = &[tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE];
+pub(super) const TYPE_2: &[Tag] =
+    &[tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE];
 /// Units by what is measured (UCUM).
 const UNITS: &[(&str, &str)] = &[
     ("118565006", "mm3"),
@@ -30,11 +31,13 @@ const UNITS: &[(&str, &str)] = &[
     ("103340004", "mm"),
     ("112031", "[hnsf'U]"),
     ("110852", "1"),
+    ("442714003", "mm3"),
+    ("125314", "%"),
 ];
 /// What stands for a millimetre and its square where nobody knows how far pixels are from each other.
 const PIXELS: &str = "{pixels}";
 /// Volumes are written to a ten-thousandth of a mm3.
-const ROUNDING: f64 = 1e-3;
+pub(super) const ROUNDING: f64 = 1e-3;
 
 /// Checks a measurement report (Part 10 bytes) made over `source`; with `seg`, the bytes of the segmentation that it
 /// refers to, also that they name things alike; with `expected`, also its numbers and what is absent.
@@ -51,7 +54,8 @@ pub fn measurement_report(
         let report = Report::read(dataset);
         faults.extend(report.references(dataset, source));
         faults.extend(report.tracking(seg));
-        faults.extend(report.numbers(source.scale() == Scale::Pixels));
+        let measured = report.groups.iter().flat_map(|group| items(group.item, tags::CONTENT_SEQUENCE));
+        faults.extend(unit_faults(measured, source.scale() == Scale::Pixels));
         if let Some(finding) = expected {
             faults.extend(report.as_found(dataset, source, finding));
         }
@@ -73,13 +77,19 @@ pub(super) fn document(dataset: &Dataset, fixed: &[(Tag, &str)], [template, titl
     faults
 }
 
+/// Every series that is named as evidence, of this study or of another.
+pub(super) fn evidence(dataset: &Dataset) -> impl Iterator<Item = &Dataset> {
+    let own = items(dataset, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE).iter();
+    let studies = own.chain(items(dataset, tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE));
+    studies.flat_map(|study| items(study, tags::REFERENCED_SERIES_SEQUENCE))
+}
+
 /// What the content refers to, which must be exactly what is named as evidence.
 pub(super) fn evident(dataset: &Dataset) -> Result<BTreeSet<(String, String)>, Fault> {
     let content = all(dataset).into_iter();
     let used: BTreeSet<_> =
         content.flat_map(|item| items(item, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect();
-    let studies = items(dataset, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE).iter();
-    let series = studies.flat_map(|study| items(study, tags::REFERENCED_SERIES_SEQUENCE));
+    let series = evidence(dataset);
     let listed: BTreeSet<_> =
         series.flat_map(|series| items(series, tags::REFERENCED_SOP_SEQUENCE)).map(referenced).collect();
     if used == listed {
@@ -89,12 +99,32 @@ pub(super) fn evident(dataset: &Dataset) -> Result<BTreeSet<(String, String)>, F
     }
 }
 
+/// Every number has a value, in the unit of what is measured.
+pub(super) fn unit_faults<'d>(content: impl Iterator<Item = &'d Dataset>, in_pixels: bool) -> Vec<Fault> {
+    let mut faults = BTreeSet::new();
+    for item in content {
+        let Some(measured) = items(item, tags::MEASURED_VALUE_SEQUENCE).first() else { continue };
+        let unit = items(measured, tags::MEASUREMENT_UNITS_CODE_SEQUENCE).first();
+        let unit =
+            unit.and_then(|unit| Some((text(unit, tags::CODE_VALUE)?, text(unit, tags::CODING_SCHEME_DESIGNATOR)?)));
+        let wanted = name(item).and_then(|name| UNITS.iter().find(|(quantity, _)| *quantity == name));
+        let wanted = wanted.map(|(_, unit)| if in_pixels && unit.starts_with("mm") { PIXELS } else { *unit });
+        if wanted.is_none_or(|wanted| unit != Some((wanted.to_owned(), "UCUM".into()))) {
+            faults.insert("a number has not the unit of what is measured");
+        }
+        if decimals(measured, tags::NUMERIC_VALUE).is_none_or(|value| !value[0].is_finite()) {
+            faults.insert("a number has no value");
+        }
+    }
+    faults.into_iter().map(|fault| Fault::new("M5", fault)).collect()
+}
+
 /// The code value of an item's concept name.
 fn name(item: &Dataset) -> Option<String> {
     items(item, tags::CONCEPT_NAME_CODE_SEQUENCE).first().and_then(|code| text(code, tags::CODE_VALUE))
 }
 
-fn children<'d>(item: &'d Dataset, named: &'d str) -> impl Iterator<Item = &'d Dataset> {
+pub(super) fn children<'d>(item: &'d Dataset, named: &'d str) -> impl Iterator<Item = &'d Dataset> {
     items(item, tags::CONTENT_SEQUENCE).iter().filter(move |child| name(child).as_deref() == Some(named))
 }
 
@@ -188,25 +218,6 @@ impl<'d> Report<'d> {
         faults
     }
 
-    fn numbers(&self, in_pixels: bool) -> Vec<Fault> {
-        let mut faults = BTreeSet::new();
-        for item in self.groups.iter().flat_map(|g| items(g.item, tags::CONTENT_SEQUENCE)) {
-            let Some(measured) = items(item, tags::MEASURED_VALUE_SEQUENCE).first() else { continue };
-            let unit = items(measured, tags::MEASUREMENT_UNITS_CODE_SEQUENCE).first();
-            let unit = unit
-                .and_then(|unit| Some((text(unit, tags::CODE_VALUE)?, text(unit, tags::CODING_SCHEME_DESIGNATOR)?)));
-            let wanted = name(item).and_then(|name| UNITS.iter().find(|(quantity, _)| *quantity == name));
-            let wanted = wanted.map(|(_, unit)| if in_pixels && unit.starts_with("mm") { PIXELS } else { *unit });
-            if wanted.is_none_or(|wanted| unit != Some((wanted.to_owned(), "UCUM".into()))) {
-                faults.insert("a number has not the unit of what is measured");
-            }
-            if decimals(measured, tags::NUMERIC_VALUE).is_none_or(|value| !value[0].is_finite()) {
-                faults.insert("a number has no value");
-            }
-        }
-        faults.into_iter().map(|fault| Fault::new("M5", fault)).collect()
-    }
-
     /// A group for each segment that was found, with its volume; an absence for each that was not.
     fn as_found(&self, dataset: &Dataset, source: &SourceSeries, finding: &volume::Segmentation) -> Vec<Fault> {
         let truth = Truth::new(finding, SegmentationType::Binary);
@@ -251,7 +262,7 @@ impl<'d> Report<'d> {
     }
 }
 
-fn finding_code(group: &Dataset) -> Option<String> {
+pub(super) fn finding_code(group: &Dataset) -> Option<String> {
     children(group, "121071").find_map(|item| code_of(item, tags::CONCEPT_CODE_SEQUENCE))
 }
 

@@ -5,7 +5,7 @@ use dicom_dictionary_std::tags;
 use ndarray::Array3;
 use sagittal::dicom::{SegForm, SegmentationType};
 use sagittal::results::compare::{CompareError, Comparison, Kind, Masks, compare, disagreement};
-use sagittal::results::{ResultError, SourceSeries, segmentation, verify};
+use sagittal::results::{ResultContext, ResultError, SourceSeries, segmentation, verify};
 use sagittal::volume::Segmentation;
 use serde_json::Value;
 
@@ -128,7 +128,8 @@ fn the_command_compares_and_writes_what_it_finds() {
     let folder = site.folder.path();
     let mut pairs = Vec::new();
     let file = |name: &str, series: &Series, seed: u64, form| {
-        let object = segmentation(&source(series), &random(series, seed), form, &context()).unwrap();
+        let of_model = ResultContext { pipeline: name.into(), ..context() };
+        let object = segmentation(&source(series), &random(series, seed), form, &of_model).unwrap();
         let path = folder.join(name);
         std::fs::write(&path, object.bytes).unwrap();
         path
@@ -157,6 +158,11 @@ fn the_command_compares_and_writes_what_it_finds() {
         // What was compared lies beside what came of it, as in a PACS.
         std::fs::copy(first, objects.join("first.dcm")).unwrap();
         std::fs::copy(&b, objects.join("second.dcm")).unwrap();
+        let judged = site.command(&["verify", objects_path, "--source", images_path, "--json"]).output().unwrap();
+        let told: Value = serde_json::from_slice(&judged.stdout).unwrap();
+        let sound = told.as_array().unwrap().iter().filter(|row| row["verdict"] == "sound").count();
+        // The earlier images are in the folder, too, so that all is judged.
+        assert_eq!((judged.status.success(), sound), (true, written + 2), "{told}");
         pairs.extend([objects, images]);
         let table = site.command(&["compare", first_path, second_path]).output().unwrap();
         assert!(String::from_utf8_lossy(&table.stdout).contains("Structure 1"), "{table:?}");

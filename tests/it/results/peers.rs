@@ -56,7 +56,7 @@ impl Cases {
         self.add(name, &object.bytes, sources, &npy(&shown(finding, form)));
     }
 
-    fn structures(&mut self, name: &str, series: &Series, finding: &Segmentation) {
+    pub fn structures(&mut self, name: &str, series: &Series, finding: &Segmentation) {
         let object = structure_set(&source(series), finding, None, &context()).unwrap();
         let sources = self.written(series);
         self.add(name, &object.bytes, sources, &npy(&shown(finding, SegForm::default())));

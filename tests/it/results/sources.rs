@@ -60,7 +60,7 @@ fn read(object: &ResultObject) -> Dataset {
 }
 
 /// Phantoms and the order of the frames in the one instance.
-fn multiframes() -> Vec<(Series, Vec<usize>)> {
+pub fn multiframes() -> Vec<(Series, Vec<usize>)> {
     vec![
         (Series::new(17, 13, 6), vec![0, 1, 2, 3, 4, 5]),
         (Series::mr(9, 21, 5).oblique(), vec![4, 0, 3, 1, 2]),
@@ -68,6 +68,16 @@ fn multiframes() -> Vec<(Series, Vec<usize>)> {
         (Series::new(17, 13, 7).without(&[2, 3]), vec![6, 5, 4, 1, 0]),
         (Series::new(16, 16, 1), vec![0]),
     ]
+}
+
+/// The phantom as its volume: that runs along the normal, the phantom perhaps against it.
+pub fn along(series: &Series) -> Series {
+    let mut along = series.clone();
+    if series.reversed {
+        along.origin = series.position(series.slices - 1);
+        along.reversed = false;
+    }
+    along
 }
 
 #[test]
@@ -92,13 +102,7 @@ fn results_over_enhanced_images_name_their_frames() {
     for (series, order) in multiframes() {
         let file = enhanced(&series, &order);
         let source = SourceSeries::from_part10(std::slice::from_ref(&file)).unwrap();
-        // The volume runs along the normal, the phantom perhaps against it.
-        let mut along = series.clone();
-        if series.reversed {
-            along.origin = series.position(series.slices - 1);
-            along.reversed = false;
-        }
-        let finding = scattered(&along, 3);
+        let finding = scattered(&along(&series), 3);
         every_form(&source, &finding);
         let objects = all(&source, &finding);
         assert_eq!(objects.len(), 4);
@@ -127,18 +131,22 @@ fn a_frame_too_far_is_noticed() {
     }
 }
 
+/// A projection image as a source, and structures on it.
+pub fn film(series: &Series, file: Vec<u8>) -> (SourceSeries, Segmentation) {
+    let read_volume = read_series(&[Stored(file)], &["no-geometry"]).unwrap();
+    let mut finding = scattered(series, 2);
+    finding.grid = read_volume.volume.grid;
+    (SourceSeries::new(read_volume.headers).unwrap(), finding)
+}
+
 #[test]
 fn results_over_projections_lie_nowhere_in_the_patient() {
     let series = Series::new(33, 17, 1);
     for (spacing, scale) in
         [(Spacing::Calibrated, Scale::Patient), (Spacing::Detector, Scale::Detector), (Spacing::None, Scale::Pixels)]
     {
-        let file = projection(&series, spacing);
-        let read_volume = read_series(&[Stored(file.clone())], &["no-geometry"]).unwrap();
-        let source = SourceSeries::new(read_volume.headers).unwrap();
+        let (source, finding) = film(&series, projection(&series, spacing));
         assert_eq!((source.scale(), source.frame_of_reference()), (scale, None));
-        let mut finding = scattered(&series, 2);
-        finding.grid = read_volume.volume.grid;
         every_form(&source, &finding);
         let objects = all(&source, &finding);
         assert_eq!(objects.len(), 3, "no structure set");

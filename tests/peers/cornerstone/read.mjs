@@ -25,6 +25,24 @@ function headerOf(file) {
   return DicomMetaDictionary.naturalizeDataset(dict);
 }
 
+// A header for each frame: an Enhanced image says in functional groups what a single-frame image says of itself.
+function framesOf(header) {
+  const first = (sequence) => [].concat(sequence)[0];
+  const flat = (groups) => {
+    const names = Object.keys(groups).filter((name) => name.endsWith('Sequence'));
+    return Object.assign({}, ...names.map((name) => first(groups[name])));
+  };
+  const shared = flat(first(header.SharedFunctionalGroupsSequence));
+  return [].concat(header.PerFrameFunctionalGroupsSequence).map((own) => ({ ...header, ...shared, ...flat(own) }));
+}
+
+// The images of a file under the names that Cornerstone tells frames apart by; a film lies nowhere and has none.
+function imagesOf(file, name) {
+  const header = headerOf(file);
+  if (!header.PerFrameFunctionalGroupsSequence) return header.ImagePositionPatient ? [[name, modulesOf(header)]] : [];
+  return framesOf(header).map((frame, n) => [`${name}?frame=${n + 1}`, modulesOf(frame)]);
+}
+
 // What a viewer's own metadata providers say about a source image.
 function modulesOf(header) {
   const numbers = (values) => values.map(Number);
@@ -79,7 +97,7 @@ function shown(image) {
 
 async function read(seg, folder, number) {
   const files = fs.readdirSync(folder).sort();
-  const images = new Map(files.map((file, k) => [`case${number}:${k}`, modulesOf(headerOf(path.join(folder, file)))]));
+  const images = new Map(files.flatMap((file, k) => imagesOf(path.join(folder, file), `case${number}:${k}`)));
   const provider = { get: (kind, id) => images.get(id)?.[kind] };
   const global = (kind, id) => provider.get(kind, id);
   metaData.addProvider(global, 1000);

@@ -1,6 +1,7 @@
 //! The referee's worth: single defects, each of which must be caught under its rule. `make mutation` prints what
 //! dciodvfy and dcentvfy make of the same objects.
 
+mod compare;
 mod gsps;
 mod pdf;
 mod rtstruct;

@@ -121,7 +121,7 @@ fn every_defect_is_caught_under_its_rule() {
 }
 
 /// Changes every content item of this name, at any depth.
-fn content(item: &mut Dataset, name: &str, change: &mut dyn FnMut(&mut Dataset)) {
+pub(super) fn content(item: &mut Dataset, name: &str, change: &mut dyn FnMut(&mut Dataset)) {
     each(item, tags::CONTENT_SEQUENCE, |child, _| {
         let concept = child.get(tags::CONCEPT_NAME_CODE_SEQUENCE).and_then(|e| e.items()).and_then(<[_]>::first);
         if concept.and_then(|code| text(code, tags::CODE_VALUE)).as_deref() == Some(name) {
@@ -133,16 +133,16 @@ fn content(item: &mut Dataset, name: &str, change: &mut dyn FnMut(&mut Dataset))
     });
 }
 
-fn number(d: &mut DefaultDicomObject, name: &str, mut change: impl FnMut(&mut Dataset)) {
+pub(super) fn number(d: &mut DefaultDicomObject, name: &str, mut change: impl FnMut(&mut Dataset)) {
     content(d, name, &mut |item| inside(item, tags::MEASURED_VALUE_SEQUENCE, &mut change));
 }
 
-fn unit(d: &mut DefaultDicomObject, name: &str, unit: &str) {
+pub(super) fn unit(d: &mut DefaultDicomObject, name: &str, unit: &str) {
     number(d, name, |measured| {
         inside(measured, tags::MEASUREMENT_UNITS_CODE_SEQUENCE, |code| set(code, tags::CODE_VALUE, VR::SH, unit));
     });
 }
 
-fn referenced(d: &mut DefaultDicomObject, name: &str, mut change: impl FnMut(&mut Dataset)) {
+pub(super) fn referenced(d: &mut DefaultDicomObject, name: &str, mut change: impl FnMut(&mut Dataset)) {
     content(d, name, &mut |item| inside(item, tags::REFERENCED_SOP_SEQUENCE, &mut change));
 }
