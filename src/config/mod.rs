@@ -53,9 +53,9 @@ pub use web::{Login, WebPeer};
 
 use crate::dicom::AeTitle;
 use crate::rules::quantity;
-use crate::rules::section::{self, Section};
+use crate::rules::section::Section;
 use crate::rules::{CaseResult, Names, RuleSet, SeriesFacts, check_cases};
-pub use crate::rules::{Fault, Severity};
+pub use crate::rules::{Fault, Severity, section};
 use secret::Surroundings;
 
 /// A checked configuration.

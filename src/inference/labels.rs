@@ -18,8 +18,7 @@ pub struct Beside<'a> {
 /// The segments in the order of their labels, where to tell what is wrong with the last, and what metadata says beside.
 pub(super) fn read(raw: &mut RawModel, beside: &Beside<'_>, faults: &mut Faults) -> (Vec<Segment>, At, Notes) {
     let tables = std::mem::take(&mut raw.label);
-    let given = [!tables.is_empty(), raw.labels.is_some(), raw.metadata.is_some()];
-    if given.iter().filter(|given| **given).count() != 1 {
+    if raw.descriptions != 1 {
         let told = "label: a segmentation model needs one of [[label]], labels = \"<set>\" and [metadata]";
         faults.push(At::Key("label"), told.to_owned());
     }
@@ -45,27 +44,27 @@ pub(super) fn read(raw: &mut RawModel, beside: &Beside<'_>, faults: &mut Faults)
 }
 
 fn of_tables(tables: Vec<RawLabel>, terms: &Terminology, faults: &mut Faults) -> Vec<Segment> {
-    let (mut last, mut segments) = (0, Vec::with_capacity(tables.len()));
+    let (mut last, mut segments) = (0_u8, Vec::with_capacity(tables.len()));
     for (position, label) in tables.into_iter().enumerate() {
-        let value = label.value;
+        let (known, value) = (label.value.is_some(), label.value.unwrap_or_else(|| last.saturating_add(1)));
         let mut say = |told: &str| faults.push(At::Table("label", position), format!("label {value}: {told}"));
         if value <= last {
             say("labels start at 1 and ascend; 0 is background");
         }
         last = value;
-        if let Some(segment) = one(label, terms, &mut say) {
+        if let Some(segment) = one(label, value, terms, &mut say) {
             for fault in malformed(&segment) {
                 say(&fault);
             }
-            segments.push(segment);
+            segments.extend(known.then_some(segment));
         }
     }
     segments
 }
 
 /// A structure of the terminology, a description in full, or a structure of which something is said otherwise.
-fn one(raw: RawLabel, terms: &Terminology, say: &mut impl FnMut(&str)) -> Option<Segment> {
-    let known = raw.structure.as_ref().and_then(|key| terms.structure(key, raw.value));
+fn one(raw: RawLabel, value: u8, terms: &Terminology, say: &mut impl FnMut(&str)) -> Option<Segment> {
+    let known = raw.structure.as_ref().and_then(|key| terms.structure(key, value));
     if let (Some(key), None) = (&raw.structure, &known) {
         say(&terms.unknown("structure", key));
         return None;
@@ -80,7 +79,7 @@ fn one(raw: RawLabel, terms: &Terminology, say: &mut impl FnMut(&str)) -> Option
     };
     let further = |own: Option<Code>, of: fn(Segment) -> Option<Code>| own.or_else(|| known.clone().and_then(of));
     Some(Segment {
-        label: raw.value,
+        label: value,
         name,
         category: further(raw.category, |k| Some(k.category)).unwrap_or_else(anatomical_structure),
         property,

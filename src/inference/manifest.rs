@@ -6,21 +6,39 @@ use std::path::Path;
 use super::InferenceError;
 use super::labels::{self, Beside};
 use super::package::{
-    AxisCodes, Channel, Cleanup, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage,
-    Stage,
+    AxisCodes, Channel, Decision, GridRule, InputNeeds, IntensityStep, ModelFile, ModelKind, ModelPackage, Stage,
 };
-use super::raw::{RawChannel, RawCleanup, RawDecision, RawGrid, RawIntensity, RawModel, RawStage};
+use super::raw::{RawChannel, RawGrid, RawIntensity, RawModel, RawStage};
+use super::shape;
+use crate::config::Fault;
 use crate::dicom::sha256;
 use crate::volume::Segment;
 
 /// Reads the text of `folder/model.toml`; `folder` is only named in the result, never opened.
 pub fn parse(text: &str, folder: &Path, beside: &Beside<'_>) -> Result<ModelPackage, InferenceError> {
     let file = folder.join("model.toml");
-    let refused = |faults| InferenceError::Package { file: file.clone(), faults };
-    let raw: RawModel = toml::from_str(text).map_err(|error| refused(shape_fault(text, &file, &error)))?;
+    let (raw, misshapen) = shape::read(text, &folder.file_name().unwrap_or_default().to_string_lossy());
+    let broken = misshapen.iter().any(|fault| fault.key.is_empty());
+    let mut lines: Vec<(usize, String)> = misshapen.into_iter().map(|fault| (fault.line, in_one_line(fault))).collect();
     let mut faults = Faults::default();
     let package = check(raw, text, folder, beside, &mut faults);
-    if faults.0.is_empty() { Ok(package) } else { Err(refused(faults.told(text, &file))) }
+    // Behind broken syntax half of the file may be absent.
+    if !broken {
+        lines.extend(faults.placed(text));
+    }
+    if lines.is_empty() {
+        return Ok(package);
+    }
+    lines.sort_by_key(|(line, _)| *line);
+    let lines: Vec<String> = lines.iter().map(|(line, told)| format!("{}:{line}: {told}", file.display())).collect();
+    Err(InferenceError::Package { file, faults: lines.join("\n") })
+}
+
+fn in_one_line(fault: Fault) -> String {
+    let key = if fault.key.is_empty() { String::new() } else { format!("{}: ", fault.key) };
+    let hint = fault.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    let told = format!("{key}found {}, allowed {}{hint}", fault.found, fault.allowed);
+    told.replace(char::is_control, " ")
 }
 
 /// What is wrong, each with the table or key where it stands.
@@ -39,8 +57,8 @@ impl Faults {
         self.0.push((at, text));
     }
 
-    /// A line each, in the order of the file: `<file>:<line>: <what is wrong>`.
-    fn told(self, text: &str, file: &Path) -> String {
+    /// Each with its line.
+    fn placed(self, text: &str) -> Vec<(usize, String)> {
         let table = toml::de::DeTable::parse(text).ok();
         let start = |at: At| {
             let table = table.as_ref()?.get_ref();
@@ -49,19 +67,8 @@ impl Faults {
                 At::Table(key, position) => Some(table.get(key)?.get_ref().as_array()?.get(position)?.span().start),
             }
         };
-        let mut lines: Vec<(usize, String)> =
-            self.0.into_iter().map(|(at, told)| (line_at(text, start(at).unwrap_or(0)), told)).collect();
-        lines.sort_by_key(|(line, _)| *line);
-        let lines: Vec<String> =
-            lines.iter().map(|(line, told)| format!("{}:{line}: {told}", file.display())).collect();
-        lines.join("\n")
+        self.0.into_iter().map(|(at, told)| (line_at(text, start(at).unwrap_or(0)), told)).collect()
     }
-}
-
-/// serde stops at the first key that is unknown, absent or of another type.
-pub(super) fn shape_fault(text: &str, file: &Path, error: &toml::de::Error) -> String {
-    let start = error.span().map_or(0, |span| span.start);
-    format!("{}:{}: {}", file.display(), line_at(text, start), error.message())
 }
 
 /// 1-based.
@@ -77,17 +84,25 @@ fn check(mut raw: RawModel, text: &str, folder: &Path, beside: &Beside<'_>, faul
     let (segments, labelled, notes) = labels::read(&mut raw, beside, faults);
     let mut names: Vec<String> = Vec::new();
     let mut stages: Vec<Stage> = Vec::new();
-    for (position, stage) in raw.stage.into_iter().enumerate() {
+    let staged = raw.stage.is_some();
+    let mut whole = true;
+    for (position, stage) in raw.stage.into_iter().flatten().enumerate() {
         let (name, at) = (stage.name.clone(), At::Table("stage", position));
+        whole &= stage.whole;
         if names.contains(&name) {
             faults.push(at, format!("stage `{name}`: two stages have this name; name each differently"));
         }
-        let checked = check_stage(stage, &names, &stages, &mut |text| faults.push(at, text));
-        check_order(&checked, stages.first(), &mut |text| faults.push(at, text));
+        let before = Before { names: &names, stages: &stages, whole };
+        let checked = check_stage(stage, &before, &mut |text| faults.push(at, text));
+        if whole {
+            check_order(&checked, stages.first(), &mut |text| faults.push(at, text));
+        }
         stages.push(checked);
         names.push(name);
     }
-    check_outputs(&stages, &segments, labelled, faults);
+    if staged && whole {
+        check_outputs(&stages, &segments, labelled, faults);
+    }
     let channels = check_channels(raw.channel, &stages, faults);
     ModelPackage {
         id: raw.id,
@@ -125,7 +140,8 @@ fn check_channels(raw: Vec<RawChannel>, stages: &[Stage], faults: &mut Faults) -
         if channel.name.trim().is_empty() || channels.iter().any(|known| known.name == channel.name) {
             faults.push(place, format!("{at}: give every channel a name of its own, as in `inputs` of the study rule"));
         }
-        let own = check_intensity(channel.intensity, &[], &[], &mut |text| faults.push(place, format!("{at}: {text}")));
+        let none = Before { names: &[], stages: &[], whole: true };
+        let own = check_intensity(channel.intensity, &none, &mut |text| faults.push(place, format!("{at}: {text}")));
         let usual = || stages.first().map(|stage| stage.intensity.clone()).unwrap_or_default();
         let intensity = if own.is_empty() { usual() } else { own };
         channels.push(Channel { name: channel.name, intensity });
@@ -156,7 +172,22 @@ fn check_identity(raw: &RawModel, folder: &Path, faults: &mut Faults) {
     }
 }
 
-fn check_stage(raw: RawStage, names: &[String], before: &[Stage], told: &mut impl FnMut(String)) -> Stage {
+/// The stages before one.
+struct Before<'a> {
+    names: &'a [String],
+    stages: &'a [Stage],
+    /// This and those before could be read; else nothing is said of what one asks of another.
+    whole: bool,
+}
+
+impl Before<'_> {
+    /// Of the stage called `name`, where it `fits`.
+    fn position(&self, name: &str, fits: impl Fn(&Stage) -> bool) -> Option<usize> {
+        self.names.iter().position(|known| known == name).filter(|&at| self.stages.get(at).is_some_and(fits))
+    }
+}
+
+fn check_stage(raw: RawStage, before: &Before<'_>, told: &mut impl FnMut(String)) -> Stage {
     let at = format!("stage `{}`", raw.name);
     let mut say = |text: String| told(format!("{at}: {text}"));
     let path = Path::new(&raw.file);
@@ -168,28 +199,22 @@ fn check_stage(raw: RawStage, names: &[String], before: &[Stage], told: &mut imp
     if sha256.is_empty() || !sha256.iter().all(digest) {
         say("sha256: give a list of digests of 64 hexadecimal digits (`sha256sum FILE`)".to_owned());
     }
-    let grid = check_grid(raw.grid, names, before, &mut say);
-    let intensity = check_intensity(raw.intensity, names, before, &mut say);
-    if matches!(grid, GridRule::Crop { .. }) != intensity.is_empty() {
+    let cropped = raw.grid.as_ref().map(|grid| matches!(grid, RawGrid::Crop { .. }));
+    if cropped.zip(raw.intensity.as_ref()).is_some_and(|(cropped, steps)| cropped != steps.is_empty()) {
         say("intensity: a crop takes over the tensor it crops (leave it out); every other grid needs it".to_owned());
     }
-    let decision = match raw.decide {
-        RawDecision::Argmax { classes } => Decision::Argmax { classes },
-        RawDecision::Threshold { classes, channel, above } => Decision::Threshold { classes, channel, above },
-    };
+    let grid = raw.grid.unwrap_or(RawGrid::Resize { axes: "RAS".to_owned(), size: 16 });
+    let grid = check_grid(grid, before, &mut say);
+    let intensity = check_intensity(raw.intensity.unwrap_or_default(), before, &mut say);
+    let decision = raw.decide.unwrap_or(Decision::Argmax { classes: 2 });
     if !matches!(decision, Decision::Argmax { classes: 2..=256 } | Decision::Threshold { classes: 1..=256, .. }) {
         say("decide.classes: argmax needs 2 to 256, threshold 1 to 256".to_owned());
     }
     if matches!(decision, Decision::Threshold { classes, channel, .. } if channel >= classes) {
         say("decide.channel: channels count from 0 and end before `classes`".to_owned());
     }
-    let cleanup = raw.cleanup.into_iter().map(|c| match c {
-        RawCleanup::LargestComponent => Cleanup::LargestComponent { corners: false },
-        RawCleanup::LargestComponentCorners => Cleanup::LargestComponent { corners: true },
-        RawCleanup::FillHoles => Cleanup::FillHoles,
-    });
     Stage {
-        cleanup: cleanup.collect(),
+        cleanup: raw.cleanup,
         name: raw.name,
         file: ModelFile { name: raw.file, sha256 },
         input: raw.input,
@@ -200,17 +225,17 @@ fn check_stage(raw: RawStage, names: &[String], before: &[Stage], told: &mut imp
     }
 }
 
-fn check_grid(raw: RawGrid, names: &[String], before: &[Stage], say: &mut impl FnMut(String)) -> GridRule {
+fn check_grid(raw: RawGrid, before: &Before<'_>, say: &mut impl FnMut(String)) -> GridRule {
     let grid = match raw {
         RawGrid::Conform { axes, size, spacing } => GridRule::Conform { axes: check_axes(&axes, say), size, spacing },
         RawGrid::Resize { axes, size } => GridRule::Resize { axes: check_axes(&axes, say), size },
         RawGrid::Crop { around, margin } => {
             let conform = |g: &GridRule| matches!(g, GridRule::Conform { .. });
-            GridRule::Crop { around: earlier(&around, names, before, "conform", conform, say), margin }
+            GridRule::Crop { around: earlier(&around, before, "conform", conform, say), margin }
         }
         RawGrid::Part { around, size, occupancy, scale } => {
             let resize = |g: &GridRule| matches!(g, GridRule::Resize { .. });
-            let around = earlier(&around, names, before, "resize", resize, say);
+            let around = earlier(&around, before, "resize", resize, say);
             GridRule::Part { around, size, occupancy, scale }
         }
     };
@@ -257,37 +282,31 @@ fn check_axes(text: &str, say: &mut impl FnMut(String)) -> AxisCodes {
 /// Index of an earlier stage whose grid is of the `kind` that `fits` tells.
 fn earlier(
     wanted: &str,
-    names: &[String],
-    before: &[Stage],
+    before: &Before<'_>,
     kind: &str,
     fits: impl Fn(&GridRule) -> bool,
     say: &mut impl FnMut(String),
 ) -> usize {
-    let found = names.iter().position(|n| n == wanted).filter(|&i| before.get(i).is_some_and(|s| fits(&s.grid)));
-    found.unwrap_or_else(|| {
+    let found = before.position(wanted, |stage| fits(&stage.grid));
+    if before.whole && found.is_none() {
         say(format!(
             "`{wanted}` is no earlier stage with grid.kind = \"{kind}\"; put such a [[stage]] before this one"
         ));
-        0
-    })
+    }
+    found.unwrap_or(0)
 }
 
-fn check_intensity(
-    raw: Vec<RawIntensity>,
-    names: &[String],
-    before: &[Stage],
-    say: &mut impl FnMut(String),
-) -> Vec<IntensityStep> {
+fn check_intensity(raw: Vec<RawIntensity>, before: &Before<'_>, say: &mut impl FnMut(String)) -> Vec<IntensityStep> {
     let mut steps = Vec::new();
     for step in raw {
         let step = match step {
             RawIntensity::Bytes { quantile } => IntensityStep::Bytes { quantile },
             RawIntensity::FixedWindow { low, high } => IntensityStep::FixedWindow { low, high },
-            RawIntensity::MinMax {} => IntensityStep::MinMax,
+            RawIntensity::MinMax => IntensityStep::MinMax,
             RawIntensity::Window { low, high } => IntensityStep::Window { low, high },
             RawIntensity::WindowOf { stage } => {
-                let of = names.iter().position(|n| *n == stage).filter(|&i| has_window(&before[i]));
-                if of.is_none() {
+                let of = before.position(&stage, has_window);
+                if before.whole && of.is_none() {
                     say(format!("intensity: `{stage}` is no earlier stage with a `window` step"));
                 }
                 IntensityStep::WindowOf { of: of.unwrap_or(0) }

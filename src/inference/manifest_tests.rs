@@ -39,5 +39,5 @@ fn every_fault_of_a_faulty_package_is_told_at_its_line() {
         assert!(expected.is_empty(), "{}: not told: {expected:?}\n{told}", folder.display());
         cases += 1;
     }
-    assert_eq!(cases, 7);
+    assert_eq!(cases, 11);
 }

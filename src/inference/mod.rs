@@ -15,6 +15,7 @@ mod package;
 mod raw;
 mod runtime;
 mod session;
+mod shape;
 mod store;
 mod terminology;
 

@@ -1,11 +1,11 @@
-//! The literal shape of `model.toml`, before any of it is checked. Never seen outside `manifest`.
+//! The literal shape of `model.toml`, before any of it is checked. Made by `shape`, never seen outside this module.
+//!
+//! Where a key is absent or of another type, `shape` has said so, and something stands here that the checks of
+//! `manifest` let pass; `None` where they need the value itself.
 
-use serde::Deserialize;
-
+use super::package::{Cleanup, Decision};
 use crate::dicom::Code;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RawModel {
     pub id: String,
     pub name: String,
@@ -17,49 +17,40 @@ pub(super) struct RawModel {
     pub install: String,
     pub memory_mb: u64,
     pub input: RawInput,
-    #[serde(default)]
     pub channel: Vec<RawChannel>,
-    pub stage: Vec<RawStage>,
-    #[serde(default)]
+    pub stage: Option<Vec<RawStage>>,
     pub label: Vec<RawLabel>,
     /// A label set of the terminology.
     pub labels: Option<String>,
     pub metadata: Option<RawMetadata>,
+    /// How many of `label`, `labels` and `metadata` are there.
+    pub descriptions: usize,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RawInput {
     pub modality: Vec<String>,
     pub expects: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RawChannel {
     pub name: String,
-    #[serde(default)]
     pub intensity: Vec<RawIntensity>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RawStage {
     pub name: String,
     pub file: String,
     pub sha256: Vec<String>,
     pub input: String,
     pub output: String,
-    pub grid: RawGrid,
-    #[serde(default)]
-    pub intensity: Vec<RawIntensity>,
-    pub decide: RawDecision,
-    #[serde(default)]
-    pub cleanup: Vec<RawCleanup>,
+    pub grid: Option<RawGrid>,
+    pub intensity: Option<Vec<RawIntensity>>,
+    pub decide: Option<Decision>,
+    pub cleanup: Vec<Cleanup>,
+    /// What other stages look at has been read.
+    pub whole: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum RawGrid {
     Conform { axes: String, size: usize, spacing: f64 },
     Crop { around: String, margin: usize },
@@ -67,36 +58,17 @@ pub(super) enum RawGrid {
     Part { around: String, size: usize, occupancy: f64, scale: f64 },
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum RawIntensity {
     Bytes { quantile: f64 },
     FixedWindow { low: f64, high: f64 },
-    MinMax {},
+    MinMax,
     Window { low: f64, high: f64 },
     WindowOf { stage: String },
     Standardise { mean: f64, deviation: f64 },
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum RawDecision {
-    Argmax { classes: usize },
-    Threshold { classes: usize, channel: usize, above: f32 },
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawCleanup {
-    LargestComponent,
-    LargestComponentCorners,
-    FillHoles,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RawLabel {
-    pub value: u8,
+    pub value: Option<u8>,
     /// A structure of the terminology, of which the other keys say something otherwise.
     pub structure: Option<String>,
     pub name: Option<String>,
@@ -109,8 +81,7 @@ pub(super) struct RawLabel {
 }
 
 /// As in the model-serve-spec of nnunet_serve.
-#[derive(Deserialize, Default, PartialEq)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default, PartialEq)]
 pub(super) struct RawMetadata {
     pub path: Option<String>,
     pub algorithm_name: Option<String>,
@@ -125,15 +96,13 @@ pub(super) struct RawMetadata {
     pub segment_names: Vec<RawSegmentName>,
 }
 
-#[derive(Deserialize, PartialEq)]
-#[serde(untagged)]
+#[derive(PartialEq)]
 pub(super) enum RawSegmentName {
     Name(String),
     Full(RawNamed),
 }
 
-#[derive(Deserialize, Default, PartialEq)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default, PartialEq)]
 pub(super) struct RawNamed {
     pub name: String,
     pub number: Option<u64>,
@@ -145,8 +114,7 @@ pub(super) struct RawNamed {
     pub category_number: Option<TextOrNumber>,
 }
 
-#[derive(Deserialize, PartialEq)]
-#[serde(untagged)]
+#[derive(PartialEq)]
 pub(super) enum TextOrNumber {
     Text(String),
     Number(u64),

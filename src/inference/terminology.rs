@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::InferenceError;
-use super::manifest::{line_at, shape_fault};
+use super::manifest::line_at;
 use crate::dicom::Code;
 use crate::volume::Segment;
 
@@ -173,6 +173,12 @@ impl Terminology {
         }
         if faults.is_empty() { Ok(known) } else { Err(faults) }
     }
+}
+
+/// serde stops at the first key that is unknown, absent or of another type.
+fn shape_fault(text: &str, file: &Path, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    format!("{}:{}: {}", file.display(), line_at(text, start), error.message())
 }
 
 /// What keeps a segment from being written, in words.

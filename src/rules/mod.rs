@@ -24,6 +24,8 @@ mod nearest;
 mod operator;
 mod parse;
 #[cfg(test)]
+mod personal_tests;
+#[cfg(test)]
 mod properties;
 pub mod quantity;
 mod replay;

@@ -169,7 +169,9 @@ impl<'s> Section<'s> {
         let asked = self.asked.borrow();
         for (name, entry) in self.entries().into_iter().filter(|(name, _)| !asked.contains(name)) {
             let span = entry.key_span.clone();
-            let mut fault = self.source.fault_at(&span, &entry.path, "an unknown key", asked.join(", "));
+            // Where a value was to stand, a key may be one.
+            let path = if entry.is_personal() { &self.path } else { &entry.path };
+            let mut fault = self.source.fault_at(&span, path, "an unknown key", asked.join(", "));
             fault.hint = if name == "password" {
                 Some("no secret stands in a file that is shown: use password_file or password_env".to_owned())
             } else {

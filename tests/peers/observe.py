@@ -19,7 +19,9 @@ PATIENT = {"PatientName": "Zyxwv^Qwertz", "PatientID": "PID-8813071", "PatientBi
 
 def site(name, destinations, receive=""):
     folder = workspace(name)
-    rules = [("phantoms", {"SeriesDescription": phantom.DESCRIPTION}, "ball")]
+    # one rule fails on the patient, one asks for the very value: neither is a reason to repeat it
+    rules = [("another patient", {"PatientName": "Nobody^Else", "PatientBirthDate": {"min": "19700101"}}, "ball"),
+             ("phantoms", {"SeriesDescription": phantom.DESCRIPTION, "PatientID": PATIENT["PatientID"]}, "ball")]
     texts = settings.files({"ball": "threshold"}, rules, destinations(folder))
     texts["node.toml"] = texts["node.toml"].replace("[completion]", f"{receive}\n[completion]") + HTTP
     return folder, Node(folder / "node", texts)

@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::config::section;
+use crate::inference::shape;
 
 fn parse(text: &str) -> Result<(Vec<Segment>, Notes), Vec<String>> {
-    read(toml::from_str(text).unwrap(), &Terminology::shipped().unwrap())
+    let (raw, faults) = section::read("model.toml", text, shape::metadata);
+    assert_eq!(faults, []);
+    read(raw.unwrap(), &Terminology::shipped().unwrap())
 }
 
 #[test]
