@@ -208,7 +208,8 @@ impl Analyst {
         let SeriesVolume { volume, headers, .. } = series;
         let source = SourceSeries::new(headers)?;
         let mut analysis = Analysis { objects: Vec::new(), nothing_found: Vec::new() };
-        let reads_voxels = |kind: &ResultKind| matches!(kind, ResultKind::Sr | ResultKind::Sc | ResultKind::Pdf);
+        let seen = [ResultKind::Sr, ResultKind::Sc, ResultKind::Gsps, ResultKind::Pdf];
+        let reads_voxels = |kind: &ResultKind| seen.contains(kind);
         let original = (pipeline.results.iter().any(reads_voxels)
             || pipeline.fallback.contains(&Form::SecondaryCapture))
         .then(|| volume.voxels.clone());

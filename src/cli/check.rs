@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::rules::findings;
-use crate::config::{Config, ConfigFaults, Fault, Pipeline};
+use crate::config::{Config, ConfigFaults, Fault, Pipeline, ResultKind};
 use crate::inference::{FileState, InferenceError, ModelStore};
+use crate::pipeline::FontFolders;
 use crate::rules::Severity;
 
 /// Checks the configuration folder; exit code 2 when it cannot be used.
@@ -48,6 +49,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), CheckError> {
     match Config::check(&args.config) {
         Ok((config, mut warnings)) => {
             warnings.extend(missing_networks(&config));
+            warnings.extend(missing_fonts(&config));
             warnings.extend(findings(&config));
             let (_, failed) = config.check_cases();
             if failed.is_empty() {
@@ -88,10 +90,29 @@ fn missing_network(store: &ModelStore, pipeline: &Pipeline, id: &str) -> Option<
         Err(error @ InferenceError::Package { .. }) => (error.to_string(), None),
         Err(_) => return None,
     };
-    let mut warning = Fault::of_file("pipelines.toml", found, "a model whose networks are installed");
+    Some(warning(pipeline, "models", found, "a model whose networks are installed", hint))
+}
+
+/// A warning for each pipeline whose reports would fail for want of a font.
+fn missing_fonts(config: &Config) -> Vec<Fault> {
+    let mut reporting = config.pipelines.values().filter(|p| p.results.contains(&ResultKind::Pdf)).peekable();
+    if reporting.peek().is_none() || FontFolders::new(config.node.fonts.clone()).suffice() {
+        return Vec::new();
+    }
+    let folders: Vec<String> = config.node.fonts.iter().map(|folder| folder.display().to_string()).collect();
+    let found = format!("\"pdf\", and no usable font in {}", folders.join(", "));
+    let hint =
+        "install the packages fonts-noto-core and fonts-noto-cjk, or name folders in [results] fonts of node.toml";
+    let warn =
+        |p: &Pipeline| warning(p, "results", found.clone(), "a font that reports can be set in", Some(hint.into()));
+    reporting.map(warn).collect()
+}
+
+fn warning(pipeline: &Pipeline, key: &str, found: String, allowed: &str, hint: Option<String>) -> Fault {
+    let mut warning = Fault::of_file("pipelines.toml", found, allowed);
     (warning.severity, warning.hint) = (Severity::Warning, hint);
-    warning.key = format!("pipeline.{}.models", pipeline.name);
-    Some(warning)
+    warning.key = format!("pipeline.{}.{key}", pipeline.name);
+    warning
 }
 
 fn print_sound(
@@ -169,6 +190,29 @@ mod tests {
         for words in
             ["warning in pipeline.brain-tissue.models", ".onnx", "install it: scripts/models/install_assets.sh"]
         {
+            assert!(printed.contains(words), "{words}\n{printed}");
+        }
+    }
+
+    #[test]
+    fn a_report_without_a_font_is_a_warning_that_says_what_to_install() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+        let folder = tempfile::tempdir().unwrap();
+        let copy = |name: &str, change: fn(String) -> String| {
+            let text = std::fs::read_to_string(shipped.join(name)).unwrap();
+            std::fs::write(folder.path().join(name), change(text)).unwrap();
+        };
+        copy("destinations.toml", |text| text);
+        copy("rules.toml", |text| text);
+        copy("pipelines.toml", |text| {
+            text + "\n[pipeline.told]\nmodels = [\"meshnet-gwm\"]\nresults = [\"seg\", \"pdf\"]\n"
+        });
+        copy("node.toml", |text| {
+            text.replace("/usr/share/fonts", "/none").replace("/usr/local/share/fonts", "/nor-here")
+        });
+        let (result, printed) = check(folder.path(), false);
+        assert!(result.is_ok(), "{printed}");
+        for words in ["warning in pipeline.told.results", "no usable font in", "fonts-noto-core"] {
             assert!(printed.contains(words), "{words}\n{printed}");
         }
     }

@@ -126,7 +126,9 @@ impl Engine {
         };
         drop_unlisted(&mut labels, package);
         let segments = package.segments.clone();
-        Ok(vec![Finding::Segmentation(Segmentation::of_labels(labels, grid, segments, algorithm))])
+        let thresholds = package.stages.last().into_iter().filter_map(|stage| stage.decision.threshold()).collect();
+        let found = Segmentation::of_labels(labels, grid, segments, algorithm);
+        Ok(vec![Finding::Segmentation(Segmentation { thresholds, ..found })])
     }
 
     /// Checks and loads every network of a package, as a run would.

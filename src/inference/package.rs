@@ -163,6 +163,15 @@ impl Decision {
             Decision::Argmax { classes } | Decision::Threshold { classes, .. } => classes,
         }
     }
+
+    /// The label that is given by a threshold, and what its output has to exceed.
+    #[must_use]
+    pub fn threshold(self) -> Option<(u8, f32)> {
+        match self {
+            Decision::Argmax { .. } => None,
+            Decision::Threshold { above, .. } => Some((1, above)),
+        }
+    }
 }
 
 /// Cleaning of a stage's labels, on its frame.

@@ -45,6 +45,14 @@ impl FontFolders {
     pub fn new(folders: Vec<PathBuf>) -> FontFolders {
         FontFolders { folders, shelf: Mutex::default() }
     }
+
+    /// Whether a report can be set at all: some font has the letters of ASCII, and a sign for what no font has.
+    #[must_use]
+    pub fn suffice(&self) -> bool {
+        let needed = BTreeSet::from(['e', '?']);
+        let faces = self.faces_for(&needed);
+        faces.iter().flat_map(|face| face.covered(&needed)).collect::<BTreeSet<char>>() == needed
+    }
 }
 
 impl FontSource for FontFolders {

@@ -143,12 +143,12 @@ impl Writing<'_> {
     }
 
     fn outlines(&self, context: &ResultContext) -> Result<Vec<(ResultObject, Vec<Fault>)>, ResultError> {
-        let Writing { source, found, .. } = self;
+        let Writing { source, found, original, .. } = *self;
         let judged = |object: ResultObject| {
             let faults = verify::presentation_state(&object.bytes, source, Some(found));
             (object, faults)
         };
-        Ok(results::presentation_states(source, found, context)?.into_iter().map(judged).collect())
+        Ok(results::presentation_states(source, found, original, context)?.into_iter().map(judged).collect())
     }
 
     /// Pictures, which go to every destination: they name the segmentation where every destination gets the same.

@@ -76,6 +76,16 @@ impl Voi {
         }
     }
 
+    /// The least and the greatest value between which greys change; of a sigmoid the window, beyond which they hardly do.
+    #[must_use]
+    pub fn span(&self) -> [f64; 2] {
+        match &self.curve {
+            Some(Curve::Window { center, width, .. }) => [center - width / 2.0, center + width / 2.0],
+            Some(Curve::Table { first, greys }) => [*first, first + (greys.len() - 1) as f64],
+            None => [0.0, 0.0],
+        }
+    }
+
     /// What an item of the Softcopy VOI LUT Sequence says of it; `None` where the image says nothing.
     pub(super) fn attributes(&self) -> Option<Dataset> {
         let mut item = Dataset::new_empty();
@@ -207,6 +217,7 @@ mod tests {
         let mut image = Dataset::new_empty();
         image.put(DataElement::new(tags::VOILUT_SEQUENCE, VR::SQ, DataSetSequence::from(vec![item])));
         let voi = Voi::of(&image);
+        assert_eq!(voi.span().map(f64::to_bits), [100.0, 103.0].map(f64::to_bits));
         assert_eq!([0.0, 100.0, 101.0, 102.0, 103.0, 999.0].map(|value| voi.grey(value)), [0, 0, 85, 170, 255, 255]);
     }
 
@@ -214,6 +225,7 @@ mod tests {
     fn an_image_that_does_not_say_is_shown_over_the_range_given() {
         let silent = Voi::of(&set(&[(tags::WINDOW_CENTER, "40"), (tags::WINDOW_WIDTH, "0")]));
         assert_eq!(silent.window(), None);
+        assert_eq!(silent.or_range([10.0, 30.0]).span().map(f64::to_bits), [10.0, 30.0].map(f64::to_bits));
         assert_eq!([10.0, 20.0, 30.0].map(|value| silent.or_range([10.0, 30.0]).grey(value)), [0, 128, 255]);
         let own = Voi::of(&set(&[(tags::WINDOW_CENTER, "40"), (tags::WINDOW_WIDTH, "400")]));
         assert_eq!(own.or_range([0.0, 1.0]), own);

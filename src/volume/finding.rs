@@ -1,5 +1,7 @@
 //! What a model says about a volume, before it becomes a DICOM object.
 
+use std::collections::BTreeMap;
+
 use ndarray::Array3;
 
 use super::Grid;
@@ -21,6 +23,9 @@ pub struct Segmentation {
     pub overlays: Vec<Array3<u8>>,
     /// How probable each of `segments` is in each voxel, 255 being certain; empty where the model does not say.
     pub probabilities: Vec<Array3<u8>>,
+    /// By label, what the model's output has to exceed where a voxel is to have it, in the output's own scale; without
+    /// those that are chosen otherwise, such as by the greatest output.
+    pub thresholds: BTreeMap<u8, f32>,
     pub grid: Grid,
     /// In the order of `label`, each label in one map only; labels without voxels stay listed.
     pub segments: Vec<Segment>,
@@ -28,10 +33,11 @@ pub struct Segmentation {
 }
 
 impl Segmentation {
-    /// A label map whose segments share no voxel, without probabilities.
+    /// A label map whose segments share no voxel, without probabilities and thresholds.
     #[must_use]
     pub fn of_labels(labels: Array3<u8>, grid: Grid, segments: Vec<Segment>, algorithm: Algorithm) -> Segmentation {
-        Segmentation { labels, overlays: Vec::new(), probabilities: Vec::new(), grid, segments, algorithm }
+        let (overlays, probabilities, thresholds) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Segmentation { labels, overlays, probabilities, thresholds, grid, segments, algorithm }
     }
 
     /// Whether no voxel has a label.

@@ -38,6 +38,7 @@ fn finding(labels: Array3<u8>, overlays: Vec<Array3<u8>>) -> Segmentation {
         labels,
         overlays,
         probabilities: Vec::new(),
+        thresholds: std::collections::BTreeMap::new(),
         grid: Grid { size: [columns, rows, slices], origin: [10.0, 20.0, 0.0], axes },
         segments: (1..=3).map(segment).collect(),
         algorithm,

@@ -109,6 +109,7 @@ cleanup = [{cleanup}]
     volume.voxels[[0, 21, 19]] = 40.0;
     let found = run(&engine, &package.1, volume).unwrap();
     assert_eq!(found.labels, box_of(&head()), "the hole is filled, the far voxel is gone");
+    assert_eq!(found.thresholds, [(1, 0.0)].into());
 }
 
 #[test]

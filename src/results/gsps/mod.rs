@@ -8,21 +8,25 @@ mod graphics;
 use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
+use ndarray::Array3;
 
 use super::elements::{put, put_decimals, put_item, put_items, put_text, put_uid};
 use super::source::decimal_texts;
 use super::voi::Voi;
 use super::{ResultContext, ResultError, ResultObject, SourceSeries, modules, seg};
 use crate::dicom::{Dataset, SegForm, text};
-use crate::volume::Segmentation;
+use crate::volume::{Segmentation, usual_window};
 use graphics::Graphics;
 
 pub(super) const KIND: &str = "gsps";
 
-/// Draws the borders of `finding`'s segments over `source`. Nothing found is [`ResultError::NothingFound`].
+/// Draws the borders of `finding`'s segments over `source`. Images that state no window are shown in the one that suits
+/// `voxels`: without any, viewers spread the greys over all that a pixel can hold. Nothing found is
+/// [`ResultError::NothingFound`].
 pub fn presentation_states(
     source: &SourceSeries,
     finding: &Segmentation,
+    voxels: Option<&Array3<f32>>,
     context: &ResultContext,
 ) -> Result<Vec<ResultObject>, ResultError> {
     let (slices, rows, columns) = finding.labels.dim();
@@ -39,11 +43,17 @@ pub fn presentation_states(
         }
     }
     groups.retain(|group| graphics.any_on(group));
-    (1..).zip(&groups).map(|(number, group)| state(&graphics, number, group)).collect()
+    let usual = if source.slices().iter().any(|slice| slice.voi.is_silent()) { voxels.map(usual_window) } else { None };
+    (1..).zip(&groups).map(|(number, group)| state(&graphics, number, group, usual)).collect()
 }
 
 /// The state of slices that are rescaled alike, the `number`th of its series.
-fn state(graphics: &Graphics<'_>, number: u32, slices: &[usize]) -> Result<ResultObject, ResultError> {
+fn state(
+    graphics: &Graphics<'_>,
+    number: u32,
+    slices: &[usize],
+    usual: Option<[f32; 2]>,
+) -> Result<ResultObject, ResultError> {
     let Graphics { source, finding, context, .. } = graphics;
     let class = uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE;
     let named = ResultObject::begun(KIND, class, uids::EXPLICIT_VR_LITTLE_ENDIAN, source, finding, context)?;
@@ -65,7 +75,7 @@ fn state(graphics: &Graphics<'_>, number: u32, slices: &[usize]) -> Result<Resul
     put_items(&mut series, tags::REFERENCED_IMAGE_SEQUENCE, images(source, slices));
     put_item(&mut dataset, tags::REFERENCED_SERIES_SEQUENCE, series);
     displayed_area(&mut dataset, source);
-    grey_scale(&mut dataset, source, slices);
+    grey_scale(&mut dataset, source, slices, usual);
     put_items(&mut dataset, tags::GRAPHIC_LAYER_SEQUENCE, graphics.layers(slices));
     put_items(&mut dataset, tags::GRAPHIC_ANNOTATION_SEQUENCE, graphics.annotations(slices));
     object.finished(dataset, source)
@@ -90,7 +100,7 @@ fn displayed_area(dataset: &mut Dataset, source: &SourceSeries) {
 
 /// From stored values to grey as the source has it: Modality LUT, Softcopy VOI LUT, Softcopy Presentation LUT (PS3.3
 /// sections C.11.1, C.11.8, C.11.6).
-fn grey_scale(dataset: &mut Dataset, source: &SourceSeries, slices: &[usize]) {
+fn grey_scale(dataset: &mut Dataset, source: &SourceSeries, slices: &[usize], usual: Option<[f32; 2]>) {
     let first = &source.slices()[slices[0]];
     if let Some([slope, intercept]) = &first.rescale {
         put_decimals(dataset, tags::RESCALE_SLOPE, vec![slope.clone()]);
@@ -98,16 +108,17 @@ fn grey_scale(dataset: &mut Dataset, source: &SourceSeries, slices: &[usize]) {
         let unit = text(source.header(), tags::RESCALE_TYPE).unwrap_or_else(|| "US".to_owned());
         put_text(dataset, tags::RESCALE_TYPE, VR::LO, &unit);
     }
-    let mut windows: Vec<(&Voi, Vec<usize>)> = Vec::new();
+    let mut windows: Vec<(Voi, Vec<usize>)> = Vec::new();
     for k in slices {
-        let voi = &source.slices()[*k].voi;
+        let own = &source.slices()[*k].voi;
+        let voi = usual.map_or_else(|| own.clone(), |range| own.or_range(range));
         match windows.iter_mut().find(|(other, _)| *other == voi) {
             Some((_, alike)) => alike.push(*k),
             None => windows.push((voi, vec![*k])),
         }
     }
     let is_one = windows.len() == 1;
-    let item = |(voi, alike): &(&Voi, Vec<usize>)| {
+    let item = |(voi, alike): &(Voi, Vec<usize>)| {
         let mut item = voi.attributes()?;
         if !is_one {
             put_items(&mut item, tags::REFERENCED_IMAGE_SEQUENCE, images(source, alike));

@@ -16,6 +16,7 @@ use krilla::{Document, SerializeSettings};
 
 use super::line::Typesetter;
 use super::page::{Area, Mark, Page, Paper};
+use super::plate::opaque;
 use crate::results::ResultError;
 
 /// What the file says of itself.
@@ -84,7 +85,7 @@ fn put(surface: &mut Surface<'_>, mark: &Mark, setter: &Typesetter<'_>) {
             rectangle(surface, *area);
         }
         Mark::Picture { area: [x, y, width, height], raster } => {
-            let image = Image::from_rgba8(raster.opaque(), raster.width as u32, raster.height as u32);
+            let image = Image::from_rgba8(opaque(raster), raster.width as u32, raster.height as u32);
             let Some(size) = Size::from_wh(*width, *height) else { return };
             surface.push_transform(&Transform::from_translate(*x, *y));
             surface.draw_image(image, size);

@@ -4,8 +4,9 @@
 use super::layout::{GREY, heading};
 use super::line::Style;
 use super::page::{Align, Area, Flow, MARGIN, Mark, Page};
-use super::plate::{Overlay, Plate, Plates, Raster, heat};
+use super::plate::{Overlay, Plate, Plates, heat};
 use super::report::Report;
+use crate::volume::Picture;
 
 const CAPTION: Style = Style::new(8.0);
 const SMALL: Style = Style::new(7.0).color(GREY);
@@ -56,9 +57,10 @@ fn pair(flow: &mut Flow<'_>, report: &Report, plates: &Plates, plate: &Plate) {
         picture(flow, raster, plate, [left, top, width, height]);
     }
     let under = top + height + 5.0;
-    if let Some(window) = &report.window {
-        bar(flow, [MARGIN, under], [window[0].as_str(), &window[1]], |share| [(share * 255.0).round() as u8; 3]);
-    }
+    let [least, greatest] = plate.voi.span();
+    let ends = [least, greatest].map(|value| format!("{value:.0}{}", report.unit.suffix()));
+    let grey = |share: f32| [plate.voi.grey((least + f64::from(share) * (greatest - least)) as f32); 3];
+    bar(flow, [MARGIN, under], ends.each_ref().map(String::as_str), grey);
     let right = MARGIN + half + BETWEEN;
     match plates.overlay {
         Overlay::Heat => bar(flow, [right, under], ["0 %", "100 %"], heat),
@@ -67,7 +69,7 @@ fn pair(flow: &mut Flow<'_>, report: &Report, plates: &Plates, plate: &Plate) {
     flow.y = top + height + BELOW;
 }
 
-fn picture(flow: &mut Flow<'_>, raster: &Raster, plate: &Plate, area: Area) {
+fn picture(flow: &mut Flow<'_>, raster: &Picture, plate: &Plate, area: Area) {
     let setter = flow.setter;
     let [left, top, width, height] = area;
     let page = flow.page();
@@ -117,7 +119,7 @@ fn legend(flow: &mut Flow<'_>, report: &Report, plate: &Plate, [left, top, width
             flow.page().text(setter.set(&format!("and {rest} more"), SMALL), [x, 0.0], y + 6.0, Align::Left);
             return;
         }
-        flow.page().area([x, y, 6.0, 6.0], structure.color);
+        flow.page().swatch([x, y, 6.0, 6.0], structure.color);
         flow.page().text(line, [x + 8.0, 0.0], y + 6.0, Align::Left);
         x += wide;
     }

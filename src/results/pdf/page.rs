@@ -1,8 +1,9 @@
 //! Pages and what lies on them: marks in points from the upper left corner, and a flow that begins a new page where one
 //! is full. Knows nothing of what a report says.
 
+use super::layout::GREY;
 use super::line::{Line, Style, Typesetter};
-use super::plate::Raster;
+use crate::volume::Picture;
 
 /// From the edges of the paper.
 pub(super) const MARGIN: f32 = 45.0;
@@ -59,7 +60,7 @@ pub(super) enum Mark {
     },
     Picture {
         area: Area,
-        raster: Raster,
+        raster: Picture,
     },
 }
 
@@ -89,6 +90,12 @@ impl Page {
 
     pub fn area(&mut self, area: Area, color: [u8; 3]) {
         self.marks.push(Mark::Area { area, color });
+    }
+
+    /// A structure's colour, with an edge: some are as white as the paper.
+    pub fn swatch(&mut self, area: Area, color: [u8; 3]) {
+        self.area(area, color);
+        self.marks.push(Mark::Frame { area, color: GREY, width: 0.3 });
     }
 
     pub fn rule(&mut self, y: f32, [x, width]: [f32; 2], color: [u8; 3]) {

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use dicom_dictionary_std::tags;
 use ndarray::{Array3, ArrayView2, Axis};
 
-use crate::dicom::{Vec3, decimals, scale, text};
+use crate::dicom::{Vec3, scale};
 use crate::results::SourceSeries;
-use crate::volume::{Measured, Segmentation, quantiles};
+use crate::results::voi::Voi;
+use crate::volume::{Measured, Picture, Segmentation, blend, usual_window};
 
 /// Slices shown at most.
 const MOST: usize = 6;
@@ -22,21 +22,14 @@ const EDGE: f32 = 0.9;
 /// A probability below shows no heat, so that anatomy stays readable.
 const COLD: f32 = 0.1;
 
-/// An RGB picture, rows from the top.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Raster {
-    pub width: usize,
-    pub height: usize,
-    /// `width * height * 3` bytes.
-    pub pixels: Vec<u8>,
-}
-
 /// One slice of the source, plain and marked.
 #[derive(Debug, Clone)]
 pub(super) struct Plate {
     pub slice: usize,
-    pub plain: Raster,
-    pub marked: Raster,
+    pub plain: Picture,
+    pub marked: Picture,
+    /// How its values became greys.
+    pub voi: Voi,
     /// Width and height on the patient, mm.
     pub extent: [f64; 2],
     /// Patient directions at the left, right, top and bottom edge.
@@ -53,11 +46,10 @@ pub(super) enum Overlay {
     Heat,
 }
 
-/// Plates, the window they are shown in (values shown black and white), and what lies over them.
+/// Plates, and what lies over them.
 #[derive(Debug, Clone)]
 pub(super) struct Plates {
     pub all: Vec<Plate>,
-    pub window: [f32; 2],
     pub overlay: Overlay,
 }
 
@@ -68,12 +60,13 @@ pub(super) fn plates(
     measured: &[Measured],
     voxels: &Array3<f32>,
 ) -> Plates {
-    let window = window(source, voxels);
+    let usual =
+        if source.slices().iter().any(|slice| slice.voi.is_silent()) { usual_window(voxels) } else { [0.0, 1.0] };
     let overlay = if finding.probabilities.is_empty() { Overlay::Structures } else { Overlay::Heat };
-    let inverted = text(source.header(), tags::PHOTOMETRIC_INTERPRETATION).as_deref() == Some("MONOCHROME1");
     let draw = |k: usize| {
         let plane = &source.slices()[k].plane;
-        let plain = grey(voxels.index_axis(Axis(0), k), window, inverted);
+        let voi = source.slices()[k].voi.or_range(usual);
+        let plain = grey(voxels.index_axis(Axis(0), k), &voi);
         let marked = match overlay {
             Overlay::Structures => structures(&plain, finding, k),
             Overlay::Heat => heated(&plain, finding, k),
@@ -84,12 +77,13 @@ pub(super) fn plates(
             extent: [plane.columns as f64 * plane.spacing[1], plane.rows as f64 * plane.spacing[0]],
             edges: [scale(right, -1.0), right, scale(down, -1.0), down].map(direction),
             labels: labels_on(finding, k),
-            plain: plain.reduced(),
-            marked: marked.reduced(),
+            plain: reduced(plain),
+            marked: reduced(marked),
+            voi,
         }
     };
     let all = chosen(finding, measured, voxels.len_of(Axis(0))).into_iter().map(draw).collect();
-    Plates { all, window, overlay }
+    Plates { all, overlay }
 }
 
 /// Slices on which some structure reaches farthest, as few as show all structures, in the order of the volume.
@@ -121,29 +115,13 @@ fn labels_on(finding: &Segmentation, k: usize) -> BTreeSet<u8> {
     (1..=255).filter(|label| present[usize::from(*label)]).collect()
 }
 
-/// The source's own window, else what most of its values lie in.
-fn window(source: &SourceSeries, voxels: &Array3<f32>) -> [f32; 2] {
-    let stated = |tag| decimals(source.header(), tag).and_then(|values| values.first().copied());
-    if let (Some(centre), Some(width)) = (stated(tags::WINDOW_CENTER), stated(tags::WINDOW_WIDTH))
-        && width >= 1.0
-    {
-        return [centre - width / 2.0, centre + width / 2.0].map(|value| value as f32);
-    }
-    let values: Vec<f32> = voxels.iter().copied().step_by(voxels.len() / 1_000_000 + 1).collect();
-    let found = quantiles(&values, |_| true, &[0.01, 0.99]);
-    found.map_or([0.0, 1.0], |q| [q[0] as f32, (q[1] as f32).max(q[0] as f32 + 1.0)])
-}
-
-fn grey(slice: ArrayView2<'_, f32>, [black, white]: [f32; 2], inverted: bool) -> Raster {
+fn grey(slice: ArrayView2<'_, f32>, voi: &Voi) -> Picture {
     let (height, width) = slice.dim();
-    let share = |value: f32| ((value - black) / (white - black).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0);
-    let shown = |value: &f32| if inverted { 1.0 - share(*value) } else { share(*value) };
-    let pixels = slice.iter().flat_map(|value| [(shown(value) * 255.0).round() as u8; 3]).collect();
-    Raster { width, height, pixels }
+    Picture { width, height, pixels: slice.iter().flat_map(|value| [voi.grey(*value); 3]).collect() }
 }
 
 /// Every structure in its colour, its edge stronger. Of structures that share a voxel the last is seen.
-fn structures(plain: &Raster, finding: &Segmentation, k: usize) -> Raster {
+fn structures(plain: &Picture, finding: &Segmentation, k: usize) -> Picture {
     let mut colors = [None; 256];
     finding.segments.iter().for_each(|segment| colors[usize::from(segment.label)] = Some(segment.color));
     let mut drawn = plain.clone();
@@ -154,20 +132,20 @@ fn structures(plain: &Raster, finding: &Segmentation, k: usize) -> Raster {
             let near =
                 [(row.wrapping_sub(1), column), (row + 1, column), (row, column.wrapping_sub(1)), (row, column + 1)];
             let inside = near.iter().all(|at| labels.get(*at).is_none_or(|other| other == label));
-            drawn.blend(column, row, color, if inside { FILL } else { EDGE });
+            tint(&mut drawn, [column, row], color, if inside { FILL } else { EDGE });
         }
     }
     drawn
 }
 
-fn heated(plain: &Raster, finding: &Segmentation, k: usize) -> Raster {
+fn heated(plain: &Picture, finding: &Segmentation, k: usize) -> Picture {
     let mut drawn = plain.clone();
     for row in 0..plain.height {
         for column in 0..plain.width {
             let most = finding.probabilities.iter().map(|shares| shares[[k, row, column]]).max().unwrap_or(0);
             let share = f32::from(most) / 255.0;
             if share >= COLD {
-                drawn.blend(column, row, heat(share), 0.25 + 0.3 * share);
+                tint(&mut drawn, [column, row], heat(share), 0.25 + 0.3 * share);
             }
         }
     }
@@ -186,36 +164,32 @@ fn direction(towards: Vec3) -> char {
     if towards[axis] < 0.0 { negative } else { positive }
 }
 
-impl Raster {
-    fn blend(&mut self, x: usize, y: usize, color: [u8; 3], share: f32) {
-        let at = (y * self.width + x) * 3;
-        for (channel, value) in self.pixels[at..at + 3].iter_mut().zip(color) {
-            *channel = (f32::from(*channel) * (1.0 - share) + f32::from(value) * share).round() as u8;
-        }
-    }
+fn tint(picture: &mut Picture, [x, y]: [usize; 2], color: [u8; 3], opacity: f32) {
+    let pixel = &mut picture.pixels.as_chunks_mut::<3>().0[y * picture.width + x];
+    *pixel = blend(*pixel, color, opacity);
+}
 
-    /// Averaged over squares of pixels until it fits [`SIDE`].
-    fn reduced(self) -> Raster {
-        let factor = self.width.max(self.height).div_ceil(SIDE);
-        if factor <= 1 {
-            return self;
-        }
-        let (width, height) = (self.width / factor, self.height / factor);
-        let area = (factor * factor) as u32;
-        let mean = |x: usize, y: usize, channel: usize| {
-            let square = (0..factor * factor).map(|n| (x * factor + n % factor, y * factor + n / factor));
-            let sum: u32 = square.map(|(x, y)| u32::from(self.pixels[(y * self.width + x) * 3 + channel])).sum();
-            (sum / area) as u8
-        };
-        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-        let pixels = places.flat_map(|(x, y)| [0, 1, 2].map(|channel| mean(x, y, channel))).collect();
-        Raster { width, height, pixels }
+/// Averaged over squares of pixels until it fits [`SIDE`].
+fn reduced(picture: Picture) -> Picture {
+    let factor = picture.width.max(picture.height).div_ceil(SIDE);
+    if factor <= 1 {
+        return picture;
     }
+    let (width, height) = (picture.width / factor, picture.height / factor);
+    let area = (factor * factor) as u32;
+    let mean = |x: usize, y: usize, channel: usize| {
+        let square = (0..factor * factor).map(|n| (x * factor + n % factor, y * factor + n / factor));
+        let sum: u32 = square.map(|(x, y)| u32::from(picture.pixels[(y * picture.width + x) * 3 + channel])).sum();
+        (sum / area) as u8
+    };
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let pixels = places.flat_map(|(x, y)| [0, 1, 2].map(|channel| mean(x, y, channel))).collect();
+    Picture { width, height, pixels }
+}
 
-    /// RGBA, as images are embedded.
-    pub fn opaque(&self) -> Vec<u8> {
-        self.pixels.as_chunks::<3>().0.iter().flat_map(|[r, g, b]| [*r, *g, *b, 255]).collect()
-    }
+/// RGBA, as images are embedded.
+pub(super) fn opaque(picture: &Picture) -> Vec<u8> {
+    picture.pixels.as_chunks::<3>().0.iter().flat_map(|[r, g, b]| [*r, *g, *b, 255]).collect()
 }
 
 #[cfg(test)]
@@ -240,7 +214,7 @@ mod tests {
     #[test]
     fn large_images_are_averaged() {
         let pixels = (0..2050 * 4).flat_map(|n| [if n % 2 == 0 { 10 } else { 30 }, 0, 255]).collect();
-        let reduced = Raster { width: 2050, height: 4, pixels }.reduced();
+        let reduced = reduced(Picture { width: 2050, height: 4, pixels });
         assert_eq!((reduced.width, reduced.height), (683, 1));
         assert_eq!(&reduced.pixels[..3], &[16, 0, 255]);
     }

@@ -47,7 +47,8 @@ pub(super) struct Report {
     /// The node and its program, at the foot of every page.
     pub node: String,
     pub plates: Option<Plates>,
-    pub window: Option<[String; 2]>,
+    /// Of the values of the source's voxels.
+    pub unit: Unit,
 }
 
 impl Report {
@@ -61,7 +62,6 @@ impl Report {
     ) -> Report {
         let unit = Unit::of(source);
         let names = name::groups(&readable(source.header(), tags::PATIENT_NAME).unwrap_or_default());
-        let window = plates.as_ref().map(|plates| plates.window.map(|value| format!("{value:.0}{}", unit.suffix())));
         let found = finding.segments.iter().filter(|segment| measurement(measured, segment).is_some()).count();
         Report {
             patient: patient_line(source, &names),
@@ -70,12 +70,12 @@ impl Report {
             verdict: verdict(finding, found),
             columns: columns(finding, measured, unit),
             rows: rows(finding, measured),
-            notes: notes(measured, unit),
+            notes: notes(finding, measured, unit),
             model: model(finding, source, context),
             node: format!("{}, Sagittal {}", letterhead.node, context.node_version),
             names,
             plates,
-            window,
+            unit,
         }
     }
 
@@ -84,13 +84,13 @@ impl Report {
         let fields = [&self.study, &self.series, &self.model].into_iter().flatten().map(|(_, value)| value);
         let rows = self.rows.iter().flat_map(|row| row.values.iter().chain([&row.name]));
         let own = [&self.patient, &self.verdict, &self.node].into_iter().chain(&self.names).chain(&self.notes);
-        own.chain(fields).chain(rows).chain(self.window.iter().flatten()).map(String::as_str)
+        own.chain(fields).chain(rows).map(String::as_str)
     }
 }
 
 /// What the voxels' values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(super) enum Unit {
     Hounsfield,
     /// Without a unit that means the same on another scanner.
     Signal,
@@ -102,7 +102,7 @@ impl Unit {
         if is_ct { Unit::Hounsfield } else { Unit::Signal }
     }
 
-    fn suffix(self) -> &'static str {
+    pub fn suffix(self) -> &'static str {
         if self == Unit::Hounsfield { " HU" } else { "" }
     }
 }
@@ -174,6 +174,9 @@ fn measurement<'m>(measured: &'m [Measured], segment: &Segment) -> Option<&'m Me
 
 fn columns(finding: &Segmentation, measured: &[Measured], unit: Unit) -> Vec<&'static str> {
     let mut columns = vec!["Volume\nmL", "Long axis\nmm", "Short axis\nmm"];
+    if !finding.thresholds.is_empty() {
+        columns.push("Threshold\noutput >");
+    }
     if !finding.probabilities.is_empty() {
         columns.push("Probability\nmean %");
     }
@@ -194,7 +197,7 @@ fn rows(finding: &Segmentation, measured: &[Measured]) -> Vec<Row> {
             label: segment.label,
             color: segment.color,
             name: segment.name.clone(),
-            values: own.map(|own| values(own, probability(finding, place, own.label))).unwrap_or_default(),
+            values: own.map(|own| values(finding, own, place)).unwrap_or_default(),
             touches_border: own.is_some_and(|own| own.touches_border),
         }
     };
@@ -203,13 +206,17 @@ fn rows(finding: &Segmentation, measured: &[Measured]) -> Vec<Row> {
     found.into_iter().chain(absent).collect()
 }
 
-fn values(measured: &Measured, probability: Option<f64>) -> Vec<String> {
+/// One text for each of [`columns`].
+fn values(finding: &Segmentation, measured: &Measured, place: usize) -> Vec<String> {
     let mut values = vec![
         volume(measured.volume),
         format!("{:.1}", measured.caliper.long),
         format!("{:.1}", measured.caliper.short),
     ];
-    values.extend(probability.map(|share| format!("{:.0}", share * 100.0)));
+    if !finding.thresholds.is_empty() {
+        values.push(finding.thresholds.get(&measured.label).map_or_else(|| NONE.into(), f32::to_string));
+    }
+    values.extend(probability(finding, place, measured.label).map(|share| format!("{:.0}", share * 100.0)));
     if let Some(Values { mean, deviation, median, percentiles: [low, high], .. }) = measured.values {
         let [mean, deviation, median, low, high] = [mean, deviation, median, low, high].map(number);
         values.extend([mean, deviation, median, format!("{low} – {high}")]);
@@ -244,12 +251,15 @@ fn probability(finding: &Segmentation, place: usize, label: u8) -> Option<f64> {
     (count > 0).then(|| sum as f64 / count as f64 / 255.0)
 }
 
-fn notes(measured: &[Measured], unit: Unit) -> Vec<String> {
+fn notes(finding: &Segmentation, measured: &[Measured], unit: Unit) -> Vec<String> {
     let mut notes = vec![
         "Volume: voxels counted, their depth taken from the positions of the images. Long axis: the longest distance \
          within one image; short axis: across it."
             .to_owned(),
     ];
+    if !finding.thresholds.is_empty() {
+        notes.push("Threshold: a voxel counts where the model's output for the structure is above.".into());
+    }
     if measured.iter().any(|measured| measured.values.is_some()) {
         let values = match unit {
             Unit::Hounsfield => "Hounsfield units",
@@ -298,6 +308,47 @@ pub(super) fn declared(source: &SourceSeries) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dicom::{Code, Plane};
+    use crate::volume::{Algorithm, Grid, Slab, measure};
+
+    /// Two voxels in labels 1 and 2.
+    fn finding(thresholds: &[(u8, f32)]) -> Segmentation {
+        let code = Code::new("1", "99X", "x");
+        let segment = |label| Segment {
+            label,
+            name: String::new(),
+            category: code.clone(),
+            property: code.clone(),
+            modifier: None,
+            region: None,
+            region_modifier: None,
+            color: [0; 3],
+        };
+        let none = String::new();
+        let algorithm =
+            Algorithm { name: none.clone(), version: none.clone(), manufacturer: none.clone(), digest: none };
+        let axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let grid = Grid { size: [2, 1, 1], origin: [0.0; 3], axes };
+        let labels = ndarray::arr3(&[[[1, 2]]]);
+        let found = Segmentation::of_labels(labels, grid, [1, 2].map(segment).into(), algorithm);
+        Segmentation { thresholds: thresholds.iter().copied().collect(), ..found }
+    }
+
+    #[test]
+    fn thresholds_have_a_column_where_the_model_states_one() {
+        let [row, column] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
+        let (position, spacing) = ([0.0; 3], [1.0; 2]);
+        let plane = Plane { position, row, column, spacing, rows: 1, columns: 2, frame_of_reference: None };
+        let table = |finding: &Segmentation| {
+            let measured = measure(finding, None, &[Slab { plane: &plane, thickness: 1.0 }]);
+            let thresholds = |row: Row| row.values.get(3).cloned();
+            let headings = columns(finding, &measured, Unit::Signal);
+            (headings.len(), rows(finding, &measured).into_iter().map(thresholds).collect::<Vec<_>>())
+        };
+        assert_eq!(table(&finding(&[])), (3, vec![None, None]));
+        let stated = [Some("0.5".to_owned()), Some(NONE.to_owned())];
+        assert_eq!(table(&finding(&[(1, 0.5)])), (4, stated.into()));
+    }
 
     #[test]
     fn numbers_have_the_digits_that_mean_something() {

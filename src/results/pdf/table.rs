@@ -44,7 +44,7 @@ pub(super) fn findings(flow: &mut Flow<'_>, report: &Report) {
             let stripe = [MARGIN, top, flow.paper.width(), height];
             flow.page().area(stripe, STRIPE);
         }
-        flow.page().area([MARGIN + 3.0, top + 3.5, SWATCH, SWATCH], row.color);
+        flow.page().swatch([MARGIN + 3.0, top + 3.5, SWATCH, SWATCH], row.color);
         for (place, line) in name.into_iter().enumerate() {
             flow.page().text(line, columns[0], top + 10.5 + place as f32 * style.leading(), Align::Left);
         }

@@ -114,7 +114,7 @@ impl<'d> State<'d> {
             faults.push(Fault::new("G1", "the displayed area is not all of the image, scaled to fit"));
         }
         let spacing = corner(tags::PRESENTATION_PIXEL_SPACING);
-        if Some(spacing) != decimals(self.source.header(), tags::PIXEL_SPACING) {
+        if !alike(Some(&spacing), decimals(self.source.header(), tags::PIXEL_SPACING).as_ref()) {
             faults.push(Fault::new("V5", "PresentationPixelSpacing is not the source's"));
         }
         faults
@@ -129,7 +129,9 @@ impl<'d> State<'d> {
             Some(texts) => texts.each_ref().map(|text| text.trim().parse().ok().map(|value: f64| vec![value])),
             None => [None, None],
         };
-        if slices().any(|(_, slice)| theirs(&slice.rescale) != own) {
+        let is_own =
+            |theirs: [Option<Vec<f64>>; 2]| own.iter().zip(&theirs).all(|(a, b)| alike(a.as_ref(), b.as_ref()));
+        if slices().any(|(_, slice)| !is_own(theirs(&slice.rescale))) {
             faults.push(Fault::new("G3", "the rescaling is not that of every image"));
         }
         let windows = items(self.dataset, tags::SOFTCOPY_VOILUT_SEQUENCE);
@@ -146,7 +148,9 @@ impl<'d> State<'d> {
             let stated = first(tags::WINDOW_CENTER).zip(first(tags::WINDOW_WIDTH));
             match slice.voi.window() {
                 Some([center, width]) => stated.is_none_or(|(c, w)| (c - center).abs() + (w - width).abs() > 1e-6),
-                None => stated.is_some() || slice.voi.is_silent() != own.is_none(),
+                // Who makes the state chooses.
+                None if slice.voi.is_silent() => false,
+                None => stated.is_some() || own.is_none(),
             }
         };
         if slices().any(is_other) {
@@ -272,6 +276,15 @@ impl<'d> State<'d> {
             }
         }
         wrong + set.abs_diff(truth.marked(k))
+    }
+}
+
+/// The same numbers, but for what rounding to the 16 characters of a DS costs: sources state longer ones.
+fn alike(own: Option<&Vec<f64>>, theirs: Option<&Vec<f64>>) -> bool {
+    let is_near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-8 * b.abs();
+    match (own, theirs) {
+        (Some(own), Some(theirs)) => own.len() == theirs.len() && own.iter().zip(theirs).all(is_near),
+        (own, theirs) => own == theirs,
     }
 }
 

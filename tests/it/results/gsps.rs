@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
+use ndarray::Array3;
 use sagittal::dicom::{Dataset, text, texts};
 use sagittal::results::{ResultError, ResultObject, SourceSeries, presentation_states, verify};
 use sagittal::volume::Segmentation;
@@ -13,7 +14,7 @@ use crate::support::phantom::Series;
 
 /// The states of a finding, refereed.
 pub fn outlined(source: &SourceSeries, finding: &Segmentation) -> Vec<ResultObject> {
-    let states = presentation_states(source, finding, &context()).unwrap();
+    let states = presentation_states(source, finding, None, &context()).unwrap();
     for state in &states {
         assert_eq!(verify::presentation_state(&state.bytes, source, Some(finding)), []);
     }
@@ -52,6 +53,35 @@ fn lines_filled_again_are_the_segments() {
         let (series, finding) = blobs(seed);
         state(&series, &finding);
     }
+}
+
+/// Scanners write decimal strings of more than the 16 characters that DS has; here they are rounded to these.
+#[test]
+fn numbers_of_a_source_that_are_too_long_are_rounded() {
+    let long = ["0.666666686534882", "0.699987828731537"].map(str::to_owned);
+    let mut series = Series::new(5, 5, 4)
+        .with(tags::PIXEL_SPACING, VR::DS, PrimitiveValue::Strs(long.into_iter().collect()))
+        .with(tags::RESCALE_SLOPE, VR::DS, "1.23456789012345678");
+    series.spacing = [0.666_666_686_534_882, 0.699_987_828_731_537];
+    let shown = dataset(&state(&series, &scattered(&series, 3)));
+    let area = items(&shown, tags::DISPLAYED_AREA_SELECTION_SEQUENCE);
+    assert_eq!(texts(&area[0], tags::PRESENTATION_PIXEL_SPACING), ["0.66666668653488", "0.69998782873154"]);
+    assert_eq!(text(&shown, tags::RESCALE_SLOPE).as_deref(), Some("1.23456789012346"));
+}
+
+/// Without a window viewers spread the greys over all that a pixel can hold, and the images are one grey.
+#[test]
+fn images_that_state_no_window_get_one_of_their_values() {
+    let series = Series::new(5, 5, 4).lacking(tags::WINDOW_CENTER).lacking(tags::WINDOW_WIDTH);
+    let (source, finding) = (source(&series), scattered(&series, 3));
+    let voxels = Array3::from_shape_fn(finding.labels.dim(), |(k, j, i)| (k * 25 + j * 5 + i) as f32);
+    let states = presentation_states(&source, &finding, Some(&voxels), &context()).unwrap();
+    assert_eq!(verify::presentation_state(&states[0].bytes, &source, Some(&finding)), []);
+    let windows = items(&dataset(&states[0]), tags::SOFTCOPY_VOILUT_SEQUENCE);
+    assert_eq!(windows.len(), 1);
+    let number = |tag| text(&windows[0], tag).unwrap().parse::<f64>().unwrap();
+    let (center, width) = (number(tags::WINDOW_CENTER), number(tags::WINDOW_WIDTH));
+    assert!((45.0..=55.0).contains(&center) && (90.0..=99.0).contains(&width), "{center} {width}");
 }
 
 /// FL has a length of 16 bits: a comb of more corners than fit in one value becomes several lines.
@@ -145,6 +175,6 @@ fn the_same_run_draws_the_same_lines_and_nothing_found_draws_none() {
     let series = Series::new(13, 11, 4);
     assert_eq!(state(&series, &scattered(&series, 3)), state(&series, &scattered(&series, 3)));
     let nothing = labelled(&series, 2, |_, _, _| 0);
-    let none = presentation_states(&source(&series), &nothing, &context());
+    let none = presentation_states(&source(&series), &nothing, None, &context());
     assert!(matches!(none, Err(ResultError::NothingFound)), "{none:?}");
 }
