@@ -336,7 +336,7 @@ fn an_input_of_a_geometry_that_is_not_taken_is_named() {
     assert_eq!(job.state, JobState::Discarded);
     let why = job.last_error.as_deref().unwrap();
     assert!(
-        why.starts_with("input \"adc\": ") && why.contains("missing-slices; pipeline \"threshold\" accepts"),
+        why.starts_with("input \"adc\": ") && why.contains("missing-slices (") && why.contains("\"threshold\" accepts"),
         "{why}"
     );
 }

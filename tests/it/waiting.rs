@@ -176,7 +176,11 @@ fn a_rule_takes_the_geometries_it_names_and_a_refusal_is_seen_where_jobs_are() {
     let jobs = stand.half.jobs();
     assert_eq!((jobs[0].state, jobs[1].state), (JobState::Available, JobState::Discarded));
     let why = jobs[1].last_error.as_deref().unwrap();
-    assert_eq!(why, "the series cannot become a volume: it is missing-slices; pipeline \"one\" accepts regular");
+    assert_eq!(
+        why,
+        "the series cannot become a volume: it is missing-slices (slices are missing: have the whole series sent again); \
+         pipeline \"one\" accepts regular"
+    );
 }
 
 #[test]
