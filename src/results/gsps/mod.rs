@@ -13,7 +13,7 @@ use ndarray::Array3;
 use super::elements::{put, put_decimals, put_item, put_items, put_text, put_uid};
 use super::source::decimal_texts;
 use super::voi::Voi;
-use super::{ResultContext, ResultError, ResultObject, SourceSeries, modules, seg};
+use super::{ResultContext, ResultError, ResultObject, Scale, SourceSeries, modules, seg};
 use crate::dicom::{Dataset, SegForm, text};
 use crate::volume::{Segmentation, usual_window};
 use graphics::Graphics;
@@ -94,7 +94,14 @@ fn displayed_area(dataset: &mut Dataset, source: &SourceSeries) {
     put(&mut item, tags::DISPLAYED_AREA_TOP_LEFT_HAND_CORNER, VR::SL, corner(1, 1));
     put(&mut item, tags::DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER, VR::SL, corner(plane.columns, plane.rows));
     put(&mut item, tags::PRESENTATION_SIZE_MODE, VR::CS, "SCALE TO FIT");
-    put_decimals(&mut item, tags::PRESENTATION_PIXEL_SPACING, decimal_texts(source.header(), tags::PIXEL_SPACING));
+    if source.scale() == Scale::Patient {
+        put_decimals(&mut item, tags::PRESENTATION_PIXEL_SPACING, decimal_texts(source.header(), tags::PIXEL_SPACING));
+    } else {
+        // On a film lengths in the patient are unknown; only the form of a pixel is told, height to width.
+        let [row, column] = plane.spacing.map(|distance| (distance * 1000.0).round() as i64);
+        let ratio = if row == column { [1, 1] } else { [row, column] }.map(|part| part.to_string());
+        put(&mut item, tags::PRESENTATION_PIXEL_ASPECT_RATIO, VR::IS, PrimitiveValue::Strs(ratio.into()));
+    }
     put_item(dataset, tags::DISPLAYED_AREA_SELECTION_SEQUENCE, item);
 }
 

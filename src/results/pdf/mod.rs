@@ -141,7 +141,7 @@ fn acquired(source: &SourceSeries) -> String {
 
 /// All images of the source, and the segmentation that the same finding gave.
 fn made_from(source: &SourceSeries, beside: &[ResultObject]) -> Vec<Dataset> {
-    let images = source.slices().iter().map(|slice| reference(&slice.class, &slice.instance));
+    let images = source.instances().into_iter().map(|image| reference(&image.class, &image.instance));
     let segs = beside.iter().filter(|object| object.kind == "seg");
     images.chain(segs.map(|seg| reference(&seg.sop_class, &seg.sop_instance))).collect()
 }

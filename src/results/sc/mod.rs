@@ -15,7 +15,7 @@ use ndarray::Array3;
 
 use super::elements::{code_item, plain, put, put_code, put_decimals, put_item, put_items, put_short, reference};
 use super::source::{Slice, decimal_texts};
-use super::{ResultContext, ResultError, ResultObject, SourceSeries, encode, modules, seg};
+use super::{ResultContext, ResultError, ResultObject, Scale, SourceSeries, encode, modules, seg};
 use crate::dicom::{CaptureDrawing, CaptureForm, CaptureLayout, Code, Dataset, SegForm, SegmentationType, Vec3};
 use crate::volume::Segmentation;
 use drawing::Painter;
@@ -82,7 +82,7 @@ impl Capture<'_> {
             }
             modules::frame_of_reference(&mut dataset, source);
             places(&mut dataset, source, frames);
-        } else if form.layout == CaptureLayout::Slices {
+        } else if form.layout == CaptureLayout::Slices && source.scale() == Scale::Patient {
             put_decimals(&mut dataset, tags::PIXEL_SPACING, decimal_texts(source.header(), tags::PIXEL_SPACING));
         }
         let mut object = object.finished(dataset, source)?;
@@ -223,8 +223,11 @@ impl<'a> Segments<'a> {
 /// The places of frames in the patient (PS3.3 section A.8.5.4), which tell their order, too.
 fn places(dataset: &mut Dataset, source: &SourceSeries, frames: &Frames<'_>) {
     put(dataset, tags::NUMBER_OF_FRAMES, VR::IS, frames.slices().len().to_string());
-    let pointer = PrimitiveValue::from(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
-    put(dataset, tags::FRAME_INCREMENT_POINTER, VR::AT, pointer);
+    // A single frame follows no other (PS3.3 section C.7.6.6).
+    if frames.slices().len() > 1 {
+        let pointer = PrimitiveValue::from(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+        put(dataset, tags::FRAME_INCREMENT_POINTER, VR::AT, pointer);
+    }
     seg::shared_groups(dataset, source);
     let group = |k: &usize| {
         let mut position = InMemDicomObject::new_empty();

@@ -13,8 +13,8 @@ use super::truth::Truth;
 use super::values::Lengths;
 use super::{Fault, identity, judged};
 use crate::dicom::{Dataset, SegmentationType, decimals, keyword_of, text};
-use crate::results::SourceSeries;
 use crate::results::color::srgb;
+use crate::results::{Scale, SourceSeries};
 use crate::volume;
 
 const FIXED: &[(Tag, &str)] =
@@ -113,9 +113,19 @@ impl<'d> State<'d> {
         if !is_whole {
             faults.push(Fault::new("G1", "the displayed area is not all of the image, scaled to fit"));
         }
-        let spacing = corner(tags::PRESENTATION_PIXEL_SPACING);
-        if !alike(Some(&spacing), decimals(self.source.header(), tags::PIXEL_SPACING).as_ref()) {
-            faults.push(Fault::new("V5", "PresentationPixelSpacing is not the source's"));
+        let (spacing, ratio) =
+            (corner(tags::PRESENTATION_PIXEL_SPACING), corner(tags::PRESENTATION_PIXEL_ASPECT_RATIO));
+        let [row, column] = plane.spacing;
+        let is_sized = match self.source.scale() {
+            Scale::Patient => alike(Some(&spacing), decimals(self.source.header(), tags::PIXEL_SPACING).as_ref()),
+            // What lies nowhere in the patient has no lengths there, only proportions.
+            Scale::Detector | Scale::Pixels => {
+                spacing.is_empty() && ratio.len() == 2 && (ratio[0] / ratio[1] - row / column).abs() < 1e-2
+            }
+        };
+        if !is_sized {
+            faults
+                .push(Fault::new("V5", "PresentationPixelSpacing or PresentationPixelAspectRatio is not the source's"));
         }
         faults
     }

@@ -4,10 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ndarray::Array3;
-use sagittal::results::{SourceSeries, segmentation, verify};
-use sagittal::volume::{Grid, Segment, Segmentation, read_series};
+use sagittal::dicom::{CaptureDrawing, CaptureLayout};
+use sagittal::results::{
+    ReportMatter, ResultObject, SourceSeries, presentation_states, report, secondary_captures, segmentation, verify,
+};
+use sagittal::volume::{Grid, Segment, Segmentation, measure, read_series};
 
+use super::pdf::letterhead;
 use super::peers::{patients, python, repository};
+use super::sc::{LAYOUTS, form as capture_form};
 use super::sources::all;
 use crate::support::findings::{FORMS, algorithm, context, segment};
 use crate::support::multiframe::{Spacing, enhanced, projection};
@@ -51,6 +56,9 @@ impl Matrix {
                 std::fs::write(objects.join(format!("{kind}.dcm")), object.bytes).unwrap();
             }
         }
+        for (n, object) in for_the_eye(&source, &finding, &series.volume.voxels).into_iter().enumerate() {
+            std::fs::write(objects.join(format!("{} {n}.dcm", object.kind)), object.bytes).unwrap();
+        }
         self.pairs.extend([objects, images]);
     }
 
@@ -60,6 +68,39 @@ impl Matrix {
         let said = [done.stdout, done.stderr].concat();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&said));
     }
+}
+
+/// Captures in every layout, presentation states and the report, each heard by the referee.
+fn for_the_eye(source: &SourceSeries, finding: &Segmentation, voxels: &Array3<f32>) -> Vec<ResultObject> {
+    let mut objects = Vec::new();
+    for layout in LAYOUTS {
+        let form = capture_form(layout, CaptureDrawing::Both);
+        let drawn = match secondary_captures(source, voxels, finding, None, form, &context()) {
+            Ok(drawn) => drawn,
+            // Multi-frame captures of what lies nowhere are refused, and say so.
+            Err(error) => {
+                let lies_nowhere = source.frame_of_reference().is_none();
+                assert!(lies_nowhere && layout == CaptureLayout::Frames, "{layout:?}: {error}");
+                continue;
+            }
+        };
+        let expected = verify::Drawn { finding, voxels, form };
+        for object in drawn {
+            assert_eq!(verify::secondary_capture(&object.bytes, source, Some(&expected)), [], "{layout:?}");
+            objects.push(object);
+        }
+    }
+    for object in presentation_states(source, finding, Some(voxels), &context()).unwrap() {
+        assert_eq!(verify::presentation_state(&object.bytes, source, Some(finding)), []);
+        objects.push(object);
+    }
+    let Some(letterhead) = letterhead() else { return objects };
+    let measured = measure(finding, Some(voxels), &source.slabs(finding.grid.spacing()[2]));
+    let matter = ReportMatter { finding, measured: &measured, voxels: Some(voxels), beside: &[] };
+    let object = report(source, &matter, &letterhead, &context()).unwrap().object;
+    assert_eq!(verify::report(&object.bytes, source, Some(finding)), []);
+    objects.push(object);
+    objects
 }
 
 /// Two blocks, one in the first and one in the last third of each axis.

@@ -13,7 +13,7 @@ use super::pixel_data::PixelData;
 use super::reader::{items, number, places, referenced, referenced_frame};
 use super::{Fault, geometry, identity, image, unreadable, values};
 use crate::dicom::{CaptureForm, CaptureLayout, Dataset, Plane, Vec3, keyword_of, part10, text, texts};
-use crate::results::SourceSeries;
+use crate::results::{Scale, SourceSeries};
 use crate::volume;
 
 const FIXED: &[(Tag, &[&str])] = &[
@@ -161,10 +161,13 @@ impl<'b> Capture<'b> {
             faults.push(Fault::new("V5", "PatientOrientation is not how the source's rows and columns run"));
         }
         match self.layout {
-            CaptureLayout::Slices => {
+            CaptureLayout::Slices if source.scale() == Scale::Patient => {
                 faults.extend(geometry::agrees(Some(&self.dataset), source, tags::PIXEL_SPACING));
             }
-            CaptureLayout::Montage => {}
+            CaptureLayout::Slices if self.dataset.get(tags::PIXEL_SPACING).is_some() => {
+                faults.push(Fault::new("V5", "PixelSpacing claims lengths that the source does not have"));
+            }
+            CaptureLayout::Slices | CaptureLayout::Montage => {}
             CaptureLayout::Frames => {
                 faults.extend(identity::frame(&self.dataset, source));
                 faults.extend(geometry::shared(&self.dataset, source));
@@ -189,7 +192,8 @@ impl<'b> Capture<'b> {
             faults.push(Fault::new("V8", "NumberOfFrames is not the number of images that are shown"));
         }
         let pointer = self.dataset.get(tags::FRAME_INCREMENT_POINTER).and_then(|e| e.value().to_tag().ok());
-        if pointer != Some(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE) {
+        let wanted = (self.slices.len() > 1).then_some(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+        if pointer != wanted {
             faults.push(Fault::new("H1", "FrameIncrementPointer does not lead to the frames' functional groups"));
         }
         faults
